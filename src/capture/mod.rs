@@ -1,0 +1,1 @@
+//! capture: see the module table of ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! claims: see the module table of ARCHITECTURE.md.

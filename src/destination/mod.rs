@@ -1,0 +1,1 @@
+//! destination: see the module table of ARCHITECTURE.md.

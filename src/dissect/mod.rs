@@ -1,0 +1,1 @@
+//! dissect: see the module table of ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! drift: see the module table of ARCHITECTURE.md.

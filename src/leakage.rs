@@ -1,0 +1,1 @@
+//! leakage: see the module table of ARCHITECTURE.md.

@@ -1,0 +1,21 @@
+//! metaleak measures what a messenger tells the network, and whom.
+//!
+//! Data goes one way, left to right; a module knows those on its left, never those on its right:
+//!
+//! ```text
+//! capture ──► dissect ──► destination ─┐
+//!    ▲            │                    ├──► claims ──► report
+//! scenario        └──► payload ──► leakage ┘              └──► drift
+//! ```
+
+pub mod capture;
+pub mod claims;
+pub mod cli;
+pub mod destination;
+pub mod dissect;
+pub mod drift;
+pub mod leakage;
+pub mod model;
+pub mod payload;
+pub mod report;
+pub mod scenario;

@@ -1,0 +1,2 @@
+//! The `metaleak` program.
+fn main() {}

@@ -1,0 +1,710 @@
+//! The public data model: what `report.json` holds (schema `metaleak/report/1`).
+//!
+//! Every module to the right of `dissect` reads and writes these types, so they are the one vocabulary of the
+//! project. `docs/schema/report-1.json` is generated from them and a test compares the two.
+//! Holds no logic beyond construction, ordering and display.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The schema identifier of [`Report`]; its number rises when a field is renamed or removed.
+pub const REPORT_SCHEMA: &str = "metaleak/report/1";
+
+/// Position of a packet in its capture, counted from 1 as Wireshark does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Frame(pub u64);
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Nanoseconds since 1970-01-01 UTC as the capture says; may step backwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaptureTime(pub i64);
+
+impl CaptureTime {
+    /// RFC 3339 in UTC with nine decimals, as CONTRACT asks; times outside of years 0 to 9999 are clamped.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let stamp = jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        format!("{stamp:.9}")
+    }
+
+    /// Milliseconds from `earlier` to this time; negative when the capture's clock stepped back.
+    #[must_use]
+    pub fn ms_since(self, earlier: CaptureTime) -> f64 {
+        self.0.saturating_sub(earlier.0) as f64 / 1e6
+    }
+}
+
+/// The whole result of `replay --format json` and `study`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// Always [`REPORT_SCHEMA`].
+    pub schema: String,
+    /// The program that made this report.
+    pub tool: Tool,
+    /// One entry a capture, in the order of their file names.
+    pub inputs: Vec<Input>,
+    /// The reference data that destinations were judged with.
+    pub reference: Vec<ReferenceSource>,
+    /// One ledger an input, in the same order.
+    pub coverage: Vec<Coverage>,
+    /// All flows, by capture and first frame.
+    pub flows: Vec<Flow>,
+    /// All remote ends, by address.
+    pub destinations: Vec<Destination>,
+    /// Everything readable that should not be.
+    pub findings: Vec<Finding>,
+    /// Measures of what encrypted traffic tells (`leakage`).
+    pub leakage: Vec<Leakage>,
+    /// The verdicts.
+    pub claims: Vec<ClaimResult>,
+    /// Faults of the captures and of what is in them.
+    pub warnings: Vec<Warning>,
+}
+
+/// Name, version and build features of the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// `metaleak`.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// Cargo features compiled in, sorted.
+    pub features: Vec<String>,
+}
+
+impl Tool {
+    /// This very build.
+    #[must_use]
+    pub fn this() -> Tool {
+        let mut features = Vec::new();
+        if cfg!(feature = "live") {
+            features.push("live".to_owned());
+        }
+        Tool { name: "metaleak".into(), version: env!("CARGO_PKG_VERSION").into(), features }
+    }
+}
+
+/// A capture that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Input {
+    /// File name without its folder, unique within a report (a folder part is kept where two names clash).
+    pub file: String,
+    /// SHA-256 of the file as stored (before decompression), lower-case hex.
+    pub sha256: String,
+    /// Size of the file as stored, bytes.
+    pub bytes: u64,
+    /// Size of the capture after decompression, bytes; equal to `bytes` for an uncompressed file.
+    pub decoded_bytes: u64,
+    /// Frames read, as Wireshark counts.
+    pub frames: u64,
+    /// Time of the earliest frame, RFC 3339 with nanoseconds, UTC; null in an empty capture.
+    pub first_time: Option<String>,
+    /// Time of the latest frame.
+    pub last_time: Option<String>,
+    /// Link types seen, by their libpcap name (`EN10MB`, `RAW`, `LINUX_SLL2` …), sorted.
+    pub link_types: Vec<String>,
+    /// The file ended within a record, or a fault stopped the reading.
+    pub truncated: bool,
+    /// What is known of the run that made the capture (`NAME.run.json` beside it, or `run.json`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+}
+
+/// What a run folder or a file beside the capture says of how it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Messenger that the device ran, by its id in `claims/` (`signal`, `conversations` …).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messenger: Option<String>,
+    /// Scenario steps that were exercised, by name (`register`, `text-1to1` …).
+    #[serde(default)]
+    pub steps: Vec<String>,
+    /// Where the capture was taken; null when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<Vantage>,
+    /// What produced the traffic, in words (program and version).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// What the device was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// What recorded it, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorder: Option<String>,
+    /// How and where the recording was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<String>,
+    /// Planted secrets by name; searched for as if given with `--canary`, and masked in every output.
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
+    pub canaries: BTreeMap<String, String>,
+}
+
+/// Where a capture was taken (DESIGN.md, "vantage").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vantage {
+    /// On the path, outside of the device.
+    Router,
+    /// An on-device VPN that answers handshakes itself (`PCAPdroid` without root).
+    Vpn,
+    /// tcpdump on the device itself.
+    Device,
+    /// At the server's side.
+    Server,
+}
+
+/// A set of reference data that took part in the judgement.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ReferenceSource {
+    /// Its name in `reference/SOURCES.toml`.
+    pub name: String,
+    /// The date that the data speaks of, `YYYY-MM-DD`.
+    pub as_of: String,
+    /// SPDX expression, or words where no identifier fits.
+    pub licence: String,
+    /// SHA-256 of the source file, lower-case hex.
+    pub sha256: String,
+    /// The attribution that the licence asks for; empty where none.
+    #[serde(default)]
+    pub attribution: String,
+}
+
+/// The coverage ledger of one capture: every byte is in exactly one class.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Coverage {
+    /// The capture, as in [`Input::file`].
+    pub capture: String,
+    /// Bytes of the (decompressed) capture; equals the sum of `classes`.
+    pub total: u64,
+    /// Bytes by class, e.g. `file`, `link`, `network`, `transport`, `tls.handshake`, `opaque`, `lost`.
+    pub classes: BTreeMap<String, u64>,
+}
+
+/// One direction of a flow, seen from its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From the client (the side that opened the flow) to the server.
+    Up,
+    /// From the server to the client.
+    Down,
+}
+
+impl Direction {
+    /// The other way.
+    #[must_use]
+    pub fn reverse(self) -> Direction {
+        match self {
+            Direction::Up => Direction::Down,
+            Direction::Down => Direction::Up,
+        }
+    }
+}
+
+/// A bidirectional 5-tuple conversation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Flow {
+    /// The capture, as in [`Input::file`].
+    pub capture: String,
+    /// Number within the capture, from 1, by first frame; the same in `dissect` and in reports.
+    pub flow: u64,
+    /// `tcp`, `udp`, `icmp`, or `ip.N` for IP protocol number N.
+    pub transport: String,
+    /// `addr:port` or `[v6]:port` of the side that opened it.
+    pub client: String,
+    /// `addr:port` or `[v6]:port` of the other side.
+    pub server: String,
+    /// Application protocols recognised, in order of appearance (`http`, `xmpp`, `tls` …).
+    pub app_protocols: Vec<String>,
+    /// Names of the server with where each was seen.
+    pub names: Vec<FlowName>,
+    /// Messenger that the flow belongs to, by its id; null when none.
+    pub messenger: Option<String>,
+    /// Why `messenger` was said: `signature:ID`, `name:NAME` or `network:PREFIX`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messenger_why: Option<String>,
+    /// JA4 of the first client hello; null when none.
+    pub ja4: Option<String>,
+    /// Bytes on the wire from client to server, link headers included, as Wireshark's conversations count.
+    pub bytes_up: u64,
+    /// Bytes on the wire from server to client.
+    pub bytes_down: u64,
+    /// Frames of both directions.
+    pub frames: u64,
+    /// First frame.
+    pub first_frame: u64,
+    /// Last frame.
+    pub last_frame: u64,
+    /// `tls1.3`, `tls1.2`, `quic`, `noise`, `mtproto`, `threema-csp` … when a handshake was parsed; `none` when content was
+    /// read in clear; `opaque` when neither; `empty` when no payload was exchanged.
+    pub encryption: String,
+    /// Frames that show `encryption` (the handshake, or the first clear bytes), at most eight.
+    #[serde(default)]
+    pub encryption_frames: Vec<u64>,
+    /// Clear application bytes that preceded the encryption (an XMPP stream header before STARTTLS, say).
+    #[serde(default)]
+    pub clear_bytes: u64,
+    /// TLS details when a hello was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<FlowTls>,
+    /// Messenger signatures that fired on this flow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<SignatureHit>,
+    /// Outer tunnel layers, outermost first, empty without a tunnel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tunnel: Vec<String>,
+    /// Smallest time from SYN to SYN/ACK, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<f64>,
+}
+
+impl Flow {
+    /// Address of the server side; `None` when the field does not hold one (a report edited by hand).
+    #[must_use]
+    pub fn server_address(&self) -> Option<IpAddr> {
+        endpoint(&self.server).map(|(a, _)| a)
+    }
+
+    /// Port of the server side.
+    #[must_use]
+    pub fn server_port(&self) -> Option<u16> {
+        endpoint(&self.server).map(|(_, p)| p)
+    }
+
+    /// Address of the client side.
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        endpoint(&self.client).map(|(a, _)| a)
+    }
+}
+
+/// Splits `addr:port` or `[v6]:port`.
+#[must_use]
+pub fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
+    text.parse::<std::net::SocketAddr>().ok().map(|s| (s.ip(), s.port()))
+}
+
+/// What the first TLS handshake of a flow said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FlowTls {
+    /// Negotiated version, `tls1.2` …; null when no server hello was seen.
+    pub version: Option<String>,
+    /// Negotiated cipher suite as `0x1301`.
+    pub cipher: Option<String>,
+    /// Server name of the client hello.
+    pub sni: Option<String>,
+    /// ALPN protocols offered.
+    pub alpn: Vec<String>,
+    /// `absent`, `outer` or `unknown` (an ECH extension that may be GREASE).
+    pub ech: Option<String>,
+    /// Frame of the client hello.
+    pub client_hello: Option<u64>,
+    /// Frame of the server hello.
+    pub server_hello: Option<u64>,
+    /// Subject of the server's leaf certificate, when readable.
+    pub subject: Option<String>,
+    /// Issuer of the server's leaf certificate.
+    pub issuer: Option<String>,
+    /// Frame of the server's certificate message.
+    pub certificate: Option<u64>,
+    /// End of the leaf's validity, RFC 3339.
+    pub not_after: Option<String>,
+    /// Start of the leaf's validity, RFC 3339.
+    pub not_before: Option<String>,
+}
+
+/// A name of a flow's server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct FlowName {
+    /// Lower case, no final dot, IDNA A-labels.
+    pub name: String,
+    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`.
+    pub source: String,
+    /// The frame in which it was read.
+    pub frame: u64,
+}
+
+/// A wire-format signature of a messenger that fired.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct SignatureHit {
+    /// Messenger id.
+    pub messenger: String,
+    /// Signature id, e.g. `whatsapp.noise-preface`.
+    pub signature: String,
+    /// Frames that it rests on.
+    pub frames: Vec<u64>,
+    /// `certain`, `likely` or `weak`.
+    pub confidence: String,
+    /// What it says in words, e.g. a client version in clear.
+    pub detail: String,
+}
+
+/// A remote end with all that is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Destination {
+    /// RFC 5952 form for IPv6.
+    pub address: String,
+    /// All names seen for it, sorted.
+    pub names: Vec<String>,
+    /// Who announces the network; null where the reference data has none.
+    pub operator: Option<Operator>,
+    /// What each source says of its country.
+    pub places: Vec<Place>,
+    /// ISO 3166 code where the sources agree; null where they disagree or know nothing.
+    pub country: Option<String>,
+    /// How far the sources agree.
+    pub agreement: Agreement,
+    /// Under whose law it falls, by place and by the operator's seat.
+    pub jurisdictions: Vec<Jurisdiction>,
+    /// What it is for.
+    pub role: Role,
+    /// The rule that decided `role`, with its source.
+    #[serde(default)]
+    pub role_why: String,
+    /// Smallest round trip seen, milliseconds.
+    pub rtt_min_ms: Option<f64>,
+    /// Farthest that the end can be by that round trip, km (METRICS E15); null where the vantage does not allow it.
+    pub max_km: Option<f64>,
+    /// Bytes sent to it.
+    pub bytes_up: u64,
+    /// Bytes received from it.
+    pub bytes_down: u64,
+    /// Its flows as `CAPTURE#FLOW`.
+    pub flows: Vec<String>,
+    /// First frame of the first capture in which it appears.
+    pub first_frame: u64,
+    /// Messengers whose flows ended here, sorted.
+    #[serde(default)]
+    pub messengers: Vec<String>,
+}
+
+/// The operator of a network.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Operator {
+    /// Name as the source writes it.
+    pub name: String,
+    /// Autonomous system number; null where only a cloud list names the operator.
+    pub asn: Option<u32>,
+    /// The source's name in [`Report::reference`].
+    pub source: String,
+}
+
+/// One source's word on the country of an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Place {
+    /// ISO 3166 alpha-2.
+    pub country: String,
+    /// The source's name in [`Report::reference`].
+    pub source: String,
+    /// Date of that source.
+    pub as_of: String,
+}
+
+/// How far the sources on a place agree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Agreement {
+    /// Two or more sources, all the same.
+    All,
+    /// More than half of three or more say the same.
+    Majority,
+    /// No majority.
+    Disagree,
+    /// One source only.
+    Single,
+    /// No source knows it.
+    #[default]
+    None,
+}
+
+/// A law that applies to a destination.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Jurisdiction {
+    /// ISO 3166 alpha-2.
+    pub code: String,
+    /// Why it applies.
+    pub why: JurisdictionWhy,
+    /// On what a transfer there can rest (GDPR chapter V).
+    pub basis: Basis,
+    /// Date of the legal status.
+    pub as_of: String,
+}
+
+/// What ties a destination to a law.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum JurisdictionWhy {
+    /// The machine stands there, as the sources say.
+    Place,
+    /// The operator has its seat there.
+    OperatorSeat,
+}
+
+/// Basis for a transfer of personal data (GDPR chapter V).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// Within the European Economic Area.
+    Eea,
+    /// An adequacy decision covers the country.
+    Adequacy,
+    /// The EU-US Data Privacy Framework, for certified organisations only.
+    Dpf,
+    /// None of these.
+    None,
+}
+
+/// What a destination is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The messenger's own domain or network.
+    FirstParty,
+    /// Rented machines that the messenger's names point to.
+    Hosting,
+    /// A content delivery network.
+    Cdn,
+    /// A push service.
+    Push,
+    /// A tracker or analytics service.
+    Tracker,
+    /// A DNS resolver.
+    Resolver,
+    /// A media relay (TURN).
+    Relay,
+    /// The other party of a call.
+    Peer,
+    /// A time service.
+    Time,
+    /// The operating system's own traffic.
+    Platform,
+    /// None of these could be shown.
+    #[default]
+    Unknown,
+}
+
+/// Something readable that should not be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// `f1`, `f2` … in the order of the report.
+    pub id: String,
+    /// What kind of thing.
+    pub kind: FindingKind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// In words, with the value masked.
+    pub what: String,
+    /// Encodings around the value, outermost first; empty for plain text.
+    pub encoding: Vec<String>,
+    /// The capture, as in [`Input::file`].
+    pub capture: String,
+    /// Frames that hold it.
+    pub frames: Vec<u64>,
+    /// Offset of its first byte in the stream of its direction (0 is the first payload byte).
+    pub offset: u64,
+    /// The flow.
+    pub flow: u64,
+    /// Who sent it.
+    pub direction: Option<Direction>,
+    /// It was only readable with keys that the auditor gave.
+    pub decrypted: bool,
+    /// Messenger of the flow, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messenger: Option<String>,
+}
+
+/// Kind of a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// A password or the like.
+    Credential,
+    /// A planted secret.
+    Canary,
+    /// A number or id that points to a person or a device.
+    Identifier,
+    /// Readable content.
+    #[default]
+    Content,
+    /// An HTTP cookie.
+    Cookie,
+    /// A session or bearer token.
+    Token,
+    /// A host or account name in clear.
+    Name,
+}
+
+/// How bad a finding is, for `--fail-on`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// For the record.
+    #[default]
+    Info,
+    /// Tells little.
+    Low,
+    /// Tells something personal.
+    Medium,
+    /// Content or identity.
+    High,
+    /// A secret that opens more.
+    Critical,
+}
+
+/// A leakage measure (`leakage`, METRICS).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Leakage {
+    /// Its id, e.g. `E6.contact-dose-response`.
+    pub metric: String,
+    /// Messenger id.
+    pub messenger: Option<String>,
+    /// Scenario that it speaks of.
+    pub scenario: Option<String>,
+    /// The estimate.
+    pub value: f64,
+    /// Its unit, e.g. `bits`, `bytes/contact`.
+    pub unit: String,
+    /// Bootstrap 95 % interval.
+    pub ci95: [f64; 2],
+    /// Windows or runs.
+    pub n: u64,
+    /// Permutation test.
+    pub p_value: Option<f64>,
+    /// Seed of bootstrap and permutation.
+    pub seed: u64,
+    /// Frames that it rests on.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A claim with its verdict.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimResult {
+    /// `messenger.claim`, as in `claims/`.
+    pub id: String,
+    /// Messenger id.
+    pub messenger: String,
+    /// Criterion of the comparison.
+    pub criterion: Criterion,
+    /// The claim's text.
+    pub text: Text,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, as a fixed word for `inconclusive` (`not-exercised`, `opaque`, `too-few-runs`, `control-failed`, `vantage-unsuitable`)
+    /// and empty otherwise.
+    pub reason: String,
+    /// The reason in words, in both languages.
+    #[serde(default)]
+    pub explanation: Text,
+    /// Frames that anyone can open.
+    pub evidence: Vec<Evidence>,
+    /// The positive control; null until one ran.
+    pub control: Option<Control>,
+    /// Where the claim and its facts come from.
+    pub sources: Vec<String>,
+}
+
+/// A criterion of the comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// The GDPR is kept.
+    #[default]
+    Gdpr,
+    /// No use or disclosure of connection and usage data.
+    Metadata,
+    /// Easy to install, pay for and use.
+    Threshold,
+}
+
+/// A text in both languages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// English.
+    pub en: String,
+    /// German.
+    pub de: String,
+}
+
+/// A verdict on a claim (DESIGN.md, "Verdicts").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Evidence shows what the claim says.
+    Supported,
+    /// Evidence shows the opposite.
+    Contradicted,
+    /// Exercised, and nothing against the claim was seen.
+    NotContradicted,
+    /// The captures cannot decide it; the reason says why.
+    #[default]
+    Inconclusive,
+    /// Traffic cannot decide it at all.
+    Documentary,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Supported => "supported",
+            Verdict::Contradicted => "contradicted",
+            Verdict::NotContradicted => "not-contradicted",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::Documentary => "documentary",
+        })
+    }
+}
+
+/// Frames of one capture that show something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// The capture, as in [`Input::file`].
+    pub capture: String,
+    /// Its SHA-256.
+    #[serde(default)]
+    pub sha256: String,
+    /// Frames, ascending, at most 64; `note` says when there are more.
+    pub frames: Vec<u64>,
+    /// A Wireshark display filter that shows them.
+    pub filter: String,
+    /// What they show, in words.
+    pub note: String,
+}
+
+/// Result of a positive control: planted leaks that the same detector found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Control {
+    /// Leaks planted.
+    pub planted: u64,
+    /// Leaks found.
+    pub found: u64,
+    /// `found / planted`.
+    pub power: f64,
+    /// Wilson interval.
+    pub ci95: [f64; 2],
+}
+
+/// A fault of a capture or of what is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// The capture, as in [`Input::file`].
+    pub capture: String,
+    /// The frame at or after which it happened; null before the first frame.
+    pub frame: Option<u64>,
+    /// Bytes into the (decompressed) file.
+    pub offset: u64,
+    /// In words.
+    pub what: String,
+}

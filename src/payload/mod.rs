@@ -1,0 +1,1 @@
+//! payload: see the module table of ARCHITECTURE.md.

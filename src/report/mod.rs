@@ -1,0 +1,1 @@
+//! report: see the module table of ARCHITECTURE.md.

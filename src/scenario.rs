@@ -1,0 +1,1 @@
+//! scenario: see the module table of ARCHITECTURE.md.
