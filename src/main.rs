@@ -1,2 +1,5 @@
-//! The `metaleak` program.
-fn main() {}
+//! The `metaleak` program: everything is in the library; see `metaleak::cli`.
+
+fn main() -> std::process::ExitCode {
+    metaleak::cli::main()
+}

@@ -8,9 +8,9 @@
 //! Does not look into the frames: that is `dissect`.
 
 mod format;
-#[cfg(feature = "live")]
-pub mod live;
 mod source;
+
+pub(crate) use source::hex;
 
 use std::path::{Path, PathBuf};
 

@@ -1,1 +1,3 @@
-//! cli: see the module table of ARCHITECTURE.md.
+//! The command line.
+/// Runs the program.
+pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }

@@ -18,7 +18,7 @@ mod dns;
 mod ja4;
 mod tls;
 
-pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes};
+pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes, analyse_file};
 pub use flow::FlowFacts;
 pub use observe::Observation;
 pub use packet::{Decoded, Endpoint, FlowKey, Fragment, IpProto, Overhead, Packet, decode};
@@ -190,6 +190,17 @@ pub struct Frames {
     pub file_offset: u64,
 }
 
+impl Frames {
+    /// These frames and those of a part that came before.
+    #[must_use]
+    pub fn after(mut self, earlier: &[u64]) -> Frames {
+        self.all.extend_from_slice(earlier);
+        self.all.sort_unstable();
+        self.all.dedup();
+        self
+    }
+}
+
 /// What a dissector may ask and say. Ranges are indices into the bytes that it was shown.
 pub struct Cx<'a> {
     pub(in crate::dissect) facts: &'a mut FlowFacts,
@@ -249,7 +260,14 @@ impl Cx<'_> {
             return;
         }
         let frames = self.place.frames(range);
-        self.out.observe(self.facts, self.direction, frames, kind, serde_json::to_value(fields()));
+        self.emit_at(kind, frames, fields);
+    }
+
+    /// As [`Cx::emit`], for a message put together from earlier bytes: `frames` are all of its frames.
+    pub fn emit_at<T: serde::Serialize>(&mut self, kind: &'static str, frames: Frames, fields: impl FnOnce() -> T) {
+        if self.options.observe {
+            self.out.observe(self.facts, self.direction, frames, kind, serde_json::to_value(fields()));
+        }
     }
 
     /// Notes that the protocol was recognised; repeated calls change nothing. The engine does it for the probed protocol.
@@ -288,12 +306,12 @@ impl Cx<'_> {
         });
     }
 
-    /// Something readable that should not be; `range` holds it.
+    /// Something readable that should not be; `range` holds it (and replaces the finding's own).
     pub fn finding(&mut self, range: Range<usize>, finding: RawFinding) {
-        let frames = self.place.frames(range);
-        let offset = frames.file_offset;
-        let _ = offset;
-        self.out.finding(self.facts, self.direction, frames.all, finding);
+        let frames = self.place.frames(range.clone());
+        let base = self.place.base();
+        let range = (base + range.start as u64, base + range.end as u64);
+        self.out.finding(self.facts, self.direction, frames.all, RawFinding { range, ..finding });
     }
 
     /// A DNS answer: `name` has `address` from here on (for the names of later flows).

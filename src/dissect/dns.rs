@@ -1,0 +1,432 @@
+//! DNS over UDP and TCP, and multicast DNS (RFC 1035, 6762, 7766; SVCB and HTTPS records RFC 9460).
+//!
+//! Takes messages; gives questions, answers with their records, and the addresses of names for later flows. Reads the common
+//! record types; others are shown by their length. A fault ends a message but not what was read of it.
+//! Does not validate signatures.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::Serialize;
+
+use super::packet::IpProto;
+use super::{Class, Cx, Dissector, Match, Probe, Protocol, Reader, Short, Step};
+use crate::capture::hex;
+use crate::model::Direction;
+
+/// Registration.
+pub(super) static PROTOCOL: Protocol = Protocol {
+    id: "dns",
+    title: "DNS",
+    source: "RFC 1035, RFC 6762, RFC 9460",
+    over: &[IpProto::UDP, IpProto::TCP],
+    ports: &[53, 5353, 5355],
+    reads: "questions and answers over UDP, TCP, multicast and link-local (LLMNR); not DNSSEC, not updates' records",
+    probe,
+    start: || Box::new(Dns),
+};
+
+const CLASS: Class = Class::clear("dns");
+
+/// Names longer than this are refused (RFC 1035 section 2.3.4).
+const MAX_NAME: usize = 255;
+
+/// Records of one message that are read.
+const MAX_RECORDS: usize = 512;
+
+fn probe(p: &Probe<'_>) -> Match {
+    let ports = [p.server_port, p.client_port];
+    if !ports.iter().any(|port| PROTOCOL.ports.contains(port)) {
+        return Match::No;
+    }
+    let header = if p.proto == IpProto::TCP { p.data.get(2..).unwrap_or_default() } else { p.data };
+    if header.len() < 12 {
+        return if p.proto == IpProto::TCP { Match::Maybe } else { Match::No };
+    }
+    // Opcodes above 6 and more than a few hundred entries are not DNS.
+    let count = |at: usize| header.get(at..at + 2).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
+    let opcode = header.get(2).map_or(0, |b| b >> 3 & 0x0f);
+    let sane = opcode <= 6 && (4..12).step_by(2).all(|at| count(at) <= 512);
+    if sane { Match::Yes } else { Match::No }
+}
+
+struct Dns;
+
+impl Dissector for Dns {
+    fn stream(&mut self, _: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
+        let mut r = Reader::new(data);
+        let Ok(length) = r.u16("message length") else { return Step::More(2) };
+        let size = 2 + usize::from(length);
+        let Some(message) = data.get(2..size) else { return Step::More(size) };
+        read(message, 2, "tcp", cx);
+        Step::Took(size, CLASS)
+    }
+
+    fn datagram(&mut self, _: Direction, data: &[u8], cx: &mut Cx<'_>) -> Class {
+        let (_, client, server) = cx.ends();
+        let multicast = client.port == 5353 || server.port == 5353;
+        read(data, 0, if multicast { "mdns" } else { "udp" }, cx);
+        CLASS
+    }
+
+    fn unfinished(&self) -> Class {
+        CLASS
+    }
+}
+
+#[derive(Serialize)]
+struct Query<'a> {
+    transport: &'a str,
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: String,
+    type_code: u16,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    transport: &'a str,
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    type_code: Option<u16>,
+    rcode: String,
+    records: &'a [Record],
+}
+
+/// One resource record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Record {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    ttl: u32,
+    value: String,
+    #[serde(skip)]
+    address: Option<IpAddr>,
+}
+
+/// A message as far as it could be read.
+struct Message {
+    response: bool,
+    rcode: u8,
+    questions: Vec<(String, u16)>,
+    records: Vec<Record>,
+    stopped: Option<Short>,
+}
+
+/// Reads one message; `at` is its index in the bytes shown.
+fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
+    let range = 0..at + bytes.len();
+    let m = match message(bytes) {
+        Ok(m) => m,
+        Err(short) => {
+            cx.warn(at, format!("DNS: {short}"));
+            return;
+        }
+    };
+    if m.response {
+        let question = m.questions.first();
+        for record in &m.records {
+            let Some(address) = record.address else { continue };
+            if let Some((asked, _)) = question {
+                cx.dns_answer(asked, address, range.clone());
+            }
+            cx.dns_answer(&record.name, address, range.clone());
+        }
+        cx.emit("dns.answer", range.clone(), || Answer {
+            transport,
+            name: question
+                .map(|(name, _)| name.as_str())
+                .or_else(|| m.records.first().map(|r| r.name.as_str()))
+                .unwrap_or_default(),
+            kind: question.map(|(_, t)| type_name(*t)),
+            type_code: question.map(|(_, t)| *t),
+            rcode: rcode_name(m.rcode),
+            records: &m.records,
+        });
+    } else {
+        for (name, kind) in &m.questions {
+            cx.emit("dns.query", range.clone(), || Query { transport, name, kind: type_name(*kind), type_code: *kind });
+        }
+    }
+    if let Some(short) = m.stopped {
+        cx.warn(at + short.at.min(bytes.len().saturating_sub(1)), format!("DNS: {short}"));
+    }
+}
+
+fn message(bytes: &[u8]) -> Result<Message, Short> {
+    let mut r = Reader::new(bytes);
+    r.u16("transaction id")?;
+    let flags = r.u16("flags")?;
+    let questions = r.u16("question count")?;
+    let counts = [r.u16("answer count")?, r.u16("authority count")?, r.u16("additional count")?];
+    let mut m = Message {
+        response: flags & 0x8000 != 0,
+        rcode: (flags & 0x0f) as u8,
+        questions: Vec::new(),
+        records: Vec::new(),
+        stopped: None,
+    };
+    let all = counts.iter().map(|c| usize::from(*c)).sum::<usize>().min(MAX_RECORDS);
+    m.stopped = body(bytes, &mut r, questions, all, &mut m.questions, &mut m.records).err();
+    Ok(m)
+}
+
+fn body(
+    bytes: &[u8],
+    r: &mut Reader<'_>,
+    questions: u16,
+    records: usize,
+    asked: &mut Vec<(String, u16)>,
+    found: &mut Vec<Record>,
+) -> Result<(), Short> {
+    for _ in 0..usize::from(questions).min(MAX_RECORDS) {
+        let name = name(bytes, r)?;
+        let kind = r.u16("question type")?;
+        r.u16("question class")?;
+        asked.push((name, kind));
+    }
+    for _ in 0..records {
+        let name = name(bytes, r)?;
+        let kind = r.u16("record type")?;
+        r.u16("record class")?;
+        let ttl = r.u32("record ttl")?;
+        let length = usize::from(r.u16("record length")?);
+        let start = r.at();
+        let data = r.take("record data", length)?;
+        // OPT is about the transport, not about a name.
+        if kind == 41 {
+            continue;
+        }
+        let (value, address) = value(bytes, kind, start, data);
+        found.push(Record { name, kind: type_name(kind), ttl, value, address });
+    }
+    Ok(())
+}
+
+/// A name with compression (RFC 1035 section 4.1.4), in presentation form: lower case, no final dot, the root is `.`.
+fn name(message: &[u8], r: &mut Reader<'_>) -> Result<String, Short> {
+    let mut text = String::new();
+    let mut jumped: Option<Reader<'_>> = None;
+    let mut limit = r.at();
+    let mut wire = 0;
+    loop {
+        let from = jumped.as_mut().unwrap_or(r);
+        let length = from.u8("name")?;
+        match length >> 6 {
+            0 if length == 0 => break,
+            0 => {
+                let label = from.take("label", usize::from(length))?;
+                wire += label.len() + 1;
+                if wire > MAX_NAME {
+                    return Err(Short { field: "name of at most 255 bytes", at: limit, needed: wire, left: MAX_NAME });
+                }
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                push_label(&mut text, label);
+            }
+            3 => {
+                let low = from.u8("compression pointer")?;
+                let target = usize::from(length & 0x3f) << 8 | usize::from(low);
+                // Pointers go back, always farther: a loop is impossible.
+                if target >= limit {
+                    return Err(Short { field: "compression pointer to earlier bytes", at: limit, needed: target, left: limit });
+                }
+                limit = target;
+                let mut next = Reader::new(message);
+                next.take("compression pointer", target)?;
+                jumped = Some(next);
+            }
+            _ => return Err(Short { field: "label of a known kind", at: limit, needed: usize::from(length), left: 0 }),
+        }
+    }
+    if text.is_empty() {
+        text.push('.');
+    }
+    Ok(text)
+}
+
+/// Presentation form of a label (RFC 4343): dots, backslashes and bytes that are not printable ASCII are escaped.
+fn push_label(text: &mut String, label: &[u8]) {
+    use std::fmt::Write as _;
+    for b in label {
+        match b {
+            b'.' | b'\\' => {
+                text.push('\\');
+                text.push(*b as char);
+            }
+            0x21..=0x7e => text.push(b.to_ascii_lowercase() as char),
+            // Multicast service names have spaces (RFC 6763).
+            b' ' => text.push(' '),
+            _ => {
+                let _ = write!(text, "\\{b:03}");
+            }
+        }
+    }
+}
+
+/// A record's data in presentation form, and its address when it is one.
+fn value(message: &[u8], kind: u16, start: usize, data: &[u8]) -> (String, Option<IpAddr>) {
+    let mut inner = Reader::new(message.get(..start + data.len()).unwrap_or(message));
+    let _ = inner.take("start", start);
+    let text = match kind {
+        1 | 28 => {
+            let address = match *data {
+                [a, b, c, d] if kind == 1 => Some(IpAddr::from(Ipv4Addr::new(a, b, c, d))),
+                _ => <[u8; 16]>::try_from(data).ok().filter(|_| kind == 28).map(|o| IpAddr::from(Ipv6Addr::from(o))),
+            };
+            return (address.map_or_else(|| hex(data), |a| a.to_string()), address);
+        }
+        2 | 5 | 12 | 39 => name(message, &mut inner).ok(),
+        15 => (|| {
+            let preference = inner.u16("preference").ok()?;
+            Some(format!("{preference} {}", name(message, &mut inner).ok()?))
+        })(),
+        33 => (|| {
+            let (p, w, port) = (inner.u16("priority").ok()?, inner.u16("weight").ok()?, inner.u16("port").ok()?);
+            Some(format!("{p} {w} {port} {}", name(message, &mut inner).ok()?))
+        })(),
+        6 => (|| Some(format!("{} {}", name(message, &mut inner).ok()?, name(message, &mut inner).ok()?)))(),
+        16 => {
+            let mut r = Reader::new(data);
+            let mut parts = Vec::new();
+            while let Ok(part) = r.vec8("text") {
+                parts.push(format!("\"{}\"", part.rest().escape_ascii()));
+            }
+            Some(parts.join(" "))
+        }
+        64 | 65 => service(message, &mut inner),
+        _ => None,
+    };
+    (text.unwrap_or_else(|| format!("\\# {} {}", data.len(), hex(data.get(..64.min(data.len())).unwrap_or_default()))), None)
+}
+
+/// SVCB and HTTPS (RFC 9460 section 2.1).
+fn service(message: &[u8], r: &mut Reader<'_>) -> Option<String> {
+    let priority = r.u16("priority").ok()?;
+    let target = name(message, r).ok()?;
+    let mut text = format!("{priority} {target}");
+    while let (Ok(key), Ok(mut value)) = (r.u16("parameter"), r.vec16("parameter value")) {
+        text.push(' ');
+        text += &match key {
+            1 => {
+                let mut ids = Vec::new();
+                while let Ok(id) = value.vec8("alpn") {
+                    ids.push(id.rest().escape_ascii().to_string());
+                }
+                format!("alpn={}", ids.join(","))
+            }
+            2 => "no-default-alpn".to_owned(),
+            3 => format!("port={}", value.u16("port").ok()?),
+            4 | 6 => {
+                let size = if key == 4 { 4 } else { 16 };
+                let hints: Vec<String> = value
+                    .rest()
+                    .chunks_exact(size)
+                    .filter_map(|c| match c {
+                        [a, b, c, d] => Some(IpAddr::from([*a, *b, *c, *d])),
+                        _ => <[u8; 16]>::try_from(c).ok().map(IpAddr::from),
+                    })
+                    .map(|a| a.to_string())
+                    .collect();
+                format!("ipv{}hint={}", key, hints.join(","))
+            }
+            5 => format!("ech={}", hex(value.rest())),
+            _ => format!("key{key}={}", hex(value.rest())),
+        };
+    }
+    Some(text)
+}
+
+fn type_name(code: u16) -> String {
+    let name = match code {
+        1 => "A",
+        2 => "NS",
+        5 => "CNAME",
+        6 => "SOA",
+        12 => "PTR",
+        13 => "HINFO",
+        15 => "MX",
+        16 => "TXT",
+        28 => "AAAA",
+        29 => "LOC",
+        33 => "SRV",
+        35 => "NAPTR",
+        39 => "DNAME",
+        43 => "DS",
+        46 => "RRSIG",
+        47 => "NSEC",
+        48 => "DNSKEY",
+        52 => "TLSA",
+        64 => "SVCB",
+        65 => "HTTPS",
+        99 => "SPF",
+        251 => "IXFR",
+        252 => "AXFR",
+        255 => "ANY",
+        257 => "CAA",
+        _ => return format!("TYPE{code}"),
+    };
+    name.to_owned()
+}
+
+fn rcode_name(code: u8) -> String {
+    match code {
+        0 => "NOERROR".into(),
+        1 => "FORMERR".into(),
+        2 => "SERVFAIL".into(),
+        3 => "NXDOMAIN".into(),
+        4 => "NOTIMP".into(),
+        5 => "REFUSED".into(),
+        n => format!("RCODE{n}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A response with one question, a CNAME by compression and an A record.
+    fn response() -> Vec<u8> {
+        let mut m = vec![0, 7, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0];
+        m.extend(b"\x03www\x07Example\x00\x00\x01\x00\x01");
+        m.extend(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x06\x03cdn\xc0\x10");
+        m.extend(b"\xc0\x29\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01");
+        m
+    }
+
+    #[test]
+    fn compression_and_addresses() {
+        let m = message(&response()).unwrap();
+        assert_eq!(m.stopped, None);
+        assert_eq!(m.questions, [("www.example".to_owned(), 1)]);
+        let seen: Vec<_> = m.records.iter().map(|r| format!("{} {} {}", r.name, r.kind, r.value)).collect();
+        assert_eq!(seen, ["www.example CNAME cdn.example", "cdn.example A 192.0.2.1"]);
+    }
+
+    #[test]
+    fn cut_anywhere_keeps_what_was_read() {
+        let whole = response();
+        for cut in 0..whole.len() {
+            match message(&whole[..cut]) {
+                Ok(m) => {
+                    assert!(m.stopped.is_some(), "{cut}");
+                    assert!(cut < 29 || m.questions.len() == 1, "{cut}");
+                }
+                Err(short) => assert!(cut < 12 && short.at <= cut, "{cut}: {short}"),
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_names_end() {
+        for (name, tail) in [("self pointer", &b"\xc0\x0c"[..]), ("forward", b"\xc0\xff"), ("reserved", b"\x80aaa")] {
+            let mut m = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            m.extend(tail);
+            m.extend(b"\x00\x01\x00\x01");
+            let m = message(&m).unwrap();
+            assert!(m.stopped.is_some() && m.questions.is_empty(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! Drives a capture through decoding, reassembly and protocols, on one or many threads, with one result.
+//!
+//! Takes a [`Reader`](crate::capture::Reader); gives a [`CaptureAnalysis`]. Batches go through three stages: frames are decoded in
+//! parallel, fragments are joined in order, and the packets of each flow go to the shard that its 5-tuple hashes to;
+//! shards run in parallel while the next batch is read. The number of shards is fixed and each flow sees its packets
+//! in frame order, so the number of threads changes nothing in the result.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::flow::{DnsName, FlowFacts, FlowFinding, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
+use super::fragment::Pool;
+use super::observe::Observation;
+use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode_reassembled};
+use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, RawFrame, Reader};
+use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, Warning};
+use crate::payload::CanarySet;
+
+/// Shards of the flow table; fixed, so that results do not depend on the number of threads.
+const SHARDS: usize = 16;
+
+/// Observations that may wait for an earlier frame's message before they are given out all the same.
+const MAX_HELD: usize = 200_000;
+
+/// What an analysis shall do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Collect observations (`dissect`); otherwise only facts about flows.
+    pub observe: bool,
+    /// Secrets to search for.
+    pub canaries: Arc<CanarySet>,
+    /// Do not mask secrets.
+    pub show_secrets: bool,
+    /// Decode frames and run flows on the threads of the current rayon pool.
+    pub parallel: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let none = CanarySet::new(&[]);
+        Options {
+            observe: false,
+            // An empty set has nothing that could be refused.
+            canaries: Arc::new(none.unwrap_or_else(|_| unreachable!("no canaries"))),
+            show_secrets: false,
+            parallel: false,
+        }
+    }
+}
+
+/// All that one capture says.
+#[derive(Debug, Default)]
+pub struct CaptureAnalysis {
+    /// The file.
+    pub input: Input,
+    /// The ledger.
+    pub coverage: Coverage,
+    /// Flows, by number; `messenger` is not filled in yet (that is `destination`'s).
+    pub flows: Vec<Flow>,
+    /// Findings with their flow's number and without an id, by frame.
+    pub findings: Vec<crate::model::Finding>,
+    /// Warnings, by offset.
+    pub warnings: Vec<Warning>,
+    /// Observations that no callback took, in frame order.
+    pub observations: Vec<Observation>,
+    /// DNS answers, by frame.
+    pub dns: Vec<DnsName>,
+    /// What the file carries besides frames.
+    pub file: FileFacts,
+}
+
+/// Analyses a capture in memory; `name` stands for the file.
+///
+/// # Errors
+/// As [`capture::open`].
+pub fn analyse_bytes(name: &str, bytes: &[u8], options: &Options) -> Result<CaptureAnalysis, CaptureError> {
+    let reader = capture::from_bytes(name, bytes.to_vec())?;
+    let mut observations = Vec::new();
+    let mut analysis = analyse(name, reader, options, &mut |o| observations.push(o));
+    analysis.observations = observations;
+    Ok(analysis)
+}
+
+/// Analyses a capture; `name` is what the report calls it. Observations go to `observed` in frame order while the capture
+/// is read.
+pub fn analyse(
+    name: &str,
+    reader: Reader,
+    options: &Options,
+    observed: &mut (dyn FnMut(Observation) + Send),
+) -> CaptureAnalysis {
+    let mut run = Run {
+        options,
+        shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+        overhead: Overhead::default(),
+        pool: Pool::default(),
+        fragments: BTreeMap::new(),
+        own: Output::default(),
+        unsupported: BTreeMap::new(),
+        links: Vec::new(),
+        times: None,
+        numbers: BTreeMap::new(),
+        flows: 0,
+        held: Vec::new(),
+    };
+    let mut reader = reader;
+    let mut current = Batch::default();
+    let mut next = Batch::default();
+    let mut more = reader.next(&mut current);
+    while more {
+        if options.parallel {
+            let mut next_more = false;
+            rayon::join(|| run.batch(&current), || next_more = reader.next(&mut next));
+            more = next_more;
+        } else {
+            run.batch(&current);
+            more = reader.next(&mut next);
+        }
+        run.give_out(observed, false);
+        std::mem::swap(&mut current, &mut next);
+    }
+    drop((current, next));
+    run.finish(name, reader.into_facts(), observed)
+}
+
+struct Run<'o> {
+    options: &'o Options,
+    shards: Vec<Shard>,
+    overhead: Overhead,
+    pool: Pool,
+    /// Frames of joined datagrams by their last frame.
+    fragments: BTreeMap<u64, Vec<u64>>,
+    own: Output,
+    /// Faults of frames: what, first frame, its offset, how many.
+    unsupported: BTreeMap<String, (u64, u64, u64)>,
+    links: Vec<LinkType>,
+    times: Option<(CaptureTime, CaptureTime)>,
+    /// Number of each flow by its first frame; only kept while observing.
+    numbers: BTreeMap<u64, u64>,
+    flows: u64,
+    held: Vec<Observation>,
+}
+
+/// What one chunk of frames decoded to.
+struct Chunk<'b> {
+    packets: Vec<Vec<Packet<'b>>>,
+    fragments: Vec<Fragment<'b>>,
+    overhead: Overhead,
+    faults: Vec<(String, u64, u64)>,
+    links: Vec<LinkType>,
+    times: Option<(CaptureTime, CaptureTime)>,
+}
+
+/// The seed is fixed only for repeatability of the work's order; results do not depend on it.
+fn shard_of(key: &FlowKey) -> usize {
+    use std::hash::BuildHasher as _;
+    foldhash::fast::FixedState::with_seed(1).hash_one(key) as usize % SHARDS
+}
+
+fn decode_chunk<'b>(batch: &'b Batch, frames: &[RawFrame]) -> Chunk<'b> {
+    let mut chunk = Chunk {
+        packets: (0..SHARDS).map(|_| Vec::with_capacity(frames.len() / 12)).collect(),
+        fragments: Vec::new(),
+        overhead: Overhead::default(),
+        faults: Vec::new(),
+        links: Vec::new(),
+        times: None,
+    };
+    for raw in frames {
+        if !chunk.links.contains(&raw.link) {
+            chunk.links.push(raw.link);
+        }
+        chunk.times = Some(match chunk.times {
+            None => (raw.time, raw.time),
+            Some((first, last)) => (first.min(raw.time), last.max(raw.time)),
+        });
+        match decode(raw, batch.bytes(raw), &mut chunk.overhead) {
+            Decoded::Packet(p) => {
+                if let Some(list) = chunk.packets.get_mut(shard_of(&p.key)) {
+                    list.push(p);
+                }
+            }
+            Decoded::Fragment(f) => chunk.fragments.push(f),
+            Decoded::Nothing(None) => {}
+            Decoded::Nothing(Some(what)) => {
+                let what = if what == "link type" {
+                    format!("link type {} is not read", raw.link.name())
+                } else {
+                    what.to_owned()
+                };
+                chunk.faults.push((what, raw.number, raw.file_offset));
+            }
+        }
+    }
+    chunk
+}
+
+impl Run<'_> {
+    fn batch(&mut self, batch: &Batch) {
+        if batch.frames.is_empty() {
+            return;
+        }
+        let size = if self.options.parallel {
+            batch.frames.len().div_ceil(rayon::current_num_threads() * 2).max(256)
+        } else {
+            batch.frames.len()
+        };
+        let chunks: Vec<Chunk<'_>> = if self.options.parallel {
+            batch.frames.par_chunks(size).map(|frames| decode_chunk(batch, frames)).collect()
+        } else {
+            batch.frames.chunks(size).map(|frames| decode_chunk(batch, frames)).collect()
+        };
+        let mut joined: Vec<(usize, Vec<u8>, Fragment<'_>)> = Vec::new();
+        for (index, chunk) in chunks.iter().enumerate() {
+            self.overhead.add(&chunk.overhead);
+            for link in &chunk.links {
+                if !self.links.contains(link) {
+                    self.links.push(*link);
+                }
+            }
+            self.times = match (self.times, chunk.times) {
+                (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+                (a, b) => a.or(b),
+            };
+            for (what, frame, offset) in &chunk.faults {
+                self.unsupported.entry(what.clone()).or_insert((*frame, *offset, 0)).2 += 1;
+            }
+            for f in &chunk.fragments {
+                if let Some(datagram) = self.pool.add(f) {
+                    self.fragments.insert(f.frame, datagram.frames);
+                    joined.push((index, datagram.bytes, *f));
+                }
+            }
+        }
+        let mut extra: Vec<Vec<Packet<'_>>> = (0..SHARDS).map(|_| Vec::new()).collect();
+        for (_, bytes, last) in &joined {
+            if let Decoded::Packet(p) = decode_reassembled(last, bytes) {
+                if let Some(list) = extra.get_mut(shard_of(&p.key)) {
+                    list.push(p);
+                }
+            }
+        }
+        let shared = Shared { options: self.options, fragments: &self.fragments };
+        let work = |(index, shard): (usize, &mut Shard)| {
+            let plain = chunks.iter().filter_map(|c| c.packets.get(index)).flatten();
+            match extra.get(index).filter(|e| !e.is_empty()) {
+                None => plain.for_each(|p| shard.packet(p, shared)),
+                Some(extra) => {
+                    let mut all: Vec<&Packet<'_>> = plain.chain(extra).collect();
+                    all.sort_by_key(|p| p.frame);
+                    all.into_iter().for_each(|p| shard.packet(p, shared));
+                }
+            }
+        };
+        if self.options.parallel {
+            self.shards.par_iter_mut().enumerate().for_each(work);
+        } else {
+            self.shards.iter_mut().enumerate().for_each(work);
+        }
+    }
+
+    /// Numbers the new flows and gives out the observations that no later frame can precede.
+    fn give_out(&mut self, observed: &mut (dyn FnMut(Observation) + Send), all: bool) {
+        if !self.options.observe {
+            return;
+        }
+        let mut new: Vec<u64> = self.shards.iter_mut().flat_map(|s| s.new_flows().collect::<Vec<_>>()).collect();
+        new.sort_unstable();
+        for first_frame in new {
+            self.flows += 1;
+            self.numbers.insert(first_frame, self.flows);
+        }
+        for (index, shard) in self.shards.iter_mut().enumerate() {
+            for mut o in shard.out.observations.drain(..) {
+                // Frames belong to one flow each, so ties within a frame come from one shard and keep its order.
+                o.order = o.order * SHARDS as u64 + index as u64;
+                self.held.push(o);
+            }
+        }
+        let limit = if all || self.held.len() > MAX_HELD {
+            u64::MAX
+        } else {
+            self.shards.iter().filter_map(Shard::held_back).min().unwrap_or(u64::MAX)
+        };
+        self.held.sort_by_key(|o| (o.frame, o.order));
+        let ready = self.held.partition_point(|o| o.frame < limit);
+        for mut o in self.held.drain(..ready) {
+            o.flow = self.numbers.get(&o.flow).copied().unwrap_or_default();
+            observed(o);
+        }
+    }
+
+    fn finish(
+        mut self,
+        name: &str,
+        file: FileFacts,
+        observed: &mut (dyn FnMut(Observation) + Send),
+    ) -> CaptureAnalysis {
+        let shared = Shared { options: self.options, fragments: &self.fragments };
+        if self.options.parallel {
+            self.shards.par_iter_mut().for_each(|s| s.finish(shared));
+        } else {
+            self.shards.iter_mut().for_each(|s| s.finish(shared));
+        }
+        self.file_warnings(&file);
+        self.give_out(observed, true);
+        let mut facts: Vec<FlowFacts> = self.shards.iter_mut().flat_map(Shard::take_facts).collect();
+        facts.sort_unstable_by_key(|f| f.first_frame);
+        let numbers: BTreeMap<u64, u64> = facts.iter().map(|f| f.first_frame).zip(1..).collect();
+        let mut dns: Vec<DnsName> = self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
+        dns.sort_by(|a, b| (a.frame, &a.name, a.address).cmp(&(b.frame, &b.name, b.address)));
+        let mut findings: Vec<FlowFinding> =
+            self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.findings)).collect();
+        findings.sort_by(|a, b| {
+            (a.frames.first(), a.flow, a.raw.range, &a.raw.what).cmp(&(b.frames.first(), b.flow, b.raw.range, &b.raw.what))
+        });
+        let mut warnings: Vec<TrafficWarning> = std::mem::take(&mut self.own.warnings);
+        warnings.extend(self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.warnings)));
+        let (lost_warnings, lost_findings) = self
+            .shards
+            .iter()
+            .fold((0, 0), |(w, f), s| (w + s.out.suppressed_warnings, f + s.out.suppressed_findings));
+        for (count, what) in [(lost_warnings, "warnings"), (lost_findings, "findings")] {
+            if count > 0 {
+                let what = format!("{count} more {what} were not kept");
+                warnings.push(TrafficWarning { frame: file.frames, offset: file.decoded_bytes, what });
+            }
+        }
+        warnings.sort_by(|a, b| (a.offset, a.frame, &a.what).cmp(&(b.offset, b.frame, &b.what)));
+        let coverage = self.coverage(name, &file);
+        self.links.sort_unstable();
+        CaptureAnalysis {
+            input: Input {
+                file: name.to_owned(),
+                sha256: file.sha256.clone(),
+                bytes: file.stored_bytes,
+                decoded_bytes: file.decoded_bytes,
+                frames: file.frames,
+                first_time: self.times.map(|(first, _)| first.rfc3339()),
+                last_time: self.times.map(|(_, last)| last.rfc3339()),
+                link_types: self.links.iter().map(|l| l.name()).collect(),
+                truncated: file.truncated,
+                run: None,
+            },
+            coverage,
+            flows: flows(name, facts, &dns),
+            findings: findings
+                .into_iter()
+                .map(|f| {
+                    let number = numbers.get(&f.flow).copied().unwrap_or_default();
+                    f.raw.into_finding(name, number, Some(f.direction), f.frames)
+                })
+                .collect(),
+            warnings: warnings
+                .into_iter()
+                .map(|w| Warning {
+                    capture: name.to_owned(),
+                    frame: (w.frame > 0).then_some(w.frame),
+                    offset: w.offset,
+                    what: w.what,
+                })
+                .collect(),
+            observations: Vec::new(),
+            dns,
+            file,
+        }
+    }
+
+    /// Faults of the file and of frames become warnings.
+    fn file_warnings(&mut self, file: &FileFacts) {
+        let mut all: Vec<TrafficWarning> = file
+            .faults
+            .iter()
+            .map(|f| TrafficWarning { frame: f.after_frame, offset: f.offset, what: f.what.clone() })
+            .collect();
+        for (what, (frame, offset, count)) in &self.unsupported {
+            let what = if *count > 1 { format!("{what} ({count} frames, this is the first)") } else { what.clone() };
+            all.push(TrafficWarning { frame: *frame, offset: *offset, what });
+        }
+        for w in all {
+            if self.options.observe {
+                self.held.push(Observation {
+                    frame: w.frame,
+                    order: u64::MAX,
+                    time: self.times.map(|t| t.1).unwrap_or_default(),
+                    frames: Vec::new(),
+                    flow: 0,
+                    src: None,
+                    dst: None,
+                    kind: "warning",
+                    tunnel: Vec::new(),
+                    fields: serde_json::json!({"offset": w.offset, "what": w.what})
+                        .as_object()
+                        .cloned()
+                        .unwrap_or_default(),
+                });
+            }
+            self.own.warnings.push(w);
+        }
+    }
+
+    fn coverage(&self, name: &str, file: &FileFacts) -> Coverage {
+        let mut classes: BTreeMap<String, u64> = BTreeMap::new();
+        let mut reassembled = 0;
+        for (class, bytes) in self.shards.iter().flat_map(|s| s.ledger.iter()) {
+            if class == REASSEMBLED {
+                reassembled += bytes;
+            } else {
+                *classes.entry(class.to_owned()).or_default() += bytes;
+            }
+        }
+        for (class, bytes) in self.overhead.fields() {
+            *classes.entry(class.to_owned()).or_default() += bytes;
+        }
+        if let Some(fragments) = classes.get_mut("fragment") {
+            *fragments = fragments.saturating_sub(reassembled);
+        }
+        *classes.entry("file".into()).or_default() += file.structure_bytes;
+        *classes.entry("unread".into()).or_default() += file.unread_bytes;
+        classes.retain(|_, bytes| *bytes > 0);
+        let total = classes.values().sum();
+        debug_assert_eq!(total, file.decoded_bytes, "{name}: the ledger misses bytes");
+        Coverage { capture: name.to_owned(), total, classes }
+    }
+}
+
+/// Facts in the report's words, with names from DNS answers that the client had before.
+fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName]) -> Vec<Flow> {
+    let mut answers: std::collections::HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<&DnsName>> =
+        std::collections::HashMap::new();
+    for answer in dns {
+        let known = answers.entry((answer.client, answer.address)).or_default();
+        if !known.iter().any(|k| k.name == answer.name) {
+            known.push(answer);
+        }
+    }
+    facts
+        .into_iter()
+        .zip(1..)
+        .map(|(f, number)| {
+            let (word, evidence) = f.encryption_word();
+            let (word, evidence) = (word.to_owned(), evidence.to_vec());
+            let mut names: Vec<FlowName> = f
+                .names
+                .into_iter()
+                .map(|(name, source, frame)| FlowName { name, source: source.into(), frame })
+                .collect();
+            // A resolver answers for many names; its own flows are not named by its answers.
+            if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
+                for answer in known.iter().filter(|a| a.frame < f.first_frame).take(16) {
+                    names.push(FlowName { name: answer.name.clone(), source: "dns".into(), frame: answer.frame });
+                }
+            }
+            Flow {
+                capture: name.to_owned(),
+                flow: number,
+                transport: f.proto.name(),
+                client: f.client.to_string(),
+                server: f.server.to_string(),
+                app_protocols: f.protocols.iter().map(|p| (*p).to_owned()).collect(),
+                names,
+                messenger: None,
+                messenger_why: None,
+                ja4: f.ja4,
+                bytes_up: f.bytes[0],
+                bytes_down: f.bytes[1],
+                frames: f.frames,
+                first_frame: f.first_frame,
+                last_frame: f.last_frame,
+                encryption: word,
+                encryption_frames: evidence,
+                clear_bytes: f.read[0],
+                tls: f.tls.map(|t| *t),
+                signatures: f.signatures,
+                tunnel: f.tunnel.layers().map(str::to_owned).collect(),
+                rtt_ms: f.rtt_ms,
+            }
+        })
+        .collect()
+}
+
+/// Opens and analyses a file under the name that the report gives it.
+///
+/// # Errors
+/// As [`capture::open`].
+pub fn analyse_file(
+    path: &Path,
+    name: &str,
+    options: &Options,
+    observed: &mut (dyn FnMut(Observation) + Send),
+) -> Result<CaptureAnalysis, CaptureError> {
+    Ok(analyse(name, capture::open(path)?, options, observed))
+}

@@ -1,0 +1,1025 @@
+//! Flows of one shard: who spoke first, what was recognised, and what each direction still holds back.
+//!
+//! Takes [`Packet`]s in frame order; drives TCP reassembly and the protocol of each flow; gives [`FlowFacts`], and through
+//! [`Output`] findings, DNS answers, warnings and observations. A flow is known by its first frame until the engine numbers
+//! all flows: a frame opens at most one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::observe::Observation;
+use super::packet::{Endpoint, FlowKey, IpProto, Packet, Tunnel};
+use super::tcp::{Event, Half, Provenance, Segment};
+use super::{Class, Cx, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Step};
+use crate::model::{CaptureTime, Direction, FlowTls, SignatureHit};
+use crate::payload::{CanaryState, Masking, RawFinding, Readability, TextMeter};
+
+/// Bytes of an unfinished message that are kept, each direction; beyond it the message is given up.
+pub const MAX_PENDING: usize = 1 << 20;
+
+/// Findings of one flow that are kept; the rest is counted in one warning.
+pub const MAX_FINDINGS: u32 = 64;
+
+/// Segments of a stream that are probed before it counts as unknown.
+const MAX_PROBES: u8 = 24;
+
+/// Ledger entry for payload that was counted as fragments before.
+pub(super) const REASSEMBLED: &str = "fragment.reassembled";
+
+/// Frames kept as evidence of one fact.
+const MAX_EVIDENCE: usize = 8;
+
+/// What is known of one flow.
+#[derive(Clone, Debug)]
+pub struct FlowFacts {
+    /// IP protocol.
+    pub proto: IpProto,
+    /// The side that opened the flow.
+    pub client: Endpoint,
+    /// The other side.
+    pub server: Endpoint,
+    /// Protocols in order of appearance.
+    pub protocols: Vec<&'static str>,
+    /// Names with source and frame.
+    pub names: Vec<(String, &'static str, u64)>,
+    /// TLS details.
+    pub tls: Option<Box<FlowTls>>,
+    /// JA4 of the first client hello.
+    pub ja4: Option<String>,
+    /// Label and frames of the handshake.
+    pub encryption: Option<(&'static str, Vec<u64>)>,
+    /// Payload bytes by [`Reading`]: clear, handshake, encrypted, opaque.
+    pub read: [u64; 4],
+    /// The first frames with clear content.
+    pub clear_frames: Vec<u64>,
+    /// Signatures that fired.
+    pub signatures: Vec<SignatureHit>,
+    /// SYN to SYN/ACK, milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// Wire bytes up and down.
+    pub bytes: [u64; 2],
+    /// Frames.
+    pub frames: u64,
+    /// First frame; the flow's handle until it has a number.
+    pub first_frame: u64,
+    /// Last frame.
+    pub last_frame: u64,
+    /// Outer layers.
+    pub tunnel: Tunnel,
+    findings: u32,
+}
+
+impl FlowFacts {
+    pub(super) fn protocol(&mut self, id: &'static str) {
+        if !self.protocols.contains(&id) {
+            self.protocols.push(id);
+        }
+    }
+
+    pub(super) fn name(&mut self, name: &str, source: &'static str, frame: u64) {
+        let name = canonical_name(name);
+        // Bounded: a hostile peer may send a new name in each request.
+        if !name.is_empty() && self.names.len() < 32 && !self.names.iter().any(|(n, s, _)| *n == name && *s == source) {
+            self.names.push((name, source, frame));
+        }
+    }
+
+    pub(super) fn encrypted(&mut self, label: &'static str, frames: &[u64]) {
+        let (known, evidence) = self.encryption.get_or_insert((label, Vec::new()));
+        *known = label;
+        add_frames(evidence, frames);
+    }
+
+    pub(super) fn signature(
+        &mut self,
+        messenger: &str,
+        id: &str,
+        confidence: &str,
+        detail: &str,
+        frames: &[u64],
+    ) {
+        if let Some(known) = self.signatures.iter_mut().find(|s| s.signature == id) {
+            add_frames(&mut known.frames, frames);
+            detail.clone_into(&mut known.detail);
+            confidence.clone_into(&mut known.confidence);
+        } else if self.signatures.len() < 16 {
+            let mut kept = Vec::new();
+            add_frames(&mut kept, frames);
+            self.signatures.push(SignatureHit {
+                messenger: messenger.into(),
+                signature: id.into(),
+                frames: kept,
+                confidence: confidence.into(),
+                detail: detail.into(),
+            });
+        }
+    }
+
+    /// CONTRACT's `encryption` word and the frames that show it.
+    #[must_use]
+    pub fn encryption_word(&self) -> (&'static str, &[u64]) {
+        match &self.encryption {
+            Some((label, frames)) => (label, frames),
+            None if self.read[0] > 0 => ("none", &self.clear_frames),
+            None if self.read.iter().sum::<u64>() > 0 => ("opaque", &[]),
+            None => ("empty", &[]),
+        }
+    }
+}
+
+/// Lower case, without a final dot.
+pub(crate) fn canonical_name(name: &str) -> String {
+    name.trim_end_matches('.').to_lowercase()
+}
+
+fn add_frames(to: &mut Vec<u64>, frames: &[u64]) {
+    for f in frames {
+        if to.len() < MAX_EVIDENCE && !to.contains(f) {
+            to.push(*f);
+        }
+    }
+}
+
+/// A finding with its flow.
+#[derive(Clone, Debug)]
+pub struct FlowFinding {
+    /// The flow's first frame.
+    pub flow: u64,
+    /// Who sent it.
+    pub direction: Direction,
+    /// Frames, ascending.
+    pub frames: Vec<u64>,
+    /// The finding.
+    pub raw: RawFinding,
+}
+
+/// One address of a name, as a DNS answer said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsName {
+    /// Who asked.
+    pub client: IpAddr,
+    /// The name that was asked for.
+    pub name: String,
+    /// An address it was said to have.
+    pub address: IpAddr,
+    /// The frame of the answer.
+    pub frame: u64,
+}
+
+/// A fault in the traffic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TrafficWarning {
+    /// The frame.
+    pub frame: u64,
+    /// Bytes into the decompressed file.
+    pub offset: u64,
+    /// In words.
+    pub what: String,
+}
+
+/// What the flows of a shard have said.
+#[derive(Default)]
+pub struct Output {
+    pub(super) observations: Vec<Observation>,
+    pub(super) findings: Vec<FlowFinding>,
+    pub(super) dns: Vec<DnsName>,
+    pub(super) warnings: Vec<TrafficWarning>,
+    pub(super) suppressed_warnings: u64,
+    pub(super) suppressed_findings: u64,
+    order: u64,
+}
+
+/// Warnings that one shard keeps.
+const MAX_WARNINGS: usize = 4096;
+
+impl Output {
+    pub(super) fn observe(
+        &mut self,
+        facts: &FlowFacts,
+        direction: Direction,
+        frames: Frames,
+        kind: &'static str,
+        fields: Result<Value, serde_json::Error>,
+    ) {
+        let Ok(Value::Object(fields)) = fields else { return };
+        let (src, dst) = match direction {
+            Direction::Up => (facts.client, facts.server),
+            Direction::Down => (facts.server, facts.client),
+        };
+        self.order += 1;
+        self.observations.push(Observation {
+            frame: frames.complete,
+            order: self.order,
+            time: frames.time,
+            frames: frames.all,
+            flow: facts.first_frame,
+            src: Some(src),
+            dst: Some(dst),
+            kind,
+            tunnel: facts.tunnel.layers().collect(),
+            fields,
+        });
+    }
+
+    pub(super) fn finding(&mut self, facts: &mut FlowFacts, direction: Direction, frames: Vec<u64>, raw: RawFinding) {
+        if facts.findings >= MAX_FINDINGS {
+            self.suppressed_findings += 1;
+            return;
+        }
+        facts.findings += 1;
+        self.findings.push(FlowFinding { flow: facts.first_frame, direction, frames, raw });
+    }
+
+    pub(super) fn dns_answer(
+        &mut self,
+        facts: &FlowFacts,
+        direction: Direction,
+        name: &str,
+        address: IpAddr,
+        frame: u64,
+    ) {
+        let client = match direction {
+            Direction::Down => facts.client.addr(),
+            Direction::Up => facts.server.addr(),
+        };
+        self.dns.push(DnsName { client, name: canonical_name(name), address, frame });
+    }
+
+    pub(super) fn warn(
+        &mut self,
+        facts: &FlowFacts,
+        direction: Direction,
+        frames: &Frames,
+        what: String,
+        observe: bool,
+    ) {
+        if self.warnings.len() >= MAX_WARNINGS {
+            self.suppressed_warnings += 1;
+            return;
+        }
+        if observe {
+            let fields = serde_json::json!({ "offset": frames.file_offset, "what": what });
+            self.observe(facts, direction, frames.clone(), "warning", Ok(fields));
+        }
+        self.warnings.push(TrafficWarning { frame: frames.complete, offset: frames.file_offset, what });
+    }
+}
+
+/// Where the bytes shown to a dissector came from.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    source: Source<'a>,
+    /// Frames of datagrams that came in fragments, by the frame of the last one.
+    fragments: &'a BTreeMap<u64, Vec<u64>>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Stream { provenance: &'a Provenance, base: u64 },
+    Datagram(Segment),
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn base(&self) -> u64 {
+        match self.source {
+            Source::Stream { base, .. } => base,
+            Source::Datagram(_) => 0,
+        }
+    }
+
+    fn segments(&self, range: Range<usize>) -> impl Iterator<Item = &'a Segment> {
+        let (stream, datagram) = match self.source {
+            Source::Stream { provenance, base } => {
+                (Some(provenance.covering(base + range.start as u64, base + range.end.max(range.start) as u64)), None)
+            }
+            Source::Datagram(_) => (None, Some(())),
+        };
+        // A datagram's only segment is handled by the callers: it lives in `self`.
+        let _ = datagram;
+        stream.into_iter().flatten()
+    }
+
+    pub(super) fn frame(&self, range: Range<usize>) -> u64 {
+        match self.source {
+            Source::Datagram(s) => s.frame,
+            Source::Stream { .. } => self.segments(range).map(|s| s.frame).max().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn frames(&self, range: Range<usize>) -> Frames {
+        let start = self.base() + range.start as u64;
+        let mut frames = Frames::default();
+        let mut add = |s: &Segment| {
+            if frames.all.is_empty() {
+                frames.file_offset = s.file_offset + start.saturating_sub(s.start);
+            }
+            if s.frame >= frames.complete {
+                frames.complete = s.frame;
+                frames.time = s.time;
+            }
+            match self.fragments.get(&s.frame) {
+                Some(parts) => frames.all.extend_from_slice(parts),
+                None => frames.all.push(s.frame),
+            }
+        };
+        match &self.source {
+            Source::Datagram(s) => add(s),
+            Source::Stream { .. } => self.segments(range).for_each(&mut add),
+        }
+        frames.all.sort_unstable();
+        frames.all.dedup();
+        frames
+    }
+}
+
+/// Payload bytes by class.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger(Vec<(&'static str, u64)>);
+
+impl Ledger {
+    pub(super) fn add(&mut self, class: &'static str, bytes: u64) {
+        // A dozen classes: a list that is walked beats a map here.
+        match self.0.iter_mut().find(|(name, _)| std::ptr::eq(*name, class) || *name == class) {
+            Some((_, sum)) => *sum += bytes,
+            None => self.0.push((class, bytes)),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().copied()
+    }
+}
+
+/// What dissects a flow.
+enum App {
+    Probing,
+    Unknown,
+    Known(Box<dyn Dissector>),
+}
+
+/// One direction of a TCP flow.
+#[derive(Default)]
+struct Stream {
+    half: Half,
+    provenance: Provenance,
+    /// Shown, not taken; begins at `taken`.
+    pending: Vec<u8>,
+    taken: u64,
+    /// Bytes that a step took beyond what was shown.
+    skip: u64,
+    skip_class: Option<Class>,
+    /// The dissector wants to see so many bytes before it is called again.
+    want: usize,
+    probes: u8,
+    /// Payload came that no protocol took.
+    passed: bool,
+    search: Search,
+}
+
+/// Search state of one direction.
+#[derive(Default)]
+struct Search {
+    canaries: CanaryState,
+    meter: Option<Box<TextMeter>>,
+    unknown: u64,
+}
+
+struct Flow {
+    facts: FlowFacts,
+    app: App,
+    streams: Option<Box<[Stream; 2]>>,
+    /// Meters of datagram flows that no protocol took.
+    unknown: Option<Box<[Search; 2]>>,
+    probes: u8,
+    syn_time: Option<CaptureTime>,
+    /// Sequence number of the client's SYN.
+    isn: Option<u32>,
+    closed: bool,
+}
+
+/// The flows whose keys fall into one shard.
+#[derive(Default)]
+pub struct Shard {
+    map: HashMap<FlowKey, u32, foldhash::fast::RandomState>,
+    flows: Vec<Flow>,
+    pub(super) out: Output,
+    pub(super) ledger: Ledger,
+    /// Flows from this index on were opened since the engine last looked.
+    pub(super) numbered: usize,
+}
+
+/// What a shard needs of the whole.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    pub(super) options: &'a Options,
+    pub(super) fragments: &'a BTreeMap<u64, Vec<u64>>,
+}
+
+impl Shard {
+    /// First frames of the flows opened since the last call.
+    pub(super) fn new_flows(&mut self) -> impl Iterator<Item = u64> {
+        let from = std::mem::replace(&mut self.numbered, self.flows.len());
+        self.flows.iter().skip(from).map(|f| f.facts.first_frame)
+    }
+
+    /// The lowest frame that a message still to come may carry: below it, observations are final.
+    pub(super) fn held_back(&self) -> Option<u64> {
+        self.flows.iter().filter_map(|f| f.streams.as_ref()).flat_map(|s| s.iter()).filter_map(Stream::held_back).min()
+    }
+
+    /// Takes the facts of all flows, after [`Shard::finish`].
+    pub(super) fn take_facts(&mut self) -> Vec<FlowFacts> {
+        self.map = HashMap::default();
+        std::mem::take(&mut self.flows).into_iter().map(|f| f.facts).collect()
+    }
+
+    /// One packet; packets of a flow come in frame order.
+    pub(super) fn packet(&mut self, p: &Packet<'_>, shared: Shared<'_>) {
+        let index = self.flow_of(p);
+        let Some(flow) = self.flows.get_mut(index) else { return };
+        let direction = if (if p.from_low { p.key.low } else { p.key.high }) == flow.facts.client {
+            Direction::Up
+        } else {
+            Direction::Down
+        };
+        // Both ends the same (a host that talks to itself on one port): every packet goes up.
+        flow.facts.bytes[direction as usize] += u64::from(p.wire_len);
+        flow.facts.frames += 1;
+        flow.facts.last_frame = p.frame;
+        if p.counted {
+            // The fragments are in the ledger; the engine takes this sum off them again.
+            self.ledger.add(REASSEMBLED, p.payload.len() as u64);
+        }
+        let mut sink = Sink { out: &mut self.out, ledger: &mut self.ledger, shared };
+        if p.key.proto == IpProto::TCP {
+            flow.tcp(p, direction, &mut sink);
+        } else if !p.payload.is_empty() {
+            flow.datagram(p, direction, &mut sink);
+        }
+    }
+
+    /// The flow of a packet, opened when it is new.
+    fn flow_of(&mut self, p: &Packet<'_>) -> usize {
+        let new = self.flows.len() as u32;
+        let entry = self.map.entry(p.key).or_insert(new);
+        if let Some(flow) = self.flows.get(*entry as usize) {
+            let opens = p.key.proto == IpProto::TCP && p.tcp.syn && !p.tcp.ack;
+            // A SYN with another sequence number on a used connection is a new connection (RFC 9293 section 3.6.1).
+            if !opens || !flow.reopened_by(p) {
+                return *entry as usize;
+            }
+            *entry = new;
+        }
+        let (from, to) = if p.from_low { (p.key.low, p.key.high) } else { (p.key.high, p.key.low) };
+        let from_server = if p.key.proto == IpProto::TCP && p.tcp.syn {
+            p.tcp.ack
+        } else {
+            is_service(from.port) && !is_service(to.port)
+        };
+        let (client, server) = if from_server { (to, from) } else { (from, to) };
+        self.flows.push(Flow {
+            facts: FlowFacts {
+                proto: p.key.proto,
+                client,
+                server,
+                protocols: Vec::new(),
+                names: Vec::new(),
+                tls: None,
+                ja4: None,
+                encryption: None,
+                read: [0; 4],
+                clear_frames: Vec::new(),
+                signatures: Vec::new(),
+                rtt_ms: None,
+                bytes: [0; 2],
+                frames: 0,
+                first_frame: p.frame,
+                last_frame: p.frame,
+                tunnel: p.tunnel,
+                findings: 0,
+            },
+            app: App::Probing,
+            streams: None,
+            unknown: None,
+            probes: 0,
+            syn_time: None,
+            isn: None,
+            closed: false,
+        });
+        new as usize
+    }
+
+    /// The capture is over.
+    pub(super) fn finish(&mut self, shared: Shared<'_>) {
+        for flow in &mut self.flows {
+            let mut sink = Sink { out: &mut self.out, ledger: &mut self.ledger, shared };
+            flow.finish(&mut sink);
+        }
+    }
+}
+
+/// A port that servers listen on: registered below 1024, or one that a protocol here declares.
+fn is_service(port: u16) -> bool {
+    (1..1024).contains(&port) || PROTOCOLS.iter().any(|p| p.ports.contains(&port))
+}
+
+struct Sink<'a> {
+    out: &'a mut Output,
+    ledger: &'a mut Ledger,
+    shared: Shared<'a>,
+}
+
+impl Stream {
+    fn held_back(&self) -> Option<u64> {
+        let pending = (!self.pending.is_empty())
+            .then(|| self.provenance.covering(self.taken, self.taken + 1).map(|s| s.frame).min())
+            .flatten();
+        [pending, self.half.first_waiting_frame()].into_iter().flatten().min()
+    }
+}
+
+impl Flow {
+    fn reopened_by(&self, p: &Packet<'_>) -> bool {
+        let from_client = (if p.from_low { p.key.low } else { p.key.high }) == self.facts.client;
+        match self.isn {
+            // A retransmitted SYN has the same number; a simultaneous open comes from the other side.
+            Some(isn) => (from_client && isn != p.tcp.seq) || (!from_client && self.closed),
+            None => true,
+        }
+    }
+
+    fn tcp(&mut self, p: &Packet<'_>, direction: Direction, sink: &mut Sink<'_>) {
+        let t = &p.tcp;
+        if t.syn {
+            if t.ack {
+                if let (Some(sent), None) = (self.syn_time, self.facts.rtt_ms) {
+                    let rtt = p.time.ms_since(sent);
+                    self.facts.rtt_ms = (rtt >= 0.0).then_some(rtt);
+                }
+            } else if direction == Direction::Up {
+                // The time of a retransmitted SYN only shortens the bound wrongly when the first one was answered, so the last counts.
+                self.syn_time = Some(p.time);
+                self.isn.get_or_insert(t.seq);
+            }
+        }
+        if self.closed && p.payload.is_empty() {
+            return;
+        }
+        let mut streams = self.streams.take().unwrap_or_default();
+        let [up, down] = &mut *streams;
+        let (mine, other) = if direction == Direction::Up { (up, down) } else { (down, up) };
+        let mut seq = t.seq;
+        if t.syn {
+            mine.half.syn(t.seq);
+            seq = seq.wrapping_add(1);
+        }
+        if t.rst {
+            // What comes with a reset is a diagnosis for people, not stream data (RFC 9293 section 3.5.3).
+            sink.ledger.add("tcp.reset", p.payload.len() as u64);
+        } else if !p.payload.is_empty() {
+            let half = std::mem::take(&mut mine.half);
+            let half = self.deliver(direction, mine, half, sink, |half, give| {
+                half.segment(seq, p.payload, (p.frame, p.time, p.file_offset), give);
+            });
+            mine.half = half;
+        }
+        if t.ack && other.half.waiting_bytes() > 0 {
+            let half = std::mem::take(&mut other.half);
+            let half = self.deliver(direction.reverse(), other, half, sink, |half, give| {
+                half.acknowledged(t.ack_no, give);
+            });
+            other.half = half;
+        }
+        self.streams = Some(streams);
+        if t.rst {
+            self.close(sink);
+        }
+    }
+
+    /// Runs `feed` on a half and passes on what it gives.
+    fn deliver(
+        &mut self,
+        direction: Direction,
+        stream: &mut Stream,
+        mut half: Half,
+        sink: &mut Sink<'_>,
+        feed: impl FnOnce(&mut Half, &mut dyn FnMut(Event<'_>)),
+    ) -> Half {
+        feed(&mut half, &mut |event| match event {
+            Event::Bytes(segment, data) => self.bytes(direction, stream, segment, data, sink),
+            Event::Gap(n) => self.gap(direction, stream, n, sink),
+            Event::Again(n) => sink.ledger.add("tcp.retransmission", n),
+        });
+        half
+    }
+
+    /// The next bytes of a stream.
+    fn bytes(
+        &mut self,
+        direction: Direction,
+        stream: &mut Stream,
+        segment: Segment,
+        data: &[u8],
+        sink: &mut Sink<'_>,
+    ) {
+        stream.provenance.push(segment);
+        let mut data = data;
+        let mut offset = segment.start;
+        if stream.skip > 0 {
+            let n = (stream.skip as usize).min(data.len());
+            let (skipped, rest) = data.split_at(n);
+            stream.skip -= n as u64;
+            if let Some(class) = stream.skip_class {
+                self.account(direction, &mut stream.search, &stream.provenance, class, skipped, offset, sink);
+            }
+            data = rest;
+            offset += n as u64;
+            stream.taken = offset;
+        }
+        if data.is_empty() {
+            stream.provenance.forget_before(stream.taken);
+            return;
+        }
+        if stream.pending.is_empty() {
+            stream.taken = offset;
+            let used = self.run(direction, stream, data, sink);
+            stream.pending.extend_from_slice(data.get(used..).unwrap_or_default());
+        } else {
+            stream.pending.extend_from_slice(data);
+            if stream.pending.len() >= stream.want {
+                let pending = std::mem::take(&mut stream.pending);
+                let used = self.run(direction, stream, &pending, sink);
+                stream.pending = pending;
+                stream.pending.drain(..used);
+            }
+        }
+        if stream.pending.len() > MAX_PENDING {
+            let lost = std::mem::take(&mut stream.pending);
+            let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
+            cx.warn(0, format!("a message of more than {MAX_PENDING} bytes was given up"));
+            self.account(direction, &mut stream.search, &stream.provenance, Class::opaque("overlong"), &lost, stream.taken, sink);
+            stream.taken += lost.len() as u64;
+            stream.want = 0;
+            self.tell_gap(direction, stream, 0, sink);
+        }
+        stream.provenance.forget_before(stream.taken);
+    }
+
+    fn cx<'a>(
+        &'a mut self,
+        direction: Direction,
+        provenance: &'a Provenance,
+        base: u64,
+        sink: &'a mut Sink<'_>,
+    ) -> Cx<'a> {
+        Cx {
+            facts: &mut self.facts,
+            out: sink.out,
+            place: Place { source: Source::Stream { provenance, base }, fragments: sink.shared.fragments },
+            direction,
+            switch: None,
+            options: sink.shared.options,
+        }
+    }
+
+    /// Shows bytes that begin at `stream.taken`; returns how many of them are done.
+    fn run(&mut self, direction: Direction, stream: &mut Stream, data: &[u8], sink: &mut Sink<'_>) -> usize {
+        let mut used = 0;
+        stream.want = 0;
+        loop {
+            let Some(rest) = data.get(used..).filter(|r| !r.is_empty()) else { return used };
+            if matches!(self.app, App::Probing) && !self.probe(direction, stream, rest) {
+                // Not recognised (yet): held while a probe may still say so.
+                if stream.want > 0 {
+                    return used;
+                }
+                stream.passed = true;
+                self.unknown(direction, stream, rest, sink);
+                return data.len();
+            }
+            match &mut self.app {
+                App::Probing | App::Unknown => {
+                    self.unknown(direction, stream, rest, sink);
+                    return data.len();
+                }
+                App::Known(_) => {
+                    let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) else {
+                        return used;
+                    };
+                    let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
+                    let step = dissector.stream(direction, rest, &mut cx);
+                    let switch = cx.switch;
+                    self.app = App::Known(dissector);
+                    if let Some(protocol) = switch {
+                        self.facts.protocol(protocol.id);
+                        self.app = App::Known((protocol.start)());
+                    }
+                    match step {
+                        Step::Took(n, class) if n > 0 => {
+                            let shown = n.min(rest.len());
+                            let taken = rest.get(..shown).unwrap_or_default();
+                            let at = stream.taken;
+                            self.account(direction, &mut stream.search, &stream.provenance, class, taken, at, sink);
+                            stream.skip = (n - shown) as u64;
+                            stream.skip_class = Some(class);
+                            stream.taken += shown as u64;
+                            used += shown;
+                        }
+                        Step::Took(..) => return used,
+                        Step::More(n) => {
+                            stream.want = n.min(MAX_PENDING);
+                            return used;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks the protocols; `true` when one took the flow.
+    fn probe(&mut self, direction: Direction, stream: &mut Stream, data: &[u8]) -> bool {
+        let probe = Probe {
+            data,
+            direction,
+            proto: self.facts.proto,
+            client_port: self.facts.client.port,
+            server_port: self.facts.server.port,
+            server: self.facts.server.addr(),
+            from_start: stream.taken == 0 && self.isn.is_some(),
+            earlier_payload: stream.passed,
+        };
+        match ask(&probe) {
+            Answer::Is(protocol) => {
+                self.facts.protocol(protocol.id);
+                self.app = App::Known((protocol.start)());
+                return true;
+            }
+            // Wait for more, but not for ever.
+            Answer::Wait if data.len() < 4096 => stream.want = data.len() + 1,
+            _ => {
+                stream.probes += 1;
+                if stream.probes >= MAX_PROBES {
+                    self.app = App::Unknown;
+                }
+            }
+        }
+        false
+    }
+
+    /// Bytes of a flow that no protocol took.
+    fn unknown(&mut self, direction: Direction, stream: &mut Stream, data: &[u8], sink: &mut Sink<'_>) {
+        let Stream { search, provenance, taken, .. } = stream;
+        search.meter.get_or_insert_default().feed(*taken, data);
+        search.unknown += data.len() as u64;
+        let place = Place { source: Source::Stream { provenance, base: *taken }, fragments: sink.shared.fragments };
+        self.search(direction, search, place, data, sink);
+        stream.taken += data.len() as u64;
+    }
+
+    /// Puts bytes into the ledger and searches them.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one stream, borrowed apart")]
+    fn account(
+        &mut self,
+        direction: Direction,
+        search: &mut Search,
+        provenance: &Provenance,
+        class: Class,
+        data: &[u8],
+        offset: u64,
+        sink: &mut Sink<'_>,
+    ) {
+        let place = Place { source: Source::Stream { provenance, base: offset }, fragments: sink.shared.fragments };
+        self.account_at(direction, search, place, class, data, sink);
+    }
+
+    fn account_at(
+        &mut self,
+        direction: Direction,
+        search: &mut Search,
+        place: Place<'_>,
+        class: Class,
+        data: &[u8],
+        sink: &mut Sink<'_>,
+    ) {
+        sink.ledger.add(class.name, data.len() as u64);
+        self.facts.read[class.reading as usize] += data.len() as u64;
+        if class.reading == Reading::Encrypted {
+            return;
+        }
+        if class.reading == Reading::Clear && self.facts.clear_frames.len() < MAX_EVIDENCE {
+            let frames = place.frames(0..data.len()).all;
+            add_frames(&mut self.facts.clear_frames, &frames);
+        }
+        self.search(direction, search, place, data, sink);
+    }
+
+    fn search(&mut self, direction: Direction, search: &mut Search, place: Place<'_>, data: &[u8], sink: &mut Sink<'_>) {
+        let canaries = &sink.shared.options.canaries;
+        if canaries.is_empty() {
+            return;
+        }
+        let mut hits = Vec::new();
+        let base = place.base();
+        canaries.feed(&mut search.canaries, base, data, &mut |hit| hits.push(hit));
+        for hit in hits {
+            let raw = canaries.finding(&hit, masking(sink.shared.options), false);
+            let mut frames = match place.source {
+                Source::Datagram(_) => place.frames(0..1),
+                Source::Stream { provenance, .. } => {
+                    let whole = Place { source: Source::Stream { provenance, base: hit.start }, ..place };
+                    whole.frames(0..(hit.end - hit.start) as usize)
+                }
+            };
+            frames.all.dedup();
+            sink.out.finding(&mut self.facts, direction, frames.all, raw);
+        }
+    }
+
+    /// `missing` bytes are not in the capture.
+    fn gap(&mut self, direction: Direction, stream: &mut Stream, mut missing: u64, sink: &mut Sink<'_>) {
+        if stream.pending.is_empty() {
+            let skipped = stream.skip.min(missing);
+            stream.skip -= skipped;
+            if skipped == missing {
+                return;
+            }
+            missing -= skipped;
+        } else {
+            let lost = std::mem::take(&mut stream.pending);
+            let class = match &self.app {
+                App::Known(d) => d.unfinished(),
+                _ => Class::opaque("opaque"),
+            };
+            self.account(direction, &mut stream.search, &stream.provenance, class, &lost, stream.taken, sink);
+            stream.taken += lost.len() as u64;
+        }
+        stream.want = 0;
+        if let Some(meter) = &mut stream.search.meter {
+            meter.gap();
+        }
+        self.tell_gap(direction, stream, missing, sink);
+    }
+
+    fn tell_gap(&mut self, direction: Direction, stream: &mut Stream, missing: u64, sink: &mut Sink<'_>) {
+        if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
+            let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
+            dissector.gap(direction, missing, &mut cx);
+            self.app = App::Known(dissector);
+        }
+    }
+
+    fn datagram(&mut self, p: &Packet<'_>, direction: Direction, sink: &mut Sink<'_>) {
+        let segment = Segment {
+            start: 0,
+            end: p.payload.len() as u64,
+            frame: p.frame,
+            time: p.time,
+            file_offset: p.file_offset,
+        };
+        let place = Place { source: Source::Datagram(segment), fragments: sink.shared.fragments };
+        if matches!(self.app, App::Probing) {
+            let probe = Probe {
+                data: p.payload,
+                direction,
+                proto: self.facts.proto,
+                client_port: self.facts.client.port,
+                server_port: self.facts.server.port,
+                server: self.facts.server.addr(),
+                from_start: true,
+                earlier_payload: self.probes > 0,
+            };
+            if let Answer::Is(protocol) = ask(&probe) {
+                self.facts.protocol(protocol.id);
+                self.app = App::Known((protocol.start)());
+            } else {
+                self.probes += 1;
+                if self.probes >= MAX_PROBES {
+                    self.app = App::Unknown;
+                }
+            }
+        }
+        if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Unknown) {
+            let mut cx = Cx {
+                facts: &mut self.facts,
+                out: sink.out,
+                place,
+                direction,
+                switch: None,
+                options: sink.shared.options,
+            };
+            let class = dissector.datagram(direction, p.payload, &mut cx);
+            self.app = match cx.switch {
+                Some(protocol) => {
+                    self.facts.protocol(protocol.id);
+                    App::Known((protocol.start)())
+                }
+                None => App::Known(dissector),
+            };
+            self.account_at(direction, &mut Search::default(), place, class, p.payload, sink);
+        } else {
+            if self.probes < MAX_PROBES {
+                self.app = App::Probing;
+            }
+            let mut searches = self.unknown.take().unwrap_or_default();
+            if let Some(search) = searches.get_mut(direction as usize) {
+                search.meter.get_or_insert_default().feed(search.unknown, p.payload);
+                search.unknown += p.payload.len() as u64;
+            }
+            self.unknown = Some(searches);
+            self.search(direction, &mut Search::default(), place, p.payload, sink);
+        }
+    }
+
+    /// The connection is over; its buffers are let go, its facts stay.
+    fn close(&mut self, sink: &mut Sink<'_>) {
+        self.closed = true;
+        let Some(mut streams) = self.streams.take() else { return };
+        for (direction, stream) in [Direction::Up, Direction::Down].into_iter().zip(streams.iter_mut()) {
+            let half = std::mem::take(&mut stream.half);
+            self.deliver(direction, stream, half, sink, Half::finish);
+            let mut unread = std::mem::take(&mut stream.pending);
+            if !unread.is_empty() && matches!(self.app, App::Known(_)) {
+                // Held while the flow was being probed, and recognised by the other direction since.
+                let used = self.run(direction, stream, &unread, sink);
+                unread.drain(..used);
+            }
+            if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
+                let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
+                dissector.finish(direction, &unread, &mut cx);
+                let class = dissector.unfinished();
+                self.app = App::Known(dissector);
+                if !unread.is_empty() {
+                    let at = stream.taken;
+                    self.account(direction, &mut stream.search, &stream.provenance, class, &unread, at, sink);
+                }
+            } else if !unread.is_empty() {
+                self.unknown(direction, stream, &unread, sink);
+            }
+            let place = Place {
+                source: Source::Stream { provenance: &stream.provenance, base: 0 },
+                fragments: sink.shared.fragments,
+            };
+            self.judge_unknown(direction, &stream.search, Some(place), sink);
+        }
+        self.app = App::Unknown;
+    }
+
+    /// Bytes that no protocol took are clear when they are text, else opaque.
+    fn judge_unknown(&mut self, direction: Direction, search: &Search, place: Option<Place<'_>>, sink: &mut Sink<'_>) {
+        let Some(meter) = &search.meter else { return };
+        let text = meter.verdict() == Readability::Text;
+        let class = if text { Class::clear("text") } else { Class::opaque("opaque") };
+        sink.ledger.add(class.name, search.unknown);
+        self.facts.read[class.reading as usize] += search.unknown;
+        if let (true, Some(raw)) = (text, meter.finding(false)) {
+            // Early frames may be forgotten by now: the flow's first frame stands for them then.
+            let mut frames = match place {
+                Some(Place { source: Source::Stream { provenance, .. }, fragments }) => {
+                    let at = Place { source: Source::Stream { provenance, base: raw.range.0 }, fragments };
+                    at.frames(0..(raw.range.1 - raw.range.0) as usize).all
+                }
+                _ => Vec::new(),
+            };
+            if frames.is_empty() {
+                frames.push(self.facts.first_frame);
+            }
+            add_frames(&mut self.facts.clear_frames, &frames);
+            sink.out.finding(&mut self.facts, direction, frames, raw);
+        }
+    }
+
+    fn finish(&mut self, sink: &mut Sink<'_>) {
+        self.close(sink);
+        if let Some(searches) = self.unknown.take() {
+            for (direction, search) in [Direction::Up, Direction::Down].into_iter().zip(searches.iter()) {
+                self.judge_unknown(direction, search, None, sink);
+            }
+        }
+    }
+}
+
+fn masking(options: &Options) -> Masking {
+    if options.show_secrets { Masking::Off } else { Masking::On }
+}
+
+enum Answer {
+    Is(&'static Protocol),
+    Wait,
+    No,
+}
+
+/// Asks all protocols of this transport in their order.
+fn ask(probe: &Probe<'_>) -> Answer {
+    let mut wait = false;
+    for protocol in PROTOCOLS.iter().filter(|p| p.over.contains(&probe.proto)) {
+        match (protocol.probe)(probe) {
+            Match::Yes => return Answer::Is(protocol),
+            Match::Maybe => wait = true,
+            Match::No => {}
+        }
+    }
+    if wait { Answer::Wait } else { Answer::No }
+}
