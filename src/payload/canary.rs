@@ -24,7 +24,7 @@ pub const MAX_VALUE: usize = 1024;
 /// Most bytes that all forms of all canaries may have together; bounds the automaton's memory.
 pub const MAX_FORMS: usize = 4 << 20;
 /// Up to this many bytes of forms the faster, larger automaton is built.
-const DFA_FORMS: usize = 128 << 10;
+const DFA_FORMS: usize = 64 << 10;
 
 /// Why a set of canaries was refused. Never holds a value, only names.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -258,12 +258,15 @@ impl CanarySet {
         on_hit: &mut impl FnMut(Hit),
     ) {
         let Some(mut at) = state.at.or_else(|| automaton.start_state(Anchored::No).ok()) else { return };
-        for (index, &byte) in bytes.iter().enumerate() {
-            at = automaton.next_state(Anchored::No, at, byte);
-            if automaton.is_special(at) && automaton.is_match(at) {
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            let (next, taken) = advance(automaton, at, rest);
+            at = next;
+            done += taken;
+            if automaton.is_match(at) {
                 for place in 0..automaton.match_len(at) {
                     let form = self.forms.get(automaton.match_pattern(at, place).as_usize());
-                    if let Some(hit) = form.and_then(|form| confirm(form, state, offset, bytes, index)) {
+                    if let Some(hit) = form.and_then(|form| confirm(form, state, offset, bytes, done)) {
                         on_hit(hit);
                     }
                 }
@@ -281,10 +284,24 @@ impl CanarySet {
     }
 }
 
-/// The hit of `form` whose last byte is `bytes[index]`, unless its case is wrong or it was reported already.
-fn confirm(form: &Form, state: &mut CanaryState, offset: u64, bytes: &[u8], index: usize) -> Option<Hit> {
+/// Steps up to and including the next byte at which a form ends: the state there and the bytes taken.
+///
+/// Apart from the rest of the search, so that the state stays in a register: this loop is what every byte costs.
+#[inline(never)]
+fn advance<A: Automaton>(automaton: &A, mut at: StateID, bytes: &[u8]) -> (StateID, usize) {
+    for (index, &byte) in bytes.iter().enumerate() {
+        at = automaton.next_state(Anchored::No, at, byte);
+        if automaton.is_special(at) && automaton.is_match(at) {
+            return (at, index + 1);
+        }
+    }
+    (at, bytes.len())
+}
+
+/// The hit of `form` that ends before `bytes[done]`, unless its case is wrong or it was reported already.
+fn confirm(form: &Form, state: &mut CanaryState, offset: u64, bytes: &[u8], done: usize) -> Option<Hit> {
     let length = form.bytes.len();
-    let here = bytes.get(..=index)?;
+    let here = bytes.get(..done)?;
     let (before, within) = if let Some(from) = here.len().checked_sub(length) {
         (&[][..], here.get(from..)?)
     } else {

@@ -72,7 +72,9 @@ pub fn mask_email(value: &str) -> String {
     } else {
         ""
     };
-    let first = local.chars().next().filter(|c| c.is_alphanumeric() && budget > top.len());
+    // A short local part would be shown whole, or nearly.
+    let enough = local.chars().count() >= 4 && budget > top.len();
+    let first = local.chars().next().filter(|c| enough && c.is_alphanumeric());
     let first = first.map(String::from).unwrap_or_default();
     let dot = if top.is_empty() { "" } else { "." };
     format!("{first}…@…{dot}{top} (e-mail address)")

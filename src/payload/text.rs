@@ -1,6 +1,6 @@
 //! Readable text: how much of a stream's beginning a person could read.
 //!
-//! Takes the bytes of one direction in order, looks at the first [`BUDGET`] and ignores the rest; gives a
+//! Takes the bytes of one direction in order, looks at the first [`BUDGET`] (or [`GIVE_UP`]) and ignores the rest; gives a
 //! [`Readability`], the first readable [`Run`] and an entropy estimate (METRICS E16). Text is UTF-8 in any script.
 //! Says nothing of encryption: [`Readability::Binary`] may be ciphertext, compression, media or a binary protocol,
 //! and base64 of ciphertext is text here. UTF-16 and legacy code pages count as binary.
@@ -10,6 +10,9 @@ use crate::model::{FindingKind, Severity};
 
 /// Bytes of each direction that are looked at.
 pub const BUDGET: usize = 16 << 10;
+/// After so many bytes with no readable run and less than half of them readable, no more are looked at: opaque
+/// streams are the most common ones, and each of their bytes costs a mispredicted branch.
+pub const GIVE_UP: usize = 4 << 10;
 /// Shortest readable run, in characters.
 ///
 /// A random byte is part of printable text with probability 0.43 or so; 16 in a row would turn up in one of 80
@@ -80,19 +83,13 @@ impl TextMeter {
         if offset != self.next {
             self.gap();
         }
-        let room = BUDGET.saturating_sub(self.seen as usize);
-        let looked_at = bytes.get(..room).unwrap_or(bytes);
-        if !looked_at.is_empty() {
-            let counts = self.counts.get_or_insert_with(|| Box::new([0; 256]));
-            for &byte in looked_at {
-                if let Some(count) = counts.get_mut(usize::from(byte)) {
-                    *count = count.saturating_add(1);
-                }
-            }
-            self.seen += looked_at.len() as u32;
-            for (place, &byte) in looked_at.iter().enumerate() {
-                self.byte(offset.saturating_add(place as u64), byte);
-            }
+        let mut done = 0;
+        // Twice at most: up to where the stream may be given up, and behind that.
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty() && !self.is_full()) {
+            let limit = if (self.seen as usize) < GIVE_UP { GIVE_UP } else { BUDGET };
+            let part = rest.get(..limit.saturating_sub(self.seen as usize)).unwrap_or(rest);
+            self.look_at(offset.saturating_add(done as u64), part);
+            done += part.len();
         }
         self.next = offset.saturating_add(bytes.len() as u64);
     }
@@ -105,7 +102,8 @@ impl TextMeter {
 
     /// All that will be looked at was seen; further calls of [`TextMeter::feed`] change nothing.
     pub fn is_full(&self) -> bool {
-        self.seen as usize >= BUDGET
+        let seen = self.seen as usize;
+        seen >= BUDGET || (seen == GIVE_UP && self.readable_share() < 0.5 && self.run().is_none())
     }
 
     /// Share of the bytes looked at that belong to readable characters, 0 to 1; 0 when there are none.
@@ -172,6 +170,19 @@ impl TextMeter {
             range: (run.start, run.end),
             decrypted,
         })
+    }
+
+    fn look_at(&mut self, offset: u64, bytes: &[u8]) {
+        let counts = self.counts.get_or_insert_with(|| Box::new([0; 256]));
+        for &byte in bytes {
+            if let Some(count) = counts.get_mut(usize::from(byte)) {
+                *count = count.saturating_add(1);
+            }
+        }
+        self.seen += bytes.len() as u32;
+        for (place, &byte) in bytes.iter().enumerate() {
+            self.byte(offset.saturating_add(place as u64), byte);
+        }
     }
 
     fn byte(&mut self, at: u64, byte: u8) {
