@@ -7,7 +7,9 @@
 use std::path::PathBuf;
 
 use super::source::Source;
-use super::{BATCH_BYTES, Batch, CaptureError, Fault, FileFacts, LinkType, MAX_BLOCK, MAX_PACKET, RawFrame, Secrets};
+use super::{
+    BATCH_BYTES, Batch, CaptureError, Fault, FileFacts, LinkType, MAX_BLOCK, MAX_PACKET, RawFrame, Secrets,
+};
 use crate::model::CaptureTime;
 
 /// How the records are written.
@@ -88,7 +90,9 @@ impl Reader {
         let word = |at: usize, big: bool| u32_at(&rest, at, big).ok_or_else(unknown);
         let mut facts = FileFacts::default();
         let (format, used) = match magic()[..] {
-            [0x0a, 0x0d, 0x0d, 0x0a] => (Format::PcapNg { big: rest.get(8..12) == Some(&[0x1a, 0x2b, 0x3c, 0x4d]) }, 0),
+            [0x0a, 0x0d, 0x0d, 0x0a] => {
+                (Format::PcapNg { big: rest.get(8..12) == Some(&[0x1a, 0x2b, 0x3c, 0x4d]) }, 0)
+            }
             [a, b, c, d] => {
                 let (big, nanos, header) = match (a, b, c, d) {
                     (0xd4, 0xc3, 0xb2, 0xa1) => (false, false, 16),
@@ -173,7 +177,8 @@ impl Reader {
             let (sha256, stored) = self.source.tally();
             self.facts.sha256 = sha256;
             self.facts.stored_bytes = stored;
-            self.facts.decoded_bytes = self.at + if self.stopped { 0 } else { (batch.data.len() - used) as u64 };
+            self.facts.decoded_bytes =
+                self.at + if self.stopped { 0 } else { (batch.data.len() - used) as u64 };
             self.facts.decoded_bytes = self.facts.decoded_bytes.max(self.at);
         }
         true
@@ -270,7 +275,10 @@ impl Reader {
         let left = (batch.data.len() - used) as u64;
         self.facts.unread_bytes += left;
         if self.facts.faults.is_empty() {
-            self.fault(self.at + used as u64, format!("the file ends within a record ({left} bytes of it are there)"));
+            self.fault(
+                self.at + used as u64,
+                format!("the file ends within a record ({left} bytes of it are there)"),
+            );
         }
     }
 
@@ -310,7 +318,9 @@ impl Reader {
             0x0000_000a => {
                 if let (Some(secret), Some(len)) = (u32_at(body, 0, big), u32_at(body, 4, big)) {
                     let data = body.get(8..8 + (len as usize).min(body.len().saturating_sub(8)));
-                    self.facts.secrets.push(Secrets { kind: secret, data: data.unwrap_or_default().to_vec() });
+                    self.facts
+                        .secrets
+                        .push(Secrets { kind: secret, data: data.unwrap_or_default().to_vec() });
                 }
                 Record::Other { size }
             }
@@ -325,8 +335,7 @@ impl Reader {
         let (Some(link), Some(snap)) = (u16_at(body, 0, big), u32_at(body, 4, big)) else {
             return Record::Fault { what: "interface description block is too short".into() };
         };
-        let mut interface =
-            Interface { link: LinkType(link), snap, units: Units::Decimal(6), offset_s: 0 };
+        let mut interface = Interface { link: LinkType(link), snap, units: Units::Decimal(6), offset_s: 0 };
         let mut name = String::new();
         for (code, value) in options(body.get(8..).unwrap_or_default(), big) {
             match (code, value) {
@@ -334,7 +343,8 @@ impl Reader {
                 (2, text) => name = String::from_utf8_lossy(text).into_owned(),
                 (9, [res, ..]) => {
                     let power = u32::from(res & 0x7f);
-                    interface.units = if res & 0x80 == 0 { Units::Decimal(power) } else { Units::Binary(power) };
+                    interface.units =
+                        if res & 0x80 == 0 { Units::Decimal(power) } else { Units::Binary(power) };
                 }
                 (14, value) => {
                     if let Ok(bytes) = <[u8; 8]>::try_from(value) {
@@ -359,7 +369,9 @@ impl Reader {
         };
         let Some(id) = id else { return Record::Fault { what: "packet block is too short".into() } };
         let Some(interface) = self.interfaces.get(id as usize).copied() else {
-            return Record::Fault { what: format!("packet of interface {id}, which the file does not describe") };
+            return Record::Fault {
+                what: format!("packet of interface {id}, which the file does not describe"),
+            };
         };
         let (time, len, wire) = if kind == 3 {
             let Some(wire) = u32_at(body, 0, big) else {
@@ -369,7 +381,8 @@ impl Reader {
             (0, wire.min(snap).min(body.len().saturating_sub(4) as u32), wire)
         } else {
             let field = |at| u32_at(body, at, big);
-            let (Some(high), Some(low), Some(len), Some(wire)) = (field(4), field(8), field(12), field(16)) else {
+            let (Some(high), Some(low), Some(len), Some(wire)) = (field(4), field(8), field(12), field(16))
+            else {
                 return Record::Fault { what: "packet block is too short".into() };
             };
             let ticks = u64::from(high) << 32 | u64::from(low);
@@ -378,7 +391,9 @@ impl Reader {
         };
         let captured = len as usize;
         if captured > MAX_PACKET || body.len() < header + captured {
-            return Record::Fault { what: format!("packet block claims {len} captured bytes, more than it holds") };
+            return Record::Fault {
+                what: format!("packet block claims {len} captured bytes, more than it holds"),
+            };
         }
         let padded = header + captured.next_multiple_of(4);
         if kind != 3 {
@@ -419,12 +434,14 @@ impl Reader {
 
 fn pcap_record(here: &[u8], big: bool, nanos: bool, header: usize, link: LinkType) -> Record {
     let field = |at| u32_at(here, at, big);
-    let (Some(seconds), Some(fraction), Some(len), Some(wire)) = (field(0), field(4), field(8), field(12)) else {
+    let (Some(seconds), Some(fraction), Some(len), Some(wire)) = (field(0), field(4), field(8), field(12))
+    else {
         return Record::NeedMore;
     };
     let captured = len as usize;
     if captured > MAX_PACKET {
-        let what = format!("record claims {len} captured bytes, more than the largest packet of {MAX_PACKET}");
+        let what =
+            format!("record claims {len} captured bytes, more than the largest packet of {MAX_PACKET}");
         return Record::Fault { what };
     }
     if here.len() < header + captured {

@@ -39,7 +39,9 @@ pub enum CaptureError {
         source: std::io::Error,
     },
     /// The first bytes are of no known format.
-    #[error("{path:?}: neither pcap nor pcapng (first bytes {magic:02x?}); give a capture as Wireshark or tcpdump write it")]
+    #[error(
+        "{path:?}: neither pcap nor pcapng (first bytes {magic:02x?}); give a capture as Wireshark or tcpdump write it"
+    )]
     UnknownFormat {
         /// The file.
         path: PathBuf,

@@ -46,7 +46,10 @@ impl Source {
         let whole = head.chain(hashing);
         let decoded: Box<dyn Read + Send> = match magic {
             [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(Zstd { rest: Some(PushBack { head: [0; 4], at: 4, len: 4, inner: Box::new(whole) }), decoder: None }),
+            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(Zstd {
+                rest: Some(PushBack { head: [0; 4], at: 4, len: 4, inner: Box::new(whole) }),
+                decoder: None,
+            }),
             _ => Box::new(whole),
         };
         Ok(Source { decoded, tally })

@@ -146,7 +146,12 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
         });
     } else {
         for (name, kind) in &m.questions {
-            cx.emit("dns.query", range.clone(), || Query { transport, name, kind: type_name(*kind), type_code: *kind });
+            cx.emit("dns.query", range.clone(), || Query {
+                transport,
+                name,
+                kind: type_name(*kind),
+                type_code: *kind,
+            });
         }
     }
     if let Some(short) = m.stopped {
@@ -172,9 +177,9 @@ fn message(bytes: &[u8]) -> Result<Message, Short> {
     Ok(m)
 }
 
-fn body(
-    bytes: &[u8],
-    r: &mut Reader<'_>,
+fn body<'a>(
+    bytes: &'a [u8],
+    r: &mut Reader<'a>,
     questions: u16,
     records: usize,
     asked: &mut Vec<(String, u16)>,
@@ -205,7 +210,7 @@ fn body(
 }
 
 /// A name with compression (RFC 1035 section 4.1.4), in presentation form: lower case, no final dot, the root is `.`.
-fn name(message: &[u8], r: &mut Reader<'_>) -> Result<String, Short> {
+fn name<'a>(message: &'a [u8], r: &mut Reader<'a>) -> Result<String, Short> {
     let mut text = String::new();
     let mut jumped: Option<Reader<'_>> = None;
     let mut limit = r.at();
@@ -219,7 +224,12 @@ fn name(message: &[u8], r: &mut Reader<'_>) -> Result<String, Short> {
                 let label = from.take("label", usize::from(length))?;
                 wire += label.len() + 1;
                 if wire > MAX_NAME {
-                    return Err(Short { field: "name of at most 255 bytes", at: limit, needed: wire, left: MAX_NAME });
+                    return Err(Short {
+                        field: "name of at most 255 bytes",
+                        at: limit,
+                        needed: wire,
+                        left: MAX_NAME,
+                    });
                 }
                 if !text.is_empty() {
                     text.push('.');
@@ -231,14 +241,26 @@ fn name(message: &[u8], r: &mut Reader<'_>) -> Result<String, Short> {
                 let target = usize::from(length & 0x3f) << 8 | usize::from(low);
                 // Pointers go back, always farther: a loop is impossible.
                 if target >= limit {
-                    return Err(Short { field: "compression pointer to earlier bytes", at: limit, needed: target, left: limit });
+                    return Err(Short {
+                        field: "compression pointer to earlier bytes",
+                        at: limit,
+                        needed: target,
+                        left: limit,
+                    });
                 }
                 limit = target;
                 let mut next = Reader::new(message);
                 next.take("compression pointer", target)?;
                 jumped = Some(next);
             }
-            _ => return Err(Short { field: "label of a known kind", at: limit, needed: usize::from(length), left: 0 }),
+            _ => {
+                return Err(Short {
+                    field: "label of a known kind",
+                    at: limit,
+                    needed: usize::from(length),
+                    left: 0,
+                });
+            }
         }
     }
     if text.is_empty() {
@@ -267,14 +289,17 @@ fn push_label(text: &mut String, label: &[u8]) {
 }
 
 /// A record's data in presentation form, and its address when it is one.
-fn value(message: &[u8], kind: u16, start: usize, data: &[u8]) -> (String, Option<IpAddr>) {
+fn value<'a>(message: &'a [u8], kind: u16, start: usize, data: &'a [u8]) -> (String, Option<IpAddr>) {
     let mut inner = Reader::new(message.get(..start + data.len()).unwrap_or(message));
     let _ = inner.take("start", start);
     let text = match kind {
         1 | 28 => {
             let address = match *data {
                 [a, b, c, d] if kind == 1 => Some(IpAddr::from(Ipv4Addr::new(a, b, c, d))),
-                _ => <[u8; 16]>::try_from(data).ok().filter(|_| kind == 28).map(|o| IpAddr::from(Ipv6Addr::from(o))),
+                _ => <[u8; 16]>::try_from(data)
+                    .ok()
+                    .filter(|_| kind == 28)
+                    .map(|o| IpAddr::from(Ipv6Addr::from(o))),
             };
             return (address.map_or_else(|| hex(data), |a| a.to_string()), address);
         }
@@ -284,7 +309,8 @@ fn value(message: &[u8], kind: u16, start: usize, data: &[u8]) -> (String, Optio
             Some(format!("{preference} {}", name(message, &mut inner).ok()?))
         })(),
         33 => (|| {
-            let (p, w, port) = (inner.u16("priority").ok()?, inner.u16("weight").ok()?, inner.u16("port").ok()?);
+            let (p, w, port) =
+                (inner.u16("priority").ok()?, inner.u16("weight").ok()?, inner.u16("port").ok()?);
             Some(format!("{p} {w} {port} {}", name(message, &mut inner).ok()?))
         })(),
         6 => (|| Some(format!("{} {}", name(message, &mut inner).ok()?, name(message, &mut inner).ok()?)))(),
@@ -299,11 +325,16 @@ fn value(message: &[u8], kind: u16, start: usize, data: &[u8]) -> (String, Optio
         64 | 65 => service(message, &mut inner),
         _ => None,
     };
-    (text.unwrap_or_else(|| format!("\\# {} {}", data.len(), hex(data.get(..64.min(data.len())).unwrap_or_default()))), None)
+    (
+        text.unwrap_or_else(|| {
+            format!("\\# {} {}", data.len(), hex(data.get(..64.min(data.len())).unwrap_or_default()))
+        }),
+        None,
+    )
 }
 
 /// SVCB and HTTPS (RFC 9460 section 2.1).
-fn service(message: &[u8], r: &mut Reader<'_>) -> Option<String> {
+fn service<'a>(message: &'a [u8], r: &mut Reader<'a>) -> Option<String> {
     let priority = r.u16("priority").ok()?;
     let target = name(message, r).ok()?;
     let mut text = format!("{priority} {target}");
@@ -421,7 +452,9 @@ mod tests {
 
     #[test]
     fn hostile_names_end() {
-        for (name, tail) in [("self pointer", &b"\xc0\x0c"[..]), ("forward", b"\xc0\xff"), ("reserved", b"\x80aaa")] {
+        for (name, tail) in
+            [("self pointer", &b"\xc0\x0c"[..]), ("forward", b"\xc0\xff"), ("reserved", b"\x80aaa")]
+        {
             let mut m = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
             m.extend(tail);
             m.extend(b"\x00\x01\x00\x01");

@@ -267,7 +267,8 @@ impl Run<'_> {
         if !self.options.observe {
             return;
         }
-        let mut new: Vec<u64> = self.shards.iter_mut().flat_map(|s| s.new_flows().collect::<Vec<_>>()).collect();
+        let mut new: Vec<u64> =
+            self.shards.iter_mut().flat_map(|s| s.new_flows().collect::<Vec<_>>()).collect();
         new.sort_unstable();
         for first_frame in new {
             self.flows += 1;
@@ -310,12 +311,18 @@ impl Run<'_> {
         let mut facts: Vec<FlowFacts> = self.shards.iter_mut().flat_map(Shard::take_facts).collect();
         facts.sort_unstable_by_key(|f| f.first_frame);
         let numbers: BTreeMap<u64, u64> = facts.iter().map(|f| f.first_frame).zip(1..).collect();
-        let mut dns: Vec<DnsName> = self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
+        let mut dns: Vec<DnsName> =
+            self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
         dns.sort_by(|a, b| (a.frame, &a.name, a.address).cmp(&(b.frame, &b.name, b.address)));
         let mut findings: Vec<FlowFinding> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.findings)).collect();
         findings.sort_by(|a, b| {
-            (a.frames.first(), a.flow, a.raw.range, &a.raw.what).cmp(&(b.frames.first(), b.flow, b.raw.range, &b.raw.what))
+            (a.frames.first(), a.flow, a.raw.range, &a.raw.what).cmp(&(
+                b.frames.first(),
+                b.flow,
+                b.raw.range,
+                &b.raw.what,
+            ))
         });
         let mut warnings: Vec<TrafficWarning> = std::mem::take(&mut self.own.warnings);
         warnings.extend(self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.warnings)));
@@ -377,7 +384,8 @@ impl Run<'_> {
             .map(|f| TrafficWarning { frame: f.after_frame, offset: f.offset, what: f.what.clone() })
             .collect();
         for (what, (frame, offset, count)) in &self.unsupported {
-            let what = if *count > 1 { format!("{what} ({count} frames, this is the first)") } else { what.clone() };
+            let what =
+                if *count > 1 { format!("{what} ({count} frames, this is the first)") } else { what.clone() };
             all.push(TrafficWarning { frame: *frame, offset: *offset, what });
         }
         for w in all {
@@ -451,7 +459,11 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName]) -> Vec<Flow> {
             // A resolver answers for many names; its own flows are not named by its answers.
             if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
                 for answer in known.iter().filter(|a| a.frame < f.first_frame).take(16) {
-                    names.push(FlowName { name: answer.name.clone(), source: "dns".into(), frame: answer.frame });
+                    names.push(FlowName {
+                        name: answer.name.clone(),
+                        source: "dns".into(),
+                        frame: answer.frame,
+                    });
                 }
             }
             Flow {

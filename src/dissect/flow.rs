@@ -82,7 +82,10 @@ impl FlowFacts {
     pub(super) fn name(&mut self, name: &str, source: &'static str, frame: u64) {
         let name = canonical_name(name);
         // Bounded: a hostile peer may send a new name in each request.
-        if !name.is_empty() && self.names.len() < 32 && !self.names.iter().any(|(n, s, _)| *n == name && *s == source) {
+        if !name.is_empty()
+            && self.names.len() < 32
+            && !self.names.iter().any(|(n, s, _)| *n == name && *s == source)
+        {
             self.names.push((name, source, frame));
         }
     }
@@ -224,7 +227,13 @@ impl Output {
         });
     }
 
-    pub(super) fn finding(&mut self, facts: &mut FlowFacts, direction: Direction, frames: Vec<u64>, raw: RawFinding) {
+    pub(super) fn finding(
+        &mut self,
+        facts: &mut FlowFacts,
+        direction: Direction,
+        frames: Vec<u64>,
+        raw: RawFinding,
+    ) {
         if facts.findings >= MAX_FINDINGS {
             self.suppressed_findings += 1;
             return;
@@ -292,9 +301,12 @@ impl<'a> Place<'a> {
 
     fn segments(&self, range: Range<usize>) -> impl Iterator<Item = &'a Segment> {
         let (stream, datagram) = match self.source {
-            Source::Stream { provenance, base } => {
-                (Some(provenance.covering(base + range.start as u64, base + range.end.max(range.start) as u64)), None)
-            }
+            Source::Stream { provenance, base } => (
+                Some(
+                    provenance.covering(base + range.start as u64, base + range.end.max(range.start) as u64),
+                ),
+                None,
+            ),
             Source::Datagram(_) => (None, Some(())),
         };
         // A datagram's only segment is handled by the callers: it lives in `self`.
@@ -427,7 +439,12 @@ impl Shard {
 
     /// The lowest frame that a message still to come may carry: below it, observations are final.
     pub(super) fn held_back(&self) -> Option<u64> {
-        self.flows.iter().filter_map(|f| f.streams.as_ref()).flat_map(|s| s.iter()).filter_map(Stream::held_back).min()
+        self.flows
+            .iter()
+            .filter_map(|f| f.streams.as_ref())
+            .flat_map(|s| s.iter())
+            .filter_map(Stream::held_back)
+            .min()
     }
 
     /// Takes the facts of all flows, after [`Shard::finish`].
@@ -660,7 +677,15 @@ impl Flow {
             let lost = std::mem::take(&mut stream.pending);
             let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
             cx.warn(0, format!("a message of more than {MAX_PENDING} bytes was given up"));
-            self.account(direction, &mut stream.search, &stream.provenance, Class::opaque("overlong"), &lost, stream.taken, sink);
+            self.account(
+                direction,
+                &mut stream.search,
+                &stream.provenance,
+                Class::opaque("overlong"),
+                &lost,
+                stream.taken,
+                sink,
+            );
             stream.taken += lost.len() as u64;
             stream.want = 0;
             self.tell_gap(direction, stream, 0, sink);
@@ -722,7 +747,15 @@ impl Flow {
                             let shown = n.min(rest.len());
                             let taken = rest.get(..shown).unwrap_or_default();
                             let at = stream.taken;
-                            self.account(direction, &mut stream.search, &stream.provenance, class, taken, at, sink);
+                            self.account(
+                                direction,
+                                &mut stream.search,
+                                &stream.provenance,
+                                class,
+                                taken,
+                                at,
+                                sink,
+                            );
                             stream.skip = (n - shown) as u64;
                             stream.skip_class = Some(class);
                             stream.taken += shown as u64;
@@ -774,7 +807,8 @@ impl Flow {
         let Stream { search, provenance, taken, .. } = stream;
         search.meter.get_or_insert_default().feed(*taken, data);
         search.unknown += data.len() as u64;
-        let place = Place { source: Source::Stream { provenance, base: *taken }, fragments: sink.shared.fragments };
+        let place =
+            Place { source: Source::Stream { provenance, base: *taken }, fragments: sink.shared.fragments };
         self.search(direction, search, place, data, sink);
         stream.taken += data.len() as u64;
     }
@@ -791,7 +825,8 @@ impl Flow {
         offset: u64,
         sink: &mut Sink<'_>,
     ) {
-        let place = Place { source: Source::Stream { provenance, base: offset }, fragments: sink.shared.fragments };
+        let place =
+            Place { source: Source::Stream { provenance, base: offset }, fragments: sink.shared.fragments };
         self.account_at(direction, search, place, class, data, sink);
     }
 
@@ -816,7 +851,14 @@ impl Flow {
         self.search(direction, search, place, data, sink);
     }
 
-    fn search(&mut self, direction: Direction, search: &mut Search, place: Place<'_>, data: &[u8], sink: &mut Sink<'_>) {
+    fn search(
+        &mut self,
+        direction: Direction,
+        search: &mut Search,
+        place: Place<'_>,
+        data: &[u8],
+        sink: &mut Sink<'_>,
+    ) {
         let canaries = &sink.shared.options.canaries;
         if canaries.is_empty() {
             return;
@@ -968,7 +1010,13 @@ impl Flow {
     }
 
     /// Bytes that no protocol took are clear when they are text, else opaque.
-    fn judge_unknown(&mut self, direction: Direction, search: &Search, place: Option<Place<'_>>, sink: &mut Sink<'_>) {
+    fn judge_unknown(
+        &mut self,
+        direction: Direction,
+        search: &Search,
+        place: Option<Place<'_>>,
+        sink: &mut Sink<'_>,
+    ) {
         let Some(meter) = &search.meter else { return };
         let text = meter.verdict() == Readability::Text;
         let class = if text { Class::clear("text") } else { Class::opaque("opaque") };

@@ -146,7 +146,11 @@ mod tests {
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]] {
             let mut pool = Pool::default();
             let whole: Vec<_> = order.iter().filter_map(|i| pool.add(&parts[*i])).collect();
-            assert_eq!(whole, [Datagram { bytes: b"abcdefghijklmnopqr".to_vec(), frames: vec![1, 2, 3] }], "{order:?}");
+            assert_eq!(
+                whole,
+                [Datagram { bytes: b"abcdefghijklmnopqr".to_vec(), frames: vec![1, 2, 3] }],
+                "{order:?}"
+            );
         }
     }
 

@@ -255,7 +255,12 @@ impl Cx<'_> {
     }
 
     /// States one message as an observation of `kind` (CONTRACT.md, `dissect`). `fields` is any struct that serialises to an object.
-    pub fn emit<T: serde::Serialize>(&mut self, kind: &'static str, range: Range<usize>, fields: impl FnOnce() -> T) {
+    pub fn emit<T: serde::Serialize>(
+        &mut self,
+        kind: &'static str,
+        range: Range<usize>,
+        fields: impl FnOnce() -> T,
+    ) {
         if !self.options.observe {
             return;
         }
@@ -264,7 +269,12 @@ impl Cx<'_> {
     }
 
     /// As [`Cx::emit`], for a message put together from earlier bytes: `frames` are all of its frames.
-    pub fn emit_at<T: serde::Serialize>(&mut self, kind: &'static str, frames: Frames, fields: impl FnOnce() -> T) {
+    pub fn emit_at<T: serde::Serialize>(
+        &mut self,
+        kind: &'static str,
+        frames: Frames,
+        fields: impl FnOnce() -> T,
+    ) {
         if self.options.observe {
             self.out.observe(self.facts, self.direction, frames, kind, serde_json::to_value(fields()));
         }

@@ -288,7 +288,10 @@ impl<'a> Decoder<'_, 'a> {
                 Some((family, rest)) => {
                     self.header(4);
                     // The family's byte order is the host's; AF_INET is 2 everywhere, AF_INET6 differs, so the nibble decides.
-                    let known = matches!(family, [2 | 10 | 23 | 24 | 28 | 30, 0, 0, 0] | [0, 0, 0, 2 | 10 | 23 | 24 | 28 | 30]);
+                    let known = matches!(
+                        family,
+                        [2 | 10 | 23 | 24 | 28 | 30, 0, 0, 0] | [0, 0, 0, 2 | 10 | 23 | 24 | 28 | 30]
+                    );
                     if known { self.ip(rest) } else { self.other(rest) }
                 }
                 None => self.malformed(bytes, "cut loopback header"),
@@ -481,13 +484,19 @@ impl<'a> Decoder<'_, 'a> {
             let (id, offset, more) = match &ip {
                 LaxIpSlice::Ipv4(v4) => {
                     let h = v4.header();
-                    (u32::from(h.identification()), u32::from(h.fragments_offset().byte_offset()), h.more_fragments())
+                    (
+                        u32::from(h.identification()),
+                        u32::from(h.fragments_offset().byte_offset()),
+                        h.more_fragments(),
+                    )
                 }
                 LaxIpSlice::Ipv6(v6) => {
                     let found = v6.extensions().clone().into_iter().find_map(|e| match e {
-                        etherparse::Ipv6ExtensionSlice::Fragment(f) => {
-                            Some((f.identification(), u32::from(f.fragment_offset().byte_offset()), f.more_fragments()))
-                        }
+                        etherparse::Ipv6ExtensionSlice::Fragment(f) => Some((
+                            f.identification(),
+                            u32::from(f.fragment_offset().byte_offset()),
+                            f.more_fragments(),
+                        )),
                         _ => None,
                     });
                     match found {
@@ -515,7 +524,14 @@ impl<'a> Decoder<'_, 'a> {
         self.transport(src, dst, proto, payload, false)
     }
 
-    fn transport(&mut self, src: IpAddr, dst: IpAddr, proto: IpProto, payload: &'a [u8], counted: bool) -> Decoded<'a> {
+    fn transport(
+        &mut self,
+        src: IpAddr,
+        dst: IpAddr,
+        proto: IpProto,
+        payload: &'a [u8],
+        counted: bool,
+    ) -> Decoded<'a> {
         if self.depth < MAX_DEPTH {
             if let Some(inner) = self.ip_tunnel(proto, payload) {
                 return inner;

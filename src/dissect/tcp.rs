@@ -205,7 +205,15 @@ impl Half {
         }
     }
 
-    fn give(&mut self, start: u64, data: &[u8], frame: u64, time: CaptureTime, file_offset: u64, out: &mut dyn FnMut(Event<'_>)) {
+    fn give(
+        &mut self,
+        start: u64,
+        data: &[u8],
+        frame: u64,
+        time: CaptureTime,
+        file_offset: u64,
+        out: &mut dyn FnMut(Event<'_>),
+    ) {
         let end = start + data.len() as u64;
         self.next = end;
         self.next_seq = self.next_seq.map(|s| s.wrapping_add(data.len() as u32));
@@ -213,7 +221,15 @@ impl Half {
     }
 
     /// Keeps those bytes of a segment that no waiting one has.
-    fn wait(&mut self, start: u64, data: &[u8], frame: u64, time: CaptureTime, file_offset: u64, out: &mut dyn FnMut(Event<'_>)) {
+    fn wait(
+        &mut self,
+        start: u64,
+        data: &[u8],
+        frame: u64,
+        time: CaptureTime,
+        file_offset: u64,
+        out: &mut dyn FnMut(Event<'_>),
+    ) {
         let end = start + data.len() as u64;
         let mut at = start;
         let taken: Vec<(u64, u64)> = self
@@ -265,7 +281,13 @@ impl Half {
     }
 
     /// A segment far outside of the window: a stray one is dropped, the third in a row moves the stream there.
-    fn far_off(&mut self, seq: u32, data: &[u8], place: (u64, CaptureTime, u64), out: &mut dyn FnMut(Event<'_>)) {
+    fn far_off(
+        &mut self,
+        seq: u32,
+        data: &[u8],
+        place: (u64, CaptureTime, u64),
+        out: &mut dyn FnMut(Event<'_>),
+    ) {
         let end = seq.wrapping_add(data.len() as u32);
         let fitted = match self.stray {
             Some((expected, n)) if expected == seq => n + 1,
@@ -317,13 +339,38 @@ mod tests {
         for (name, isn, segments, expected) in [
             ("in order", Some(99), vec![(100, &b"ab"[..], 1), (102, b"cd", 2)], "ab@0#1 cd@2#2"),
             ("out of order", Some(99), vec![(102, b"cd", 1), (100, b"ab", 2)], "ab@0#2 cd@2#1"),
-            ("retransmission", Some(99), vec![(100, b"ab", 1), (100, b"XY", 2), (102, b"c", 3)], "ab@0#1 again2 c@2#3"),
-            ("overlap, first wins", Some(99), vec![(100, b"abc", 1), (101, b"XYZ", 2)], "abc@0#1 again2 Z@3#2"),
-            ("wait, overlap", Some(99), vec![(104, b"ef", 1), (102, b"cdXYg", 2), (100, b"ab", 3)], "again2 ab@0#3 cd@2#2 ef@4#1 g@6#2"),
-            ("wrap-around", Some(u32::MAX - 2), vec![(u32::MAX - 1, b"ab", 1), (0, b"cd", 2)], "ab@0#1 cd@2#2"),
+            (
+                "retransmission",
+                Some(99),
+                vec![(100, b"ab", 1), (100, b"XY", 2), (102, b"c", 3)],
+                "ab@0#1 again2 c@2#3",
+            ),
+            (
+                "overlap, first wins",
+                Some(99),
+                vec![(100, b"abc", 1), (101, b"XYZ", 2)],
+                "abc@0#1 again2 Z@3#2",
+            ),
+            (
+                "wait, overlap",
+                Some(99),
+                vec![(104, b"ef", 1), (102, b"cdXYg", 2), (100, b"ab", 3)],
+                "again2 ab@0#3 cd@2#2 ef@4#1 g@6#2",
+            ),
+            (
+                "wrap-around",
+                Some(u32::MAX - 2),
+                vec![(u32::MAX - 1, b"ab", 1), (0, b"cd", 2)],
+                "ab@0#1 cd@2#2",
+            ),
             ("mid-stream", None, vec![(5000, b"ab", 7), (5002, b"cd", 8)], "ab@0#7 cd@2#8"),
             ("gap at the end", Some(99), vec![(100, b"ab", 1), (110, b"kl", 2)], "ab@0#1 gap8 kl@10#2"),
-            ("stray far ahead", Some(99), vec![(100, b"ab", 1), (0x6000_0000, b"zz", 2), (102, b"cd", 3)], "ab@0#1 again2 cd@2#3"),
+            (
+                "stray far ahead",
+                Some(99),
+                vec![(100, b"ab", 1), (0x6000_0000, b"zz", 2), (102, b"cd", 3)],
+                "ab@0#1 again2 cd@2#3",
+            ),
         ] {
             assert_eq!(run(isn, &segments), expected, "{name}");
         }

@@ -43,8 +43,8 @@ const MAX_MESSAGE: usize = 1 << 18;
 
 /// Random of a hello-retry request (RFC 8446 section 4.1.3).
 const RETRY: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16,
-    0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
+    0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
 /// The first five bytes are a record header.
@@ -61,10 +61,18 @@ fn record_header(data: &[u8]) -> Option<(u8, usize)> {
 fn probe(p: &Probe<'_>) -> Match {
     match *p.data {
         [22, 3, 0..=4, _, _, 1 | 2, ..] if record_header(p.data).is_some() => Match::Yes,
-        [22, 3, 0..=4] | [22, 3, 0..=4, _] | [22, 3, 0..=4, _, _] | [22, 3] | [22] if p.from_start => Match::Maybe,
+        [22, 3, 0..=4] | [22, 3, 0..=4, _] | [22, 3, 0..=4, _, _] | [22, 3] | [22] if p.from_start => {
+            Match::Maybe
+        }
         // In mid-stream any record will do, if its length fits its kind.
-        [20, 3, 1..=4, 0, 1, 1, ..] | [21, 3, 1..=4, 0, 2..=64, ..] | [22 | 23, 3, 1..=4, _, _, _, ..] if !p.from_start => {
-            if record_header(p.data).is_some_and(|(_, n)| n > 0) { Match::Yes } else { Match::No }
+        [20, 3, 1..=4, 0, 1, 1, ..] | [21, 3, 1..=4, 0, 2..=64, ..] | [22 | 23, 3, 1..=4, _, _, _, ..]
+            if !p.from_start =>
+        {
+            if record_header(p.data).is_some_and(|(_, n)| n > 0) {
+                Match::Yes
+            } else {
+                Match::No
+            }
         }
         _ if sslv2(p.data).is_some() && PROTOCOL.ports.contains(&p.server_port) => Match::Yes,
         _ => Match::No,
@@ -74,7 +82,7 @@ fn probe(p: &Probe<'_>) -> Match {
 /// An SSL 2 compatible client hello (RFC 5246 appendix E.2): its size with the header.
 fn sslv2(data: &[u8]) -> Option<usize> {
     match *data {
-        [high @ 0x80.., low, 1, 0, 2, ..] | [high @ 0x80.., low, 1, 3, 0..=3, ..] => {
+        [high @ 0x80..=0xff, low, 1, 0, 2, ..] | [high @ 0x80..=0xff, low, 1, 3, 0..=3, ..] => {
             let size = 2 + (usize::from(high & 0x7f) << 8 | usize::from(low));
             (size >= 12 && size <= 2048).then_some(size)
         }
@@ -180,7 +188,8 @@ impl Dissector for Tls {
 
     fn finish(&mut self, d: Direction, unread: &[u8], cx: &mut Cx<'_>) {
         // A hello cut off by the end of the capture is still worth its name, but it is not complete: only warned of.
-        if !unread.is_empty() && record_header(unread).is_some_and(|(k, _)| k == 22) && !self.side(d).ciphered {
+        if !unread.is_empty() && record_header(unread).is_some_and(|(k, _)| k == 22) && !self.side(d).ciphered
+        {
             cx.warn(0, "TLS: the capture ends within a handshake record");
         }
     }
@@ -285,7 +294,13 @@ impl Tls {
         Ok(())
     }
 
-    fn certificates(&mut self, d: Direction, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
+    fn certificates(
+        &mut self,
+        d: Direction,
+        body: &[u8],
+        frames: &Frames,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Short> {
         let mut r = Reader::new(body);
         let mut list = r.vec24("certificate list")?;
         let mut chain = Vec::new();
@@ -310,7 +325,11 @@ impl Tls {
         if let Some(at) = chain.iter().position(|c| c.serial.is_none()) {
             cx.warn(0, format!("TLS: certificate {} of the chain cannot be read", at + 1));
         }
-        cx.emit_at("tls.certificate", frames.clone(), || CertificateSeen { transport: "tcp", side, chain: &chain });
+        cx.emit_at("tls.certificate", frames.clone(), || CertificateSeen {
+            transport: "tcp",
+            side,
+            chain: chain.iter().map(AsRef::as_ref).collect(),
+        });
         Ok(())
     }
 
@@ -461,7 +480,11 @@ impl ClientHello {
     /// `unknown`: the extension is there, but GREASE looks the same (draft-ietf-tls-esni section 6.2); real use is only told by
     /// an ECHConfig for the outer name.
     pub(super) fn ech(&self) -> &'static str {
-        if self.extensions.iter().any(|e| matches!(e, 0xfe0d | 0xfe0a..=0xfe0c | 0xffce)) { "unknown" } else { "absent" }
+        if self.extensions.iter().any(|e| matches!(e, 0xfe0d | 0xfe0a..=0xfe0c | 0xffce)) {
+            "unknown"
+        } else {
+            "absent"
+        }
     }
 
     fn observation(&self, transport: &'static str, ja4: String, ja4_r: String) -> ClientHelloSeen {
@@ -566,7 +589,7 @@ struct ServerHelloSeen {
 struct CertificateSeen<'a> {
     transport: &'static str,
     side: &'static str,
-    chain: &'a [Arc<Certificate>],
+    chain: Vec<&'a Certificate>,
 }
 
 #[derive(Serialize)]
@@ -618,7 +641,9 @@ fn read_certificate(der: &[u8]) -> Certificate {
     use x509_parser::prelude::{FromDer, X509Certificate};
 
     let sha256 = hex(&Sha256::digest(der));
-    let Ok((_, cert)) = X509Certificate::from_der(der) else { return Certificate { sha256, ..Certificate::default() } };
+    let Ok((_, cert)) = X509Certificate::from_der(der) else {
+        return Certificate { sha256, ..Certificate::default() };
+    };
     let mut dns_names = Vec::new();
     if let Ok(Some(names)) = cert.subject_alternative_name() {
         for name in &names.value.general_names {

@@ -1,0 +1,66 @@
+//! `metaleak dissect`: observations as JSON Lines.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Common, Failure, inputs};
+use crate::dissect::{Observation, analyse_file};
+
+/// Arguments of `dissect`.
+#[derive(Debug, Args)]
+pub struct DissectArgs {
+    /// Captures (pcap, pcapng, .gz, .zst); `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
+    let canaries = inputs::canaries(&args.common.canaries)?;
+    let options = inputs::options(&args.common, &canaries, true)?;
+    let mut out = inputs::output(args.common.output.as_deref())?;
+    let (mut read, mut faults) = (0, 0);
+    let mut last = String::new();
+    for (path, name) in args.files.iter().zip(inputs::names(&args.files)) {
+        let mut failed = None;
+        let analysis = inputs::on_threads(&args.common, || {
+            let mut print = |o: Observation| {
+                if failed.is_none() {
+                    failed = writeln!(out, "{}", o.json(&name)).err();
+                }
+            };
+            analyse_file(path, &name, &options, &mut print)
+        })?;
+        if let Some(e) = failed {
+            return Err(e.into());
+        }
+        match analysis {
+            Ok(analysis) => {
+                read += 1;
+                faults += u32::from(analysis.input.truncated);
+            }
+            Err(e) => {
+                faults += 1;
+                last = e.to_string();
+                if !quiet {
+                    anstream::eprintln!("metaleak: warning: {e}");
+                }
+            }
+        }
+    }
+    out.flush()?;
+    if read == 0 {
+        return Err(Failure::Unreadable(if quiet { last } else { "no input could be read".into() }));
+    }
+    if args.common.strict && faults > 0 {
+        return Err(Failure::Unreadable(format!(
+            "{faults} of {} inputs were unreadable or truncated",
+            args.files.len()
+        )));
+    }
+    Ok(())
+}

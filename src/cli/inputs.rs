@@ -1,0 +1,82 @@
+//! Inputs and outputs that several commands share: canaries, threads, names of captures, where results go.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Common, Failure};
+use crate::dissect::Options;
+use crate::payload::CanarySet;
+
+/// `NAME=VALUE` arguments as pairs.
+pub(super) fn canaries(arguments: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    arguments
+        .iter()
+        .map(|a| match a.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(Failure::Usage("--canary wants NAME=VALUE, e.g. --canary number=+4915112345678".into())),
+        })
+        .collect()
+}
+
+/// Options of an analysis with these canaries.
+pub(super) fn options(
+    common: &Common,
+    canaries: &[(String, String)],
+    observe: bool,
+) -> Result<Options, Failure> {
+    let set = CanarySet::new(canaries).map_err(|e| Failure::Usage(e.to_string()))?;
+    let parallel = common.threads != Some(1);
+    Ok(Options { observe, canaries: Arc::new(set), show_secrets: common.show_secrets, parallel })
+}
+
+/// Runs `work` on as many threads as asked for.
+pub(super) fn on_threads<T: Send>(common: &Common, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    if common.threads == Some(0) {
+        return Err(Failure::Usage("--threads wants 1 or more".into()));
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(common.threads.unwrap_or(0))
+        .build()
+        .map_err(|e| Failure::Environment(format!("cannot start threads: {e}")))?;
+    Ok(pool.install(work))
+}
+
+/// What the report calls each file: its name, with as many parent folders as tell equal names apart.
+pub(super) fn names(paths: &[PathBuf]) -> Vec<String> {
+    let tail = |path: &Path, parts: usize| {
+        let all: Vec<String> = path.iter().map(|p| p.to_string_lossy().into_owned()).collect();
+        all.get(all.len().saturating_sub(parts)..).unwrap_or_default().join("/")
+    };
+    let mut names: Vec<String> = paths.iter().map(|p| tail(p, 1)).collect();
+    for parts in 2..16 {
+        let mut count: BTreeMap<String, usize> = BTreeMap::new();
+        for name in &names {
+            *count.entry(name.clone()).or_default() += 1;
+        }
+        if count.values().all(|n| *n == 1) {
+            break;
+        }
+        for (name, path) in names.iter_mut().zip(paths) {
+            if count.get(name).is_some_and(|n| *n > 1) {
+                *name = tail(path, parts);
+            }
+        }
+    }
+    names
+}
+
+/// Standard output or the file of `-o`, buffered.
+pub(super) fn output(path: Option<&Path>) -> Result<Box<dyn Write + Send>, Failure> {
+    Ok(match path {
+        None => Box::new(BufWriter::with_capacity(1 << 16, std::io::stdout())),
+        Some(p) if p == Path::new("-") => Box::new(BufWriter::with_capacity(1 << 16, std::io::stdout())),
+        Some(p) => {
+            let file =
+                File::create(p).map_err(|e| Failure::Environment(format!("{p:?}: cannot write: {e}")))?;
+            Box::new(BufWriter::with_capacity(1 << 16, file))
+        }
+    })
+}
