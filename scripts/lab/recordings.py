@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from . import servers
-from .net import DNS, DNS6, Lab, LabError, call
+from . import libraries, servers
+from .net import DNS, DNS6, SINK, Lab, LabError, call
 
 PYTHON = "/usr/bin/python3"  # Debian's own, which has Debian's modules
 HERE = Path(__file__).parent
@@ -32,6 +32,8 @@ class Recording:
     shows: list = field(default_factory=list)
     hides: list = field(default_factory=list)
     nanoseconds: bool = False
+    # Needs the third-party client libraries of requirements.txt, which a machine without a registry lacks.
+    library: bool = False
 
     @property
     def name(self):
@@ -161,6 +163,31 @@ def dns(lab, folder, certs, canaries):
             lab.run("client", "dig", f"@{server}", "+tries=1", "+time=3", *question)
 
 
+def sink(lab, folder, *ports):
+    """A host that takes connections and never answers."""
+    process = lab.start("server", PYTHON, HERE / "sink.py", SINK, *ports, log=folder / "sink.log")
+    wait_for(process, "ready")
+    return process
+
+
+def telegram(lab, folder, certs, canaries):
+    """Telethon's four transports, one connection each."""
+    far = sink(lab, folder, 443)
+    yield
+    for transport in ("abridged", "full", "intermediate", "obfuscated"):
+        lab.run("client", libraries.PYTHON, HERE / "first_flights.py", "telegram", SINK, 443, transport)
+    lab.stop(far)
+
+
+def whatsapp(lab, folder, certs, canaries):
+    """The preface and consonance's Noise hello, on both chat ports."""
+    far = sink(lab, folder, 5222, 443)
+    yield
+    for port in (5222, 443):
+        lab.run("client", libraries.PYTHON, HERE / "first_flights.py", "whatsapp", SINK, port)
+    lab.stop(far)
+
+
 CLIENT_PROGRAM = "a stand-in by script, not the messenger's own app"
 
 ALL = [
@@ -203,5 +230,14 @@ ALL = [
         "dns.pcapng.zst", "Names asked over UDP and TCP, IPv4 and IPv6: A, AAAA, CNAME, HTTPS, MX, SRV, TXT, PTR, cut short, unknown", dns,
         "dig", ["bind9-dnsutils", "dnsmasq-base", "tcpdump"],
         canaries={"name": "canary-name-1177"}, shows=["canary-name-1177"], nanoseconds=True,
+    ),
+    Recording(
+        "telegram-transports.pcap", "First flights of MTProto's transports abridged, full, intermediate, obfuscated to a silent host", telegram,
+        "Telethon (a third party's client library, not Telegram's own)", ["tcpdump"], library=True,
+    ),
+    Recording(
+        "whatsapp-hello.pcapng", "WhatsApp's preface and Noise hello to a silent host, ports 5222 and 443", whatsapp,
+        "consonance (a third party's client library, not WhatsApp's own; the preface is the script's)", ["tcpdump"],
+        shows=["WA\x06\x03"], library=True,
     ),
 ]
