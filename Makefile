@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# A toolchain that rustup has just installed is not yet on the PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .PHONY: help demo test bench captures captures-expect lab
 
