@@ -29,6 +29,9 @@ lab   bind9-dnsutils  dig
 lab   dnsmasq-base    dnsmasq
 lab   nginx-light     nginx
 lab   prosody         prosody
+lab   dovecot-imapd   /usr/lib/dovecot/imap
+lab   dovecot-pop3d   /usr/lib/dovecot/pop3
+lab   python3-aiosmtpd /usr/lib/python3/dist-packages/aiosmtpd/__init__.py
 lab   python3         /usr/bin/python3
 lab   python3-slixmpp /usr/lib/python3/dist-packages/slixmpp/__init__.py
 lab   python3-venv    /usr/lib/python3.*/ensurepip/__init__.py
@@ -92,7 +95,7 @@ if ! install && ! { ${root[@]+"${root[@]}"} apt-get update >"$log" 2>&1 && insta
   exit 4
 fi
 # A recorder needs the servers' programs, not running services: what Debian started by itself is stopped again.
-for service in prosody nginx; do
+for service in prosody nginx dovecot; do
   if [[ " ${missing[*]} " == *" $service"* ]] && command -v service >/dev/null; then
     ${root[@]+"${root[@]}"} service "$service" stop >/dev/null 2>&1 || true
   fi

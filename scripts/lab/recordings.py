@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable
 
 from . import libraries, servers
-from .net import DNS, DNS6, SINK, Lab, LabError, call
+from .net import DNS, DNS6, MAIL, SINK, Lab, LabError, call
 
 PYTHON = "/usr/bin/python3"  # Debian's own, which has Debian's modules
 HERE = Path(__file__).parent
@@ -163,6 +163,26 @@ def dns(lab, folder, certs, canaries):
             lab.run("client", "dig", f"@{server}", "+tries=1", "+time=3", *question)
 
 
+def mail_clear(lab, folder, certs, canaries):
+    """A mail is handed in with a login, the mailbox is opened over IMAP and POP3 with the same one."""
+    box = servers.dovecot(lab, folder / "dovecot", canaries["password"])
+    post = lab.start("server", PYTHON, HERE / "smtp_server.py", MAIL, 587, canaries["password"], log=folder / "smtp.log")
+    wait_for(post, "ready")
+    letter = folder / "letter"
+    letter.write_text("From: client@mail.example\r\nTo: counsellor@mail.example\r\nSubject: appointment\r\n\r\n"
+                      f"{canaries['message']}\r\n")
+    yield
+    site, user = servers.MAIL_NAME, ["-4", "--user", f"client:{canaries['password']}"]
+    for mechanism in ("PLAIN", "LOGIN"):
+        curl(lab, certs, *user, "--login-options", f"AUTH={mechanism}", "--mail-from", "client@mail.example",
+             "--mail-rcpt", "counsellor@mail.example", "-T", letter, f"smtp://{site}:587/client.example", tls=False)
+    curl(lab, certs, *user, "-T", letter, f"imap://{site}/INBOX", tls=False)
+    curl(lab, certs, *user, f"pop3://{site}/1", tls=False)
+    lab.run("client", PYTHON, HERE / "mail_client.py", site, "client", canaries["password"])
+    lab.stop(post)
+    lab.stop(box)
+
+
 def sink(lab, folder, *ports):
     """A host that takes connections and never answers."""
     process = lab.start("server", PYTHON, HERE / "sink.py", SINK, *ports, log=folder / "sink.log")
@@ -230,6 +250,12 @@ ALL = [
         "dns.pcapng.zst", "Names asked over UDP and TCP, IPv4 and IPv6: A, AAAA, CNAME, HTTPS, MX, SRV, TXT, PTR, cut short, unknown", dns,
         "dig", ["bind9-dnsutils", "dnsmasq-base", "tcpdump"],
         canaries={"name": "canary-name-1177"}, shows=["canary-name-1177"], nanoseconds=True,
+    ),
+    Recording(
+        "mail-clear.pcap.zst", "Mail without encryption: SMTP with AUTH PLAIN and LOGIN, IMAP and POP3 with passwords, a mail sent and read", mail_clear,
+        "curl and Python's imaplib and poplib", ["curl", "python3", "dovecot-imapd", "dovecot-pop3d", "python3-aiosmtpd", "dnsmasq-base", "tcpdump"],
+        canaries={"password": "mail-canary-9066", "message": "canary of the letter 9067"},
+        shows=["AUTH PLAIN", "AUTHENTICATE PLAIN", "canary of the letter 9067", "mail-canary-9066"],
     ),
     Recording(
         "telegram-transports.pcap", "First flights of MTProto's transports abridged, full, intermediate, obfuscated to a silent host", telegram,

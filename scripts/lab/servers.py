@@ -1,11 +1,11 @@
-"""The servers of the lab: dnsmasq, nginx, Prosody, each with the smallest configuration that does the job.
+"""The servers of the lab: dnsmasq, nginx, Prosody, Dovecot, each with the smallest configuration that does the job.
 
 Takes a running `Lab` and a folder for configuration and logs; gives servers that listen on the lab's addresses.
 """
 
-from .net import DNS, DNS6, OLD_WEB, WEB, WEB6, XMPP, call
+from .net import DNS, DNS6, MAIL, OLD_WEB, WEB, WEB6, XMPP, call
 
-XMPP_NAME, WEB_NAME, OLD_NAME = "xmpp.example", "beratung.example", "alt.beratung.example"
+XMPP_NAME, WEB_NAME, OLD_NAME, MAIL_NAME = "xmpp.example", "beratung.example", "alt.beratung.example", "mail.example"
 LONG_TEXT = "a text record that does not fit into a datagram of 512 bytes " * 3
 
 
@@ -45,6 +45,7 @@ local-ttl=300
 host-record={WEB_NAME},{WEB},{WEB6}
 host-record={OLD_NAME},{OLD_WEB}
 host-record={XMPP_NAME},{XMPP}
+host-record={MAIL_NAME},{MAIL}
 cname=online.{WEB_NAME},{WEB_NAME}
 srv-host=_xmpp-client._tcp.{XMPP_NAME},{XMPP_NAME},5222,5,1
 mx-host={WEB_NAME},{WEB_NAME},10
@@ -114,4 +115,36 @@ VirtualHost "{XMPP_NAME}"
         lab.run("server", "prosodyctl", "--config", conf, "register", name, XMPP_NAME, password)
     process = lab.start("server", "prosody", "-F", "--config", conf, log=folder / "prosody.log")
     lab.wait_port(process, XMPP, 5222)
+    return process
+
+
+def dovecot(lab, folder, password):
+    """A mailbox server that takes passwords in clear, over IMAP and POP3."""
+    folder.mkdir()
+    conf = folder / "dovecot.conf"
+    conf.write_text(f"""
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = /dev/stderr
+listen = {MAIL}
+protocols = imap pop3
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+mail_location = maildir:{folder}/mail
+first_valid_uid = 1
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={folder}/home
+}}
+""")
+    for name in ("mail", "home"):
+        (folder / name).mkdir()
+        (folder / name).chmod(0o777)
+    process = lab.start("server", "dovecot", "-F", "-c", conf, log=folder / "dovecot.log")
+    lab.wait_port(process, MAIL, 143)
     return process
