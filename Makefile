@@ -1,0 +1,36 @@
+# Every task of the project by one name; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# A toolchain that rustup has just installed is not yet on the PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help demo test bench captures captures-expect lab
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+demo: ## build, study the stored captures, print the verdicts and where the report lies
+	@scripts/setup.sh build
+	@cargo build --release --locked
+	@target/release/metaleak study captures/
+
+test: ## everything that CI runs; what needs a program that is missing says so
+	@scripts/setup.sh build
+	@scripts/test.sh
+
+bench: ## MiB/s and packets/s beside ndpiReader and tshark, and peak memory
+	@scripts/setup.sh build
+	@scripts/bench.sh
+
+captures: ## record captures/ anew from real programs in network namespaces (root)
+	@scripts/setup.sh lab
+	@scripts/record-captures --into captures
+
+captures-expect: ## write captures/*.expected.toml from what the program says now; review the diff like code
+	@cargo build --locked
+	@scripts/captures-expect target/debug/metaleak captures
+
+lab: ## the recorder's self-check: every recording into a temporary folder (root)
+	@scripts/setup.sh build lab
+	@scripts/lab.sh

@@ -1,0 +1,1 @@
+"""Real programs in closed network namespaces, and the recording of what they send."""
