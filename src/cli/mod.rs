@@ -1,1 +1,3 @@
 //! cli: see the module table of ARCHITECTURE.md.
+
+pub mod db;
