@@ -1,1 +1,35 @@
-//! destination: see the module table of ARCHITECTURE.md.
+//! For each remote end: who operates it, where it stands, under whose law it falls, what it is for.
+//!
+//! Takes flows with their names from `dissect`; sets the messenger of each flow ([`attribute`]) and gives
+//! [`crate::model::Destination`]s ([`destinations`]), each fact with its source. The reference data ([`ReferenceDb`]) is
+//! embedded, and made by [`build`] from files that `reference/SOURCES.toml` names; `docs/reference.md` tells of both.
+//! Never asserts a place on the word of one database, sends nothing anywhere, and knows nothing of claims.
+
+mod aggregate;
+mod attribute;
+mod build;
+mod cidr;
+mod data;
+mod db;
+mod error;
+mod facts;
+mod layer;
+mod place;
+mod role;
+mod sources;
+mod special;
+mod table;
+
+pub use aggregate::{destinations, lookup_destination};
+pub use attribute::attribute;
+pub use build::build;
+pub use cidr::Cidr;
+pub use db::{AddressFacts, CloudFacts, DbInfo, ReferenceDb};
+pub use error::ReferenceError;
+pub use facts::FactTexts;
+pub use sources::{Format, Kind, Source, SourceFile, Sources};
+pub use special::special;
+pub use table::{SourceMeta, Tracker};
+
+/// Country of Amazon's regions, as [`build`] needs it: the text of `reference/regions.toml`.
+pub const REGIONS: &str = sources::REGIONS;

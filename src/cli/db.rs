@@ -1,0 +1,199 @@
+//! `metaleak db info | build | lookup`: the reference data at the command line.
+//!
+//! Takes parsed arguments and a writer; prints a table or JSON. Parsing of arguments and exit codes are elsewhere.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::Path;
+
+use comfy_table::{Cell, Table};
+use serde_json::{Value, json};
+
+use crate::destination::{REGIONS, ReferenceDb, ReferenceError, Sources, build as build_table, lookup_destination};
+use crate::model::{Agreement, Destination};
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DbFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// What can go wrong in `metaleak db`.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The reference data.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// An argument is no IP address (usage, exit code 2).
+    #[error("{text:?} is no IP address; write one such as 149.154.167.50 or 2001:db8::1")]
+    Address {
+        /// The argument.
+        text: String,
+    },
+    /// The writer failed.
+    #[error("cannot write the answer: {0}")]
+    Write(#[from] io::Error),
+    /// JSON could not be made.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Sources, dates, licences, counts and size of the reference data.
+pub fn info(db: &ReferenceDb, format: DbFormat, out: &mut dyn Write) -> Result<(), DbError> {
+    let info = db.info();
+    if format == DbFormat::Json {
+        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&info)?)?);
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["source", "as of", "records", "licence", "what, and whom to name"]);
+    for source in &info.sources {
+        let what = if source.attribution.is_empty() {
+            source.title.clone()
+        } else {
+            format!("{}; {}", source.title, source.attribution)
+        };
+        table.add_row([
+            printable(&source.name),
+            printable(&source.as_of),
+            source.records.to_string(),
+            printable(&source.licence),
+            printable(&what),
+        ]);
+    }
+    for facts in &info.facts {
+        table.add_row([&facts.name, &facts.as_of, "", &facts.licence, "hand-written facts of this project"].map(printable));
+    }
+    writeln!(out, "{table}")?;
+    writeln!(
+        out,
+        "table: {:.1} MiB, SHA-256 {}\n{} autonomous systems, {} cloud entries, {} tracker domains, {} look-up blocks\n\
+         {} messengers, {} companies with a seat, {} services, {} adequacy decisions",
+        info.bytes as f64 / f64::from(1 << 20),
+        info.sha256,
+        info.autonomous_systems,
+        info.cloud_entries,
+        info.tracker_domains,
+        info.blocks,
+        info.messengers,
+        info.operators,
+        info.services,
+        info.adequacy_decisions,
+    )?;
+    Ok(())
+}
+
+/// Builds the table from the raw files in `from` and writes it to `to`. `sources` is a `SOURCES.toml`, the embedded one
+/// when there is none.
+pub fn build(from: &Path, to: &Path, sources: Option<&Path>, out: &mut dyn Write) -> Result<(), DbError> {
+    let sources = match sources {
+        None => Sources::embedded()?,
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .map_err(|source| ReferenceError::Read { path: path.to_owned(), source })?;
+            Sources::parse(&path.display().to_string(), &text)?
+        }
+    };
+    let bytes = build_table(&sources, REGIONS, from)?;
+    fs::write(to, &bytes).map_err(|source| ReferenceError::Write { path: to.to_owned(), source })?;
+    writeln!(out, "{}: {} bytes from {} sources", printable(&to.display().to_string()), bytes.len(), sources.sources.len())?;
+    Ok(())
+}
+
+/// What the reference data knows of each address; as JSON an array of `destinations` entries without traffic.
+pub fn lookup(
+    db: &ReferenceDb,
+    addresses: &[String],
+    format: DbFormat,
+    out: &mut dyn Write,
+) -> Result<(), DbError> {
+    let mut found = Vec::new();
+    for text in addresses {
+        let address: IpAddr = text.trim_matches(['[', ']']).parse().map_err(|_| DbError::Address { text: text.clone() })?;
+        found.push(lookup_destination(address, db));
+    }
+    if format == DbFormat::Json {
+        let entries: Vec<Value> = found.iter().map(entry).collect();
+        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&entries)?)?);
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["address", "country", "places by source", "operator", "law", "role"]);
+    for destination in &found {
+        table.add_row(row(destination));
+    }
+    writeln!(out, "{table}")?;
+    Ok(())
+}
+
+/// The keys of CONTRACT's `destinations` that need no traffic.
+fn entry(destination: &Destination) -> Value {
+    json!({
+        "address": destination.address,
+        "operator": destination.operator,
+        "places": destination.places,
+        "country": destination.country,
+        "agreement": destination.agreement,
+        "jurisdictions": destination.jurisdictions,
+        "role": destination.role,
+        "role_why": destination.role_why,
+    })
+}
+
+fn row(destination: &Destination) -> Vec<Cell> {
+    let agreement = match destination.agreement {
+        Agreement::All => "all agree",
+        Agreement::Majority => "most",
+        Agreement::Disagree => "they disagree",
+        Agreement::Single => "one source",
+        Agreement::None => "not known",
+    };
+    let country = match &destination.country {
+        Some(country) => format!("{country} ({agreement})"),
+        None => agreement.to_owned(),
+    };
+    let lines = |lines: Vec<String>| lines.join("\n");
+    let places = destination.places.iter().map(|p| format!("{} {} {}", p.country, p.source, p.as_of)).collect();
+    let operator = destination.operator.as_ref().map_or_else(String::new, |operator| match operator.asn {
+        Some(asn) => format!("{} (AS{asn})", operator.name),
+        None => operator.name.clone(),
+    });
+    let word = |value: &dyn erased::Word| value.word();
+    let laws = destination.jurisdictions.iter();
+    let laws = laws.map(|law| format!("{} {}: {}", law.code, word(&law.why), word(&law.basis))).collect();
+    [
+        destination.address.clone(),
+        country,
+        lines(places),
+        operator,
+        lines(laws),
+        format!("{}: {}", word(&destination.role), destination.role_why),
+    ]
+    .map(|text| Cell::new(printable(&text)))
+    .into()
+}
+
+/// The words of CONTRACT for enums, as serde writes them.
+mod erased {
+    /// A value that serialises to a string.
+    pub(super) trait Word {
+        /// That string.
+        fn word(&self) -> String;
+    }
+
+    impl<T: serde::Serialize> Word for T {
+        fn word(&self) -> String {
+            serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        }
+    }
+}
+
+/// Text from data files without control characters (a line break stays), so that nothing can steer the terminal.
+fn printable(text: impl AsRef<str>) -> String {
+    text.as_ref().chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,131 @@
+//! From flows to destinations: one entry for each remote address.
+//!
+//! Takes attributed flows and the reference data; gives destinations sorted by address, IPv4 first. Work grows with the
+//! number of flows; each address is looked up once.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use foldhash::{HashMap, HashMapExt as _};
+
+use super::attribute::remote;
+use super::db::ReferenceDb;
+use super::facts::services::{Port, Transport};
+use super::role::{End, role};
+use crate::model::{Destination, Flow, Vantage};
+
+/// Kilometres that light in fibre can go and come back in a millisecond (METRICS E15).
+const KM_PER_MS: f64 = 100.0;
+
+/// What the flows say of one end.
+#[derive(Debug, Default)]
+struct Seen<'a> {
+    names: BTreeSet<&'a str>,
+    protocols: BTreeSet<&'a str>,
+    ports: BTreeSet<Port>,
+    messengers: BTreeSet<(&'a str, &'a str)>,
+    flows: Vec<&'a Flow>,
+    bytes_up: u64,
+    bytes_down: u64,
+    rtt_ms: Option<f64>,
+    bounding_rtt_ms: Option<f64>,
+}
+
+/// The remote ends of `flows`, sorted by address, IPv4 before IPv6.
+///
+/// `vantage` tells where a capture (by its name in `Flow::capture`) was taken; a round trip bounds the distance
+/// only for `Router` and `Device`, because elsewhere something else may have answered the handshake. The remote end is the
+/// flow's server; where that one is in the local network and the client is not, it is the client (an incoming call, or a
+/// flow whose start was not captured) and up and down change sides, unless the vantage is the server's side.
+pub fn destinations(
+    flows: &[Flow],
+    db: &ReferenceDb,
+    vantage: &dyn Fn(&str) -> Option<Vantage>,
+) -> Vec<Destination> {
+    let mut ends: HashMap<IpAddr, Seen<'_>> = HashMap::new();
+    let mut last: Option<(&str, Option<Vantage>)> = None;
+    for flow in flows {
+        let Some(server) = flow.server_address() else { continue };
+        let place = match last {
+            Some((capture, place)) if capture == flow.capture => place,
+            _ => vantage(&flow.capture),
+        };
+        last = Some((&flow.capture, place));
+        let end = if place == Some(Vantage::Server) { server } else { remote(flow).unwrap_or(server) };
+        ends.entry(end).or_default().add(flow, end == server, place);
+    }
+    let mut ends: Vec<(IpAddr, Seen<'_>)> = ends.into_iter().collect();
+    ends.sort_unstable_by_key(|(address, _)| *address);
+    ends.into_iter().map(|(address, seen)| seen.into_destination(address, db)).collect()
+}
+
+/// What is known of an address without traffic, as `metaleak db lookup` shows it.
+pub fn lookup_destination(address: IpAddr, db: &ReferenceDb) -> Destination {
+    Seen::default().into_destination(address, db)
+}
+
+impl<'a> Seen<'a> {
+    fn add(&mut self, flow: &'a Flow, server: bool, vantage: Option<Vantage>) {
+        // Names are names of the server; an end that is the client has none.
+        if server {
+            self.names.extend(flow.names.iter().map(|name| name.name.as_str()));
+        }
+        self.protocols.extend(flow.app_protocols.iter().map(String::as_str));
+        if let (true, Some(transport), Some(port)) = (server, Transport::parse(&flow.transport), flow.server_port()) {
+            self.ports.insert((transport, port));
+        }
+        if let Some(messenger) = &flow.messenger {
+            self.messengers.insert((messenger, flow.messenger_why.as_deref().unwrap_or("attributed")));
+        }
+        let (up, down) =
+            if server { (flow.bytes_up, flow.bytes_down) } else { (flow.bytes_down, flow.bytes_up) };
+        self.bytes_up = self.bytes_up.saturating_add(up);
+        self.bytes_down = self.bytes_down.saturating_add(down);
+        // The time from SYN to SYN/ACK is one to the server, so it says nothing of a client.
+        if let Some(rtt) = flow.rtt_ms.filter(|rtt| server && rtt.is_finite() && *rtt >= 0.0) {
+            let least = |old: Option<f64>| Some(old.map_or(rtt, |old| old.min(rtt)));
+            self.rtt_ms = least(self.rtt_ms);
+            if matches!(vantage, Some(Vantage::Router | Vantage::Device)) {
+                self.bounding_rtt_ms = least(self.bounding_rtt_ms);
+            }
+        }
+        self.flows.push(flow);
+    }
+
+    fn into_destination(self, address: IpAddr, db: &ReferenceDb) -> Destination {
+        let facts = db.lookup(address);
+        let ports: Vec<Port> = self.ports.iter().copied().collect();
+        let (role, role_why) = role(
+            &End {
+                address,
+                facts: &facts,
+                names: &self.names,
+                ports: &ports,
+                protocols: &self.protocols,
+                messengers: &self.messengers,
+            },
+            db,
+        );
+        let first = self.flows.first();
+        let in_first = self.flows.iter().filter(|flow| first.is_some_and(|first| first.capture == flow.capture));
+        let messengers: BTreeSet<&str> = self.messengers.iter().map(|(messenger, _)| *messenger).collect();
+        Destination {
+            address: address.to_string(),
+            names: self.names.iter().map(|name| (*name).to_owned()).collect(),
+            operator: facts.operator,
+            places: facts.places,
+            country: facts.country,
+            agreement: facts.agreement,
+            jurisdictions: facts.jurisdictions,
+            role,
+            role_why,
+            rtt_min_ms: self.rtt_ms,
+            max_km: self.bounding_rtt_ms.map(|rtt| rtt * KM_PER_MS),
+            bytes_up: self.bytes_up,
+            bytes_down: self.bytes_down,
+            first_frame: in_first.map(|flow| flow.first_frame).min().unwrap_or(0),
+            flows: self.flows.iter().map(|flow| format!("{}#{}", flow.capture, flow.flow)).collect(),
+            messengers: messengers.into_iter().map(str::to_owned).collect(),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The reference data as one thing: the compact table and the hand-written facts.
+//!
+//! Takes nothing (embedded) or a table file; answers what is known of an address: places by source, agreement, operator,
+//! jurisdictions. Knows nothing of flows; roles are decided in `role`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use serde::Serialize;
+
+use super::error::ReferenceError;
+use super::facts::operators::Company;
+use super::facts::{FactTexts, Facts};
+use super::place::agree;
+use super::special::{effective, special};
+use super::table::{SourceMeta, Table, Tracker};
+use crate::model::{Agreement, Jurisdiction, JurisdictionWhy, Operator, Place, ReferenceSource};
+
+static EMBEDDED: &[u8] = include_bytes!("../../reference/metaleak.db");
+/// Largest table file that is read.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// Reference data, ready for look-ups.
+#[derive(Debug)]
+pub struct ReferenceDb {
+    table: Table,
+    facts: Facts,
+}
+
+/// What is known of an address without looking at traffic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddressFacts {
+    /// What each source says of its country, in the order of `SOURCES.toml`; empty for a special address.
+    pub places: Vec<Place>,
+    /// The country, where all, most or the only source say the same.
+    pub country: Option<String>,
+    /// How far the sources agree.
+    pub agreement: Agreement,
+    /// Who announces the network, or else whose cloud list names it.
+    pub operator: Option<Operator>,
+    /// Laws of the place (of every country named, where the sources disagree) and of the operator's seat.
+    pub jurisdictions: Vec<Jurisdiction>,
+    /// `private`, `loopback`, `link-local`, `multicast`, `cgnat`, `documentation`, `broadcast` …: stands for no place.
+    pub special: Option<&'static str>,
+    /// What a cloud operator publishes about the network.
+    pub cloud: Option<CloudFacts>,
+}
+
+/// An entry of a cloud operator's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudFacts {
+    /// Name of the cloud.
+    pub provider: String,
+    /// Region, where it is published and the network is not global.
+    pub region: Option<String>,
+    /// Services, where they are published (`CLOUDFRONT`, `EC2` …).
+    pub services: Vec<String>,
+    /// The source's name.
+    pub source: String,
+}
+
+/// Sizes and sources, for `metaleak db info`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DbInfo {
+    /// Size of the table in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the table.
+    pub sha256: String,
+    /// Sources of the table.
+    pub sources: Vec<SourceMeta>,
+    /// Hand-written files.
+    pub facts: Vec<ReferenceSource>,
+    /// Autonomous systems.
+    pub autonomous_systems: usize,
+    /// Cloud entries.
+    pub cloud_entries: usize,
+    /// Tracker domains.
+    pub tracker_domains: usize,
+    /// Look-up blocks of all layers.
+    pub blocks: usize,
+    /// Messengers with first-party facts.
+    pub messengers: usize,
+    /// Companies with a seat.
+    pub operators: usize,
+    /// Services with a role.
+    pub services: usize,
+    /// Countries with an adequacy decision.
+    pub adequacy_decisions: usize,
+}
+
+impl ReferenceDb {
+    /// The data compiled into this program; parsed once.
+    pub fn embedded() -> Result<&'static ReferenceDb, ReferenceError> {
+        static DB: OnceLock<ReferenceDb> = OnceLock::new();
+        if let Some(db) = DB.get() {
+            return Ok(db);
+        }
+        let db = ReferenceDb::from_parts(Cow::Borrowed(EMBEDDED), &FactTexts::embedded())?;
+        Ok(DB.get_or_init(|| db))
+    }
+
+    /// A table from a file, with the embedded hand-written facts.
+    pub fn open(path: &Path) -> Result<ReferenceDb, ReferenceError> {
+        use std::io::Read as _;
+        let fault = |source| ReferenceError::Read { path: path.to_owned(), source };
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(fault)?;
+        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(fault)?;
+        ReferenceDb::from_parts(Cow::Owned(bytes), &FactTexts::embedded())
+    }
+
+    /// A table from bytes, and facts from texts; both are checked.
+    pub fn from_parts(table: Cow<'static, [u8]>, facts: &FactTexts<'_>) -> Result<ReferenceDb, ReferenceError> {
+        Ok(ReferenceDb { table: Table::parse(table)?, facts: Facts::parse(facts)? })
+    }
+
+    /// The sources that take part in judgements, by name: those of the table and the hand-written files.
+    pub fn sources(&self) -> Vec<ReferenceSource> {
+        let table = self.table.meta().sources.iter().map(|source| ReferenceSource {
+            name: source.name.clone(),
+            as_of: source.as_of.clone(),
+            licence: source.licence.clone(),
+            sha256: source.sha256.clone(),
+            attribution: source.attribution.clone(),
+        });
+        let mut all: Vec<ReferenceSource> = table.chain(self.facts.sources.iter().cloned()).collect();
+        all.sort();
+        all
+    }
+
+    /// Everything known of an address.
+    pub fn lookup(&self, address: IpAddr) -> AddressFacts {
+        if let Some(special) = special(address) {
+            return AddressFacts { special: Some(special), ..AddressFacts::default() };
+        }
+        let found = self.table.find(effective(address));
+        let meta = self.table.meta();
+        let mut places = Vec::new();
+        let mut add = |country: u8, source: usize| {
+            if let (Some(code), Some(source)) = (self.table.country(country), meta.sources.get(source)) {
+                let (source, as_of) = (source.name.clone(), source.as_of.clone());
+                places.push(Place { country: code.to_owned(), source, as_of });
+            }
+        };
+        for (country, source) in found.countries.iter().zip(&meta.place_sources) {
+            add(*country, *source);
+        }
+        if let Some(cloud) = found.cloud {
+            add(cloud.country, cloud.source);
+        }
+        let source = |i: usize| meta.sources.get(i).map_or_else(String::new, |source| source.name.clone());
+        let cloud = found.cloud.map(|cloud| CloudFacts {
+            provider: cloud.provider.to_owned(),
+            region: Some(cloud.region).filter(|region| !region.is_empty()).map(str::to_owned),
+            services: cloud.services.split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
+            source: source(cloud.source),
+        });
+        let operator = match (found.asn, &cloud) {
+            (Some((asn, name)), _) => {
+                let source = meta.asn_source.map_or_else(String::new, source);
+                Some(Operator { name: name.to_owned(), asn: Some(asn), source })
+            }
+            (None, Some(cloud)) => {
+                Some(Operator { name: cloud.provider.clone(), asn: None, source: cloud.source.clone() })
+            }
+            (None, None) => None,
+        };
+        let (country, agreement) = agree(&places);
+        let company = self.company(operator.as_ref(), cloud.as_ref());
+        let jurisdictions = self.jurisdictions(&places, country.as_deref(), company);
+        AddressFacts { places, country, agreement, operator, jurisdictions, special: None, cloud }
+    }
+
+    /// The tracker entry for a name or the closest listed domain above it.
+    pub fn tracker(&self, name: &str) -> Option<Tracker<'_>> {
+        self.table.tracker(name)
+    }
+
+    /// Sizes and sources.
+    pub fn info(&self) -> DbInfo {
+        use sha2::Digest as _;
+        let (autonomous_systems, cloud_entries, tracker_domains, blocks) = self.table.counts();
+        DbInfo {
+            bytes: self.table.size() as u64,
+            sha256: super::build::hex(&sha2::Sha256::digest(self.table.bytes())),
+            sources: self.table.meta().sources.clone(),
+            facts: self.facts.sources.clone(),
+            // Record 0 of both stands for "none".
+            autonomous_systems: autonomous_systems.saturating_sub(1),
+            cloud_entries: cloud_entries.saturating_sub(1),
+            tracker_domains,
+            blocks,
+            messengers: self.facts.messengers.list.len(),
+            operators: self.facts.operators.len(),
+            services: self.facts.services.len(),
+            adequacy_decisions: self.facts.adequacy.decisions(),
+        }
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The company behind an operator, by its AS or its name in a cloud list.
+    pub(crate) fn company(&self, operator: Option<&Operator>, cloud: Option<&CloudFacts>) -> Option<&Company> {
+        let asn = operator.and_then(|operator| operator.asn);
+        self.facts.operators.find(asn, cloud.map(|cloud| cloud.provider.as_str()))
+    }
+
+    fn jurisdictions(&self, places: &[Place], country: Option<&str>, company: Option<&Company>) -> Vec<Jurisdiction> {
+        let named: BTreeSet<&str> = match country {
+            Some(country) => BTreeSet::from([country]),
+            None => places.iter().map(|place| place.country.as_str()).collect(),
+        };
+        let dpf = company.map(|company| company.dpf);
+        let adequacy = &self.facts.adequacy;
+        let law = |code: &str, why, basis| Jurisdiction {
+            code: code.to_owned(),
+            why,
+            basis,
+            as_of: adequacy.as_of.clone(),
+        };
+        let mut out: Vec<Jurisdiction> = named
+            .into_iter()
+            .map(|code| law(code, JurisdictionWhy::Place, adequacy.basis(code, dpf)))
+            .collect();
+        let chain = company.into_iter().flat_map(|company| self.facts.operators.chain(company));
+        for company in chain {
+            if !out.iter().any(|j| j.why == JurisdictionWhy::OperatorSeat && j.code == company.seat) {
+                let basis = adequacy.basis(&company.seat, Some(company.dpf));
+                out.push(law(&company.seat, JurisdictionWhy::OperatorSeat, basis));
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,85 @@
+//! The hand-written facts: messengers, operators, adequacy, services (`reference/*.toml`).
+//!
+//! Takes the text of the four files; gives indexes that answer by name, address, AS and country. Every fault names file,
+//! line and remedy. Knows nothing of flows.
+
+pub(crate) mod adequacy;
+pub(crate) mod messengers;
+pub(crate) mod names;
+pub(crate) mod operators;
+pub(crate) mod services;
+
+use sha2::{Digest, Sha256};
+
+use super::build::hex;
+use super::data::DataFile;
+use super::error::ReferenceError;
+use crate::model::ReferenceSource;
+use adequacy::Adequacy;
+use messengers::Messengers;
+use operators::Operators;
+use services::Services;
+
+/// The texts of the four files.
+#[derive(Clone, Copy, Debug)]
+pub struct FactTexts<'a> {
+    /// `messengers.toml`.
+    pub messengers: &'a str,
+    /// `operators.toml`.
+    pub operators: &'a str,
+    /// `adequacy.toml`.
+    pub adequacy: &'a str,
+    /// `services.toml`.
+    pub services: &'a str,
+}
+
+impl FactTexts<'static> {
+    /// Those compiled into this program.
+    pub fn embedded() -> FactTexts<'static> {
+        FactTexts {
+            messengers: include_str!("../../../reference/messengers.toml"),
+            operators: include_str!("../../../reference/operators.toml"),
+            adequacy: include_str!("../../../reference/adequacy.toml"),
+            services: include_str!("../../../reference/services.toml"),
+        }
+    }
+}
+
+/// All hand-written facts, checked against each other.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) messengers: Messengers,
+    pub(crate) operators: Operators,
+    pub(crate) adequacy: Adequacy,
+    pub(crate) services: Services,
+    pub(crate) sources: Vec<ReferenceSource>,
+}
+
+impl Facts {
+    /// Parses and checks the four files.
+    pub(crate) fn parse(texts: &FactTexts<'_>) -> Result<Facts, ReferenceError> {
+        let operators = Operators::parse(DataFile { name: "reference/operators.toml", text: texts.operators })?;
+        let messengers =
+            Messengers::parse(DataFile { name: "reference/messengers.toml", text: texts.messengers }, &operators)?;
+        let adequacy = Adequacy::parse(DataFile { name: "reference/adequacy.toml", text: texts.adequacy })?;
+        let services =
+            Services::parse(DataFile { name: "reference/services.toml", text: texts.services }, &operators)?;
+        let sources = vec![
+            source("adequacy", &adequacy.as_of, texts.adequacy),
+            source("messengers", &messengers.as_of, texts.messengers),
+            source("operators", &operators.as_of, texts.operators),
+            source("services", &services.as_of, texts.services),
+        ];
+        Ok(Facts { messengers, operators, adequacy, services, sources })
+    }
+}
+
+fn source(name: &str, as_of: &str, text: &str) -> ReferenceSource {
+    ReferenceSource {
+        name: name.to_owned(),
+        as_of: as_of.to_owned(),
+        licence: "MIT OR Apache-2.0".to_owned(),
+        sha256: hex(&Sha256::digest(text.as_bytes())),
+        attribution: String::new(),
+    }
+}

@@ -1,0 +1,155 @@
+//! A layer of the reference table: which value holds from which address on.
+//!
+//! Takes the bytes of a layer section; gives the value for an address, by a binary search over block starts and a walk
+//! of at most 255 entries. Allocates nothing and never panics: a damaged layer answers "no value".
+//! `docs/reference.md` describes the bytes; `build::write` makes them.
+
+use std::net::IpAddr;
+
+use super::error::ReferenceError;
+
+/// Address family of a layer: how wide block starts are, and how an address becomes a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Four bytes.
+    V4,
+    /// Sixteen bytes.
+    V6,
+}
+
+/// One layer of one family, borrowed from the table's bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layer<'a> {
+    family: Family,
+    starts: &'a [u8],
+    offsets: &'a [[u8; 4]],
+    body: &'a [u8],
+}
+
+impl<'a> Layer<'a> {
+    /// Splits a section into block starts, block offsets and blocks. `at` is the section's place, for the error.
+    pub(crate) fn parse(family: Family, section: &'a [u8], at: usize) -> Result<Layer<'a>, ReferenceError> {
+        let short = || ReferenceError::table("a layer's block directory is cut off", at);
+        let (count, rest) = section.split_first_chunk::<4>().ok_or_else(short)?;
+        let count = u32::from_le_bytes(*count) as usize;
+        let width = if family == Family::V4 { 4 } else { 16 };
+        let (starts, rest) =
+            count.checked_mul(width).and_then(|n| rest.split_at_checked(n)).ok_or_else(short)?;
+        let (offsets, body) = count.checked_mul(4).and_then(|n| rest.split_at_checked(n)).ok_or_else(short)?;
+        Ok(Layer { family, starts, offsets: offsets.as_chunks::<4>().0, body })
+    }
+
+    /// Number of blocks.
+    pub(crate) fn blocks(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// The value at `address`, 0 when there is none. Addresses of the other family have none.
+    pub(crate) fn find(&self, address: IpAddr) -> u32 {
+        let (after, start, number) = match (self.family, address) {
+            (Family::V4, IpAddr::V4(v4)) => {
+                let number = v4.to_bits();
+                let starts = self.starts.as_chunks::<4>().0;
+                let after = starts.partition_point(|s| u32::from_le_bytes(*s) <= number);
+                let start = after.checked_sub(1).and_then(|i| starts.get(i));
+                (after, start.map_or(0, |s| u128::from(u32::from_le_bytes(*s))), u128::from(number))
+            }
+            (Family::V6, IpAddr::V6(v6)) => {
+                let number = v6.to_bits();
+                let starts = self.starts.as_chunks::<16>().0;
+                let after = starts.partition_point(|s| u128::from_le_bytes(*s) <= number);
+                let start = after.checked_sub(1).and_then(|i| starts.get(i));
+                (after, start.map_or(0, |s| u128::from_le_bytes(*s)), number)
+            }
+            _ => return 0,
+        };
+        after.checked_sub(1).and_then(|block| self.in_block(block, start, number)).unwrap_or(0)
+    }
+
+    fn in_block(&self, block: usize, start: u128, number: u128) -> Option<u32> {
+        let offset = u32::from_le_bytes(*self.offsets.get(block)?) as usize;
+        let ([entries, distinct], rest) = self.body.get(offset..)?.split_first_chunk::<2>()?;
+        let (values, rest) = rest.split_at_checked(usize::from(*distinct) * 3)?;
+        let (picks, mut lengths) = rest.split_at_checked(usize::from(*entries))?;
+        let mut from = start;
+        let mut pick = 0;
+        // The last entry has no length: it runs to the next block.
+        while pick + 1 < picks.len() {
+            let (length, left) = take_length(lengths)?;
+            from = from.checked_add(length)?;
+            if number < from {
+                break;
+            }
+            lengths = left;
+            pick += 1;
+        }
+        let value = values.as_chunks::<3>().0.get(usize::from(*picks.get(pick)?))?;
+        let [a, b, c] = *value;
+        Some(u32::from_le_bytes([a, b, c, 0]))
+    }
+}
+
+/// Reads one length: a byte below 128 is the exponent of a power of two; 128 + t means `(2m + 1) << t`, with m as a
+/// little-endian base-128 number behind it.
+pub(crate) fn take_length(bytes: &[u8]) -> Option<(u128, &[u8])> {
+    let (&head, mut rest) = bytes.split_first()?;
+    let Some(zeros) = head.checked_sub(128) else { return Some((1u128 << head, rest)) };
+    let (mut half, mut shift) = (0u128, 0u32);
+    loop {
+        let (&byte, left) = rest.split_first()?;
+        rest = left;
+        if shift > 119 {
+            return None;
+        }
+        half |= u128::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte < 128 {
+            break;
+        }
+    }
+    let odd = half.checked_mul(2)?.checked_add(1)?;
+    if u32::from(zeros) > odd.leading_zeros() {
+        return None;
+    }
+    Some((odd << zeros, rest))
+}
+
+/// Writes one length (not 0) as [`take_length`] reads it.
+pub(crate) fn put_length(length: u128, out: &mut Vec<u8>) {
+    let zeros = length.trailing_zeros().min(127) as u8;
+    if length.is_power_of_two() {
+        out.push(zeros);
+        return;
+    }
+    out.push(128 + zeros);
+    let mut half = length >> zeros >> 1;
+    while half >= 128 {
+        out.push((half & 0x7f) as u8 | 0x80);
+        half >>= 7;
+    }
+    out.push(half as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_survive_the_round_trip() {
+        let odd = [1, 2, 3, 5, 6, 255, 256, 257, 768, u128::from(u32::MAX), u128::from(u64::MAX) + 2, 1 << 127, u128::MAX];
+        for length in odd {
+            let mut bytes = Vec::new();
+            put_length(length, &mut bytes);
+            bytes.push(0xaa);
+            assert_eq!(take_length(&bytes), Some((length, &[0xaa][..])), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_does_not_fit_is_none() {
+        assert_eq!(take_length(&[]), None);
+        assert_eq!(take_length(&[128]), None, "its number is missing");
+        assert_eq!(take_length(&[255, 0xff, 0x7f]), None, "shifted out of 128 bits");
+        assert_eq!(take_length(&[[128].as_slice(), &[0xff; 30]].concat()), None, "a number without end");
+    }
+}
