@@ -1,0 +1,323 @@
+# Die Wörter der metaleak-Berichte, deutsch. Gleiche Kennungen und Variablen wie in en.ftl; ein Test vergleicht beide.
+# Zahlen kommen als Anzahlen an und werden mit den Trennzeichen der Sprache geschrieben.
+
+## Urteile (DESIGN.md, "Verdicts")
+verdict-supported = gestützt
+verdict-contradicted = widerlegt
+verdict-not-contradicted = nicht widerlegt
+verdict-inconclusive = nicht entscheidbar
+verdict-documentary = nur Dokumente
+count-supported = { $n } gestützt
+count-contradicted = { $n } widerlegt
+count-not-contradicted = { $n } nicht widerlegt
+count-inconclusive = { $n } nicht entscheidbar
+count-documentary = { $n } nur Dokumente
+meaning-supported = Der aufgezeichnete Verkehr zeigt, was die Behauptung sagt. Die Frames sind genannt.
+meaning-contradicted = Der aufgezeichnete Verkehr zeigt das Gegenteil der Behauptung. Die Frames sind genannt.
+meaning-not-contradicted = Die Behauptung sagt, dass etwas nicht geschieht. Das Szenario gab Gelegenheit dazu, und es war
+    nicht zu sehen. Wie viel das besagt, hängt an der Trefferquote: dem Anteil absichtlich gelegter Lecks, die dieselbe Prüfung gefunden hat.
+meaning-inconclusive = Diese Mitschnitte können die Behauptung nicht entscheiden. Der Grund steht beim Urteil. Es spricht
+    weder für noch gegen den Messenger.
+meaning-documentary = Netzverkehr kann das grundsätzlich nicht entscheiden (ein Preis, eine Lizenz, Vorgänge im Server). Das
+    können nur Dokumente; sie sind mit Datum genannt.
+
+## Gründe für „nicht entscheidbar“
+reason-not-exercised = nicht ausgeführt
+reason-opaque = nicht lesbar
+reason-too-few-runs = zu wenige Läufe
+reason-control-failed = Kontrolle misslungen
+reason-vantage-unsuitable = Messpunkt ungeeignet
+reason-meaning-not-exercised = kein Mitschnitt enthält die Handlung, um die es in der Behauptung geht.
+reason-meaning-opaque = die entscheidenden Bytes sind verschlüsselt oder in unbekanntem Format.
+reason-meaning-too-few-runs = es braucht mehr Läufe, um die Wirkung vom Zufall zu unterscheiden.
+reason-meaning-control-failed = die Prüfung fand die Lecks nicht, die zu ihrer Kontrolle gelegt waren.
+reason-meaning-vantage-unsuitable = am Ort der Aufzeichnung ist der entscheidende Verkehr nicht zu sehen.
+
+## Kriterien
+criterion-gdpr = DSGVO
+criterion-metadata = Metadaten
+criterion-threshold = Zugang
+criterion-long-gdpr = Die DSGVO wird eingehalten
+criterion-long-metadata = Keine Nutzung oder Weitergabe von Verbindungs- und Nutzungsdaten
+criterion-long-threshold = Leicht zu installieren, zu bezahlen und zu bedienen
+
+## Orte und Recht
+agreement-all = alle Quellen einig
+agreement-majority = Mehrheit der Quellen
+agreement-disagree = Quellen uneinig
+agreement-single = nur eine Quelle
+agreement-none = keine Quelle kennt sie
+place-disputed = strittig: { $countries }
+place-unknown = unbekannt
+place-local = lokales Netz
+place-source = { $country } laut { $source } ({ $date })
+why-place = nach Standort
+why-operator-seat = nach Sitz des Betreibers
+basis-eea = im EWR
+basis-adequacy = Angemessenheitsbeschluss
+basis-dpf = Data Privacy Framework, nur für zertifizierte Unternehmen
+basis-none = kein Angemessenheitsbeschluss
+jurisdiction = { $country }, { $why }: { $basis } (Stand { $date })
+rtt-bound = höchstens { $km } km entfernt (Umlaufzeit { $ms } ms)
+rtt-seen = Umlaufzeit { $ms } ms
+
+## Rollen der Gegenstellen
+role-first-party = vom Messenger selbst
+role-hosting = gemieteter Server
+role-cdn = Auslieferungsnetz (CDN)
+role-push = Push-Dienst
+role-tracker = Tracker
+role-resolver = DNS-Resolver
+role-relay = Medien-Relay
+role-peer = Gesprächspartner
+role-time = Zeitdienst
+role-platform = Betriebssystem
+role-unknown = unbekannt
+
+## Funde
+kind-credential = Zugangsdaten
+kind-canary = ausgelegtes Geheimnis
+kind-identifier = Kennung
+kind-content = Inhalt
+kind-cookie = Cookie
+kind-token = Zugriffstoken
+kind-name = Name
+severity-info = Hinweis
+severity-low = gering
+severity-medium = mittel
+severity-high = hoch
+severity-critical = kritisch
+direction-up = zum Server
+direction-down = vom Server
+vantage-router = auf dem Weg, außerhalb des Geräts
+vantage-vpn = VPN auf dem Gerät
+vantage-device = auf dem Gerät selbst
+vantage-server = beim Server
+finding-decrypted = nur mit Schlüsseln der Prüfenden lesbar
+finding-clear = lesbar für jeden auf dem Weg
+encoding-chain = kodiert als { $chain }
+
+## Tabelle im Terminal
+column-claim = Behauptung
+column-criterion = Kriterium
+column-verdict = Urteil
+column-evidence = Beleg
+column-messenger = Messenger
+table-evidence = { $capture }: { $frames }
+table-more = +{ $n }
+table-none = Es wurde keine Behauptung beurteilt.
+
+## Frames und Listen
+frames = { $n ->
+    [one] Frame { $frames }
+   *[other] Frames { $frames }
+}
+frames-more = { $frames } und { $more } weitere
+more-in-json = { $n } weitere in report.json
+more-evidence = { $n } weitere Stellen in report.json
+
+## Diagramme
+chart-countries = Bytes nach Land der Gegenstelle
+chart-countries-note = Einig heißt: Alle Quellen nennen dieses Land. Datenbanken ordnen Adressen zu; einen Standort beweisen sie nicht.
+chart-operators = Bytes nach Netzbetreiber
+chart-operators-note = Wer das Netz der Adresse ankündigt. Bei Cloud und Auslieferungsnetz ist das nicht der Messenger selbst.
+chart-verdicts = Urteile nach Messenger
+chart-verdicts-note = Anzahl der Behauptungen, keine Note: Über wen mehr behauptet wird, der hat mehr zu belegen.
+chart-country = Land
+chart-operator = Betreiber
+chart-bytes = Bytes
+chart-share = Anteil
+chart-agreement = Quellen
+chart-rest = { $n } weitere
+operator-unknown = Betreiber unbekannt
+operator-asn = { $name } (AS{ $asn })
+claims-n = { $n ->
+    [one] { $n } Behauptung
+   *[other] { $n } Behauptungen
+}
+chart-as-table = Dasselbe als Tabelle
+
+## Die Seite
+page-title = Was die Messenger dem Netz verraten haben
+page-lead = { $captures ->
+    [one] { $captures } Mitschnitt
+   *[other] { $captures } Mitschnitte
+}, { $frames } Frames, { $bytes }; { $claims ->
+    [one] { $claims } Behauptung
+   *[other] { $claims } Behauptungen
+} über { $messengers ->
+    [one] { $messengers } Messenger
+   *[other] { $messengers } Messenger
+}.
+page-span = Aufgezeichnet zwischen { $from } und { $to }.
+page-span-none = Die Mitschnitte enthalten keine Zeiten.
+page-made-by = Erstellt von { $tool } { $version }. Gleiche Mitschnitte, Behauptungen und Referenzdaten ergeben dieselbe Seite.
+page-masked = Persönliche Daten in Funden sind maskiert.
+skip-link = Zu den Urteilen springen
+nav-label = Teile dieses Berichts
+section-overview = Überblick
+section-verdicts = Urteile nach Messenger
+section-charts = Wohin die Bytes gingen
+section-destinations = Gegenstellen
+section-findings = Funde
+section-inputs = Mitschnitte
+section-coverage = Abdeckung
+section-warnings = Warnungen
+section-reference = Referenzdaten
+section-wireshark = Einen Frame in Wireshark prüfen
+section-meaning = Was die Urteile bedeuten
+overview-note = Behauptungen nach Urteil und Kriterium. Ein Strich heißt: keine solche Behauptung wurde beurteilt.
+undecided = { $n ->
+    [one] { $n } Behauptung, die diese Mitschnitte nicht entscheiden können
+   *[other] { $n } Behauptungen, die diese Mitschnitte nicht entscheiden können
+}
+claim-evidence = Belege
+claim-control = Positivkontrolle: { $found } von { $planted } gelegten Lecks gefunden; Trefferquote { $power }, 95-%-Intervall { $low } bis { $high }.
+claim-no-control = Es lief keine Positivkontrolle; die Trefferquote ist also unbekannt.
+claim-sources = Quellen der Behauptung
+filter-label = Wireshark-Filter
+no-claims = Es wurde keine Behauptung beurteilt.
+no-findings = Es wurde nichts Lesbares gefunden, das verborgen sein sollte. Das gilt für das, was lesbar war: siehe Abdeckung.
+no-destinations = Es wurden keine Gegenstellen gesehen.
+no-warnings = Die Mitschnitte hatten keine Fehler.
+no-inputs = Kein Mitschnitt war lesbar.
+no-reference = Es waren keine Referenzdaten beteiligt.
+destinations-note = Größte zuerst. Jede Quelle eines Orts ist genannt; wo sie sich widersprechen, wird kein Land behauptet.
+findings-note = Schwerste zuerst.
+coverage-note = Jedes Byte eines Mitschnitts gehört zu genau einer Klasse. Auch was nicht lesbar war, ist mitgezählt.
+column-file = Datei
+column-sha256 = SHA-256
+column-frames = Frames
+column-size = Größe
+column-recorded = Aufgezeichnet
+column-run = Entstehung
+column-address = Adresse und Namen
+column-operator = Betreiber
+column-place = Ort
+column-jurisdiction = Recht
+column-role = Rolle
+column-bytes = Bytes
+column-severity = Schwere
+column-kind = Art
+column-what = Was
+column-where = Wo
+column-capture = Mitschnitt
+column-classes = Klassen
+column-offset = Byte
+column-frame = Frame
+column-source = Quelle
+column-as-of = Stand
+column-licence = Lizenz
+column-attribution = Namensnennung
+bytes-up-down = { $up } hin, { $down } zurück
+year-note = Stand { $year }; Apps und Server können sich seither geändert haben.
+year-none = Die Uhr des Mitschnitts war nicht gestellt.
+truncated = endet vorzeitig: abgeschnitten oder fehlerhaft
+run-app = App: { $app }
+run-device = Gerät: { $device }
+run-vantage = Messpunkt: { $vantage }
+run-recorder = Aufgezeichnet mit: { $recorder }
+run-steps = Schritte: { $steps }
+run-messenger = Messenger: { $messenger }
+first-frame = zuerst in Frame { $frame }
+role-because = weil: { $why }
+used-by = benutzt von { $messengers }
+flow-n = Verbindung { $flow }
+all-captures = Alle Mitschnitte zusammen
+wireshark-1 = Den Mitschnitt öffnen, der beim Beleg genannt ist. Ob es dieselbe Datei ist, sagt ihr SHA-256 in der Tabelle der Mitschnitte.
+wireshark-2 = Den Wireshark-Filter in die Filterzeile über der Paketliste kopieren und Enter drücken.
+wireshark-3 = Die Frame-Nummern sind die in Wiresharks erster Spalte „No.“; Strg+G springt zu einer.
+wireshark-4 = Eine Nachricht, die sich über mehrere Frames verteilt, zeigt Wireshark beim letzten davon.
+wireshark-5 = Entschlüsselte Nachrichten brauchen das Schlüsselprotokoll (Key Log): Einstellungen, Protokolle, TLS, „(Pre)-Master-Secret log filename“.
+footer = metaleak berichtet, was in diesen Mitschnitten zu sehen war, nicht alles, was eine App tun kann.
+
+## Namen der Messenger, nach der Kennung ihrer Behauptungen
+messenger-whatsapp = WhatsApp
+messenger-messenger = Facebook Messenger
+messenger-telegram = Telegram
+messenger-signal = Signal
+messenger-wire = Wire
+messenger-threema = Threema
+messenger-conversations = Conversations (XMPP)
+messenger-caritas = Caritas-Beratungsplattform
+
+## Klassen der Abdeckung; eine Klasse ohne Eintrag erscheint mit ihrer Kennung
+ledger-file = Dateistruktur
+ledger-fragment = Teile fragmentierter Pakete
+ledger-link = Sicherungsschicht
+ledger-link-other = Frames ohne IP
+ledger-lost = verloren oder fehlend
+ledger-malformed = fehlerhafte Header
+ledger-network = Vermittlungsschicht
+ledger-opaque = nicht lesbar
+ledger-overlong = jenseits der Lesegrenze
+ledger-padding = Füllbytes
+ledger-text = lesbarer Text
+ledger-transport = Transportschicht
+ledger-tunnel = Tunnel-Header
+ledger-unsupported = nicht gelesene Schichten
+
+## Länder, nach ISO-3166-Code; eines ohne Eintrag erscheint mit seinem Code
+country-AE = Vereinigte Arabische Emirate
+country-AR = Argentinien
+country-AT = Österreich
+country-AU = Australien
+country-BE = Belgien
+country-BG = Bulgarien
+country-BR = Brasilien
+country-CA = Kanada
+country-CH = Schweiz
+country-CL = Chile
+country-CN = China
+country-CY = Zypern
+country-CZ = Tschechien
+country-DE = Deutschland
+country-DK = Dänemark
+country-EE = Estland
+country-ES = Spanien
+country-EU = Europa, Land unbekannt
+country-FI = Finnland
+country-FR = Frankreich
+country-GB = Vereinigtes Königreich
+country-GR = Griechenland
+country-HK = Hongkong
+country-HR = Kroatien
+country-HU = Ungarn
+country-ID = Indonesien
+country-IE = Irland
+country-IL = Israel
+country-IN = Indien
+country-IR = Iran
+country-IS = Island
+country-IT = Italien
+country-JP = Japan
+country-KR = Südkorea
+country-LI = Liechtenstein
+country-LT = Litauen
+country-LU = Luxemburg
+country-LV = Lettland
+country-MT = Malta
+country-MX = Mexiko
+country-MY = Malaysia
+country-NL = Niederlande
+country-NO = Norwegen
+country-NZ = Neuseeland
+country-PH = Philippinen
+country-PL = Polen
+country-PT = Portugal
+country-RO = Rumänien
+country-RS = Serbien
+country-RU = Russland
+country-SA = Saudi-Arabien
+country-SE = Schweden
+country-SG = Singapur
+country-SI = Slowenien
+country-SK = Slowakei
+country-TH = Thailand
+country-TR = Türkei
+country-TW = Taiwan
+country-UA = Ukraine
+country-US = USA
+country-VG = Britische Jungferninseln
+country-VN = Vietnam
+country-ZA = Südafrika

@@ -1,0 +1,323 @@
+# The words of metaleak's reports, English. Same ids and variables as in de.ftl; a test compares the two.
+# Numbers arrive as counts and are written with the language's separators.
+
+## Verdicts (DESIGN.md, "Verdicts")
+verdict-supported = supported
+verdict-contradicted = contradicted
+verdict-not-contradicted = not contradicted
+verdict-inconclusive = inconclusive
+verdict-documentary = documents only
+count-supported = { $n } supported
+count-contradicted = { $n } contradicted
+count-not-contradicted = { $n } not contradicted
+count-inconclusive = { $n } inconclusive
+count-documentary = { $n } documents only
+meaning-supported = The recorded traffic shows what the claim says. The frames are listed.
+meaning-contradicted = The recorded traffic shows the opposite of what the claim says. The frames are listed.
+meaning-not-contradicted = The claim says that something does not happen. The scenario gave it the chance to happen, and it
+    was not seen. How much that says depends on the detection power: the share of planted leaks that the same detector found.
+meaning-inconclusive = These captures cannot decide the claim. The reason stands beside the verdict. It says nothing for and
+    nothing against the messenger.
+meaning-documentary = Traffic cannot decide it at all (a price, a licence, what happens inside a server). Only documents can;
+    they are named with their date.
+
+## Reasons for "inconclusive"
+reason-not-exercised = not exercised
+reason-opaque = not readable
+reason-too-few-runs = too few runs
+reason-control-failed = control failed
+reason-vantage-unsuitable = unsuitable vantage
+reason-meaning-not-exercised = no capture holds the action that the claim speaks of.
+reason-meaning-opaque = the bytes that would decide it are encrypted or of an unknown format.
+reason-meaning-too-few-runs = the effect needs more runs to tell it from chance.
+reason-meaning-control-failed = the detector did not find the leaks planted to test it.
+reason-meaning-vantage-unsuitable = from the place of recording the deciding traffic cannot be seen.
+
+## Criteria
+criterion-gdpr = GDPR
+criterion-metadata = metadata
+criterion-threshold = ease of use
+criterion-long-gdpr = The GDPR is kept
+criterion-long-metadata = No use or disclosure of connection and usage data
+criterion-long-threshold = Easy to install, pay for and use
+
+## Places and laws
+agreement-all = all sources agree
+agreement-majority = most sources agree
+agreement-disagree = sources disagree
+agreement-single = one source only
+agreement-none = no source knows it
+place-disputed = disputed: { $countries }
+place-unknown = unknown
+place-local = local network
+place-source = { $country } says { $source } ({ $date })
+why-place = by location
+why-operator-seat = by the operator's seat
+basis-eea = within the EEA
+basis-adequacy = adequacy decision
+basis-dpf = Data Privacy Framework, for certified organisations only
+basis-none = no adequacy decision
+jurisdiction = { $country }, { $why }: { $basis } (as of { $date })
+rtt-bound = at most { $km } km away (round trip { $ms } ms)
+rtt-seen = round trip { $ms } ms
+
+## Roles of destinations
+role-first-party = the messenger's own
+role-hosting = rented hosting
+role-cdn = content delivery network
+role-push = push service
+role-tracker = tracker
+role-resolver = DNS resolver
+role-relay = media relay
+role-peer = other party of a call
+role-time = time service
+role-platform = operating system
+role-unknown = unknown
+
+## Findings
+kind-credential = credential
+kind-canary = planted secret
+kind-identifier = identifier
+kind-content = content
+kind-cookie = cookie
+kind-token = access token
+kind-name = name
+severity-info = info
+severity-low = low
+severity-medium = medium
+severity-high = high
+severity-critical = critical
+direction-up = to the server
+direction-down = from the server
+vantage-router = on the path, outside of the device
+vantage-vpn = on-device VPN
+vantage-device = on the device itself
+vantage-server = at the server
+finding-decrypted = readable only with keys from the auditor
+finding-clear = readable by anyone on the path
+encoding-chain = encoded as { $chain }
+
+## Table in the terminal
+column-claim = Claim
+column-criterion = Criterion
+column-verdict = Verdict
+column-evidence = Evidence
+column-messenger = Messenger
+table-evidence = { $capture }: { $frames }
+table-more = +{ $n }
+table-none = No claims were judged.
+
+## Frames and lists
+frames = { $n ->
+    [one] frame { $frames }
+   *[other] frames { $frames }
+}
+frames-more = { $frames } and { $more } more
+more-in-json = { $n } more in report.json
+more-evidence = { $n } more places in report.json
+
+## Charts
+chart-countries = Bytes by destination country
+chart-countries-note = A country is only called agreed where all sources name it. Databases place addresses; they prove no place.
+chart-operators = Bytes by network operator
+chart-operators-note = Who announces the network of the address. At a cloud or delivery network that is not the messenger itself.
+chart-verdicts = Verdicts by messenger
+chart-verdicts-note = Counts of claims, not a score: a messenger about which more is claimed has more to answer for.
+chart-country = Country
+chart-operator = Operator
+chart-bytes = Bytes
+chart-share = Share
+chart-agreement = Sources
+chart-rest = { $n } others
+operator-unknown = operator unknown
+operator-asn = { $name } (AS{ $asn })
+claims-n = { $n ->
+    [one] { $n } claim
+   *[other] { $n } claims
+}
+chart-as-table = The same as a table
+
+## The page
+page-title = What the messengers told the network
+page-lead = { $captures ->
+    [one] { $captures } capture
+   *[other] { $captures } captures
+}, { $frames } frames, { $bytes }; { $claims ->
+    [one] { $claims } claim
+   *[other] { $claims } claims
+} about { $messengers ->
+    [one] { $messengers } messenger
+   *[other] { $messengers } messengers
+}.
+page-span = Recorded between { $from } and { $to }.
+page-span-none = The captures hold no times.
+page-made-by = Made by { $tool } { $version }. The same captures, claims and reference data give the same page.
+page-masked = Personal data in findings is masked.
+skip-link = Skip to the verdicts
+nav-label = Parts of this report
+section-overview = Overview
+section-verdicts = Verdicts by messenger
+section-charts = Where the bytes went
+section-destinations = Destinations
+section-findings = Findings
+section-inputs = Captures
+section-coverage = Coverage
+section-warnings = Warnings
+section-reference = Reference data
+section-wireshark = Checking a frame in Wireshark
+section-meaning = What the verdicts mean
+overview-note = Claims by verdict and criterion. A dash means that no claim of this kind was judged.
+undecided = { $n ->
+    [one] { $n } claim that these captures cannot decide
+   *[other] { $n } claims that these captures cannot decide
+}
+claim-evidence = Evidence
+claim-control = Positive control: { $found } of { $planted } planted leaks found; detection power { $power }, 95 % interval { $low } to { $high }.
+claim-no-control = No positive control ran, so the detection power is unknown.
+claim-sources = Sources of the claim
+filter-label = Wireshark filter
+no-claims = No claims were judged.
+no-findings = Nothing readable that should not be was found. That holds for what could be read: see the coverage below.
+no-destinations = No destinations were seen.
+no-warnings = No faults of the captures were met.
+no-inputs = No capture could be read.
+no-reference = No reference data took part.
+destinations-note = Largest first. Each source of a place is named; where they differ, no country is asserted.
+findings-note = Most severe first.
+coverage-note = Every byte of a capture belongs to exactly one class. What could not be read is counted as well.
+column-file = File
+column-sha256 = SHA-256
+column-frames = Frames
+column-size = Size
+column-recorded = Recorded
+column-run = How it was made
+column-address = Address and names
+column-operator = Operator
+column-place = Place
+column-jurisdiction = Law
+column-role = Role
+column-bytes = Bytes
+column-severity = Severity
+column-kind = Kind
+column-what = What
+column-where = Where
+column-capture = Capture
+column-classes = Classes
+column-offset = Byte
+column-frame = Frame
+column-source = Source
+column-as-of = As of
+column-licence = Licence
+column-attribution = Attribution
+bytes-up-down = { $up } up, { $down } down
+year-note = As it was in { $year }; apps and servers may have changed since.
+year-none = The capture's clock was not set.
+truncated = ends early: cut off or faulty
+run-app = App: { $app }
+run-device = Device: { $device }
+run-vantage = Vantage: { $vantage }
+run-recorder = Recorder: { $recorder }
+run-steps = Steps: { $steps }
+run-messenger = Messenger: { $messenger }
+first-frame = first in frame { $frame }
+role-because = because: { $why }
+used-by = used by { $messengers }
+flow-n = flow { $flow }
+all-captures = All captures together
+wireshark-1 = Open the capture named beside the evidence. Its SHA-256 in the table of captures tells whether it is the same file.
+wireshark-2 = Copy the Wireshark filter into the filter line above the list of packets and press Enter.
+wireshark-3 = Frame numbers are those in Wireshark's first column, "No."; Ctrl+G jumps to one.
+wireshark-4 = A message spread over several frames is shown by Wireshark at the last of them.
+wireshark-5 = Decrypted messages need the key log: Preferences, Protocols, TLS, "(Pre)-Master-Secret log filename".
+footer = metaleak reports what was seen in these captures, not all that an app can do.
+
+## Names of messengers, by the id of their claims
+messenger-whatsapp = WhatsApp
+messenger-messenger = Facebook Messenger
+messenger-telegram = Telegram
+messenger-signal = Signal
+messenger-wire = Wire
+messenger-threema = Threema
+messenger-conversations = Conversations (XMPP)
+messenger-caritas = Caritas counselling platform
+
+## Classes of the coverage ledger; a class without a message is shown by its id
+ledger-file = file structure
+ledger-fragment = parts of fragmented packets
+ledger-link = link layer
+ledger-link-other = frames without IP
+ledger-lost = lost or missing
+ledger-malformed = broken headers
+ledger-network = network layer
+ledger-opaque = not readable
+ledger-overlong = beyond the reading limit
+ledger-padding = padding
+ledger-text = readable text
+ledger-transport = transport layer
+ledger-tunnel = tunnel headers
+ledger-unsupported = layers that are not read
+
+## Countries, by ISO 3166 code; one without a message is shown by its code
+country-AE = United Arab Emirates
+country-AR = Argentina
+country-AT = Austria
+country-AU = Australia
+country-BE = Belgium
+country-BG = Bulgaria
+country-BR = Brazil
+country-CA = Canada
+country-CH = Switzerland
+country-CL = Chile
+country-CN = China
+country-CY = Cyprus
+country-CZ = Czechia
+country-DE = Germany
+country-DK = Denmark
+country-EE = Estonia
+country-ES = Spain
+country-EU = Europe, country unknown
+country-FI = Finland
+country-FR = France
+country-GB = United Kingdom
+country-GR = Greece
+country-HK = Hong Kong
+country-HR = Croatia
+country-HU = Hungary
+country-ID = Indonesia
+country-IE = Ireland
+country-IL = Israel
+country-IN = India
+country-IR = Iran
+country-IS = Iceland
+country-IT = Italy
+country-JP = Japan
+country-KR = South Korea
+country-LI = Liechtenstein
+country-LT = Lithuania
+country-LU = Luxembourg
+country-LV = Latvia
+country-MT = Malta
+country-MX = Mexico
+country-MY = Malaysia
+country-NL = Netherlands
+country-NO = Norway
+country-NZ = New Zealand
+country-PH = Philippines
+country-PL = Poland
+country-PT = Portugal
+country-RO = Romania
+country-RS = Serbia
+country-RU = Russia
+country-SA = Saudi Arabia
+country-SE = Sweden
+country-SG = Singapore
+country-SI = Slovenia
+country-SK = Slovakia
+country-TH = Thailand
+country-TR = Türkiye
+country-TW = Taiwan
+country-UA = Ukraine
+country-US = United States
+country-VG = British Virgin Islands
+country-VN = Vietnam
+country-ZA = South Africa

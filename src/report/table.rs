@@ -1,0 +1,213 @@
+//! The verdicts as a table for the terminal, one block a messenger.
+//!
+//! Takes a [`Report`], the wording, the terminal's width and whether it shows colour; gives text that ends with a newline.
+//! Everything dynamic is escaped; colour marks only what a word says as well.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use comfy_table::{
+    ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle, Width,
+};
+
+use super::escape::escape_terminal;
+use super::wording::{Arg, Wording};
+use super::words::{self, VERDICTS};
+use crate::model::{ClaimResult, Evidence, Report, Verdict};
+
+const STYLE: TableStyle = TableStyle::new()
+    .header_separator(LineStyle::none().fill('─'))
+    .header_lines(ContentLineStyle::none())
+    .content_lines(ContentLineStyle::none());
+
+/// Blanks between columns.
+const GAP: u16 = 2;
+/// A narrower terminal gets lines that it has to wrap itself.
+const NARROWEST: usize = 60;
+/// Frames named of the first evidence; the page and the JSON have them all.
+const FRAMES: usize = 4;
+
+/// The verdicts by messenger. `width` is the terminal's, in columns; without one no line is wrapped, which suits `grep`.
+///
+/// A claim's id stands without its messenger, which heads the block. Claims that were decided come first.
+#[must_use]
+pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: bool) -> String {
+    let mut groups: BTreeMap<&str, Vec<&ClaimResult>> = BTreeMap::new();
+    for claim in &report.claims {
+        groups.entry(&claim.messenger).or_default().push(claim);
+    }
+    if groups.is_empty() {
+        return wording.text("table-none") + "\n";
+    }
+    for claims in groups.values_mut() {
+        claims.sort_by_key(|c| (words::urgency(c.verdict), &c.id));
+    }
+    let header = ["column-claim", "column-criterion", "column-verdict", "column-evidence"];
+    let header: Vec<String> = header.iter().map(|id| wording.text(id)).collect();
+    let rows: BTreeMap<&str, Vec<[String; 4]>> =
+        groups.iter().map(|(m, claims)| (*m, claims.iter().map(|c| row(c, wording)).collect())).collect();
+
+    // One table over everything tells how wide each column has to be in every block.
+    let mut all = Table::new();
+    all.set_header(header.clone()).add_rows(rows.values().flatten().cloned());
+    let widths = columns(&all.column_max_content_widths(), width);
+
+    let mut out = String::new();
+    for (messenger, claims) in &groups {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        for (i, line) in heading(&wording.messenger(messenger), claims, wording, width).iter().enumerate() {
+            let bold = colour && i == 0;
+            // Writing into a String cannot fail.
+            let _ = writeln!(out, "{}", if bold { format!("\x1b[1m{line}\x1b[0m") } else { line.clone() });
+        }
+        let mut block = Table::new();
+        block.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
+        block.set_header(header.clone());
+        for row in rows.get(messenger).into_iter().flatten() {
+            block.add_row(row.iter().zip(&widths).map(|(text, width)| wrap(text, usize::from(*width))));
+        }
+        let last = widths.len().saturating_sub(1);
+        let gap = |i: usize| if i == last { 0 } else { GAP };
+        // A fixed width counts the padding in.
+        let fixed = widths.iter().enumerate().map(|(i, w)| Width::Fixed(w.saturating_add(gap(i))));
+        block.set_constraints(fixed.map(ColumnConstraint::Absolute));
+        for (i, column) in block.column_iter_mut().enumerate() {
+            column.set_padding((0, gap(i)));
+        }
+        for line in block.lines() {
+            let line = line.trim_end();
+            let _ = writeln!(out, "{}", if colour { coloured(line) } else { uncoloured(line) });
+        }
+    }
+    out
+}
+
+fn row(claim: &ClaimResult, wording: &Wording) -> [String; 4] {
+    let short = claim.id.strip_prefix(&format!("{}.", claim.messenger)).unwrap_or(&claim.id);
+    let mut verdict = format!("{} {}", placeholder(claim.verdict), wording.verdict(claim.verdict));
+    if !claim.reason.is_empty() {
+        let _ = write!(verdict, " ({})", wording.reason(&claim.reason));
+    }
+    [
+        escape_terminal(short).into_owned(),
+        wording.text(words::criterion_id(claim.criterion)),
+        verdict,
+        evidence(&claim.evidence, wording),
+    ]
+}
+
+/// The first capture that has frames, its first frames, and how many further pieces there are.
+fn evidence(evidence: &[Evidence], wording: &Wording) -> String {
+    let Some(first) = evidence.iter().find(|e| !e.frames.is_empty()).or(evidence.first()) else {
+        return String::new();
+    };
+    let mut frames: Vec<String> = first.frames.iter().take(FRAMES).map(u64::to_string).collect();
+    if first.frames.len() > FRAMES {
+        frames.push("…".into());
+    }
+    let mut text = if frames.is_empty() {
+        escape_terminal(&first.capture).into_owned()
+    } else {
+        wording.with(
+            "table-evidence",
+            &[("capture", Arg::Text(&first.capture)), ("frames", Arg::Text(&frames.join(" ")))],
+        )
+    };
+    if evidence.len() > 1 {
+        text.push(' ');
+        text += &wording.with("table-more", &[("n", Arg::Count(evidence.len() as u64 - 1))]);
+    }
+    text
+}
+
+/// The messenger and how many of its claims got which verdict, broken between counts where the terminal is narrow.
+fn heading(name: &str, claims: &[&ClaimResult], wording: &Wording, width: Option<usize>) -> Vec<String> {
+    let of = |v: Verdict| claims.iter().filter(|c| c.verdict == v).count() as u64;
+    let counted = VERDICTS.into_iter().map(|v| (v, of(v))).filter(|(_, n)| *n > 0);
+    let mut counts =
+        counted.map(|(v, n)| wording.with(words::verdict_count_id(v), &[("n", Arg::Count(n))])).peekable();
+    let mut lines = Vec::new();
+    let mut line = format!("{name}:");
+    while let Some(count) = counts.next() {
+        let comma = if counts.peek().is_some() { "," } else { "" };
+        let room = width.is_none_or(|w| line.chars().count() + count.chars().count() + 2 <= w.max(NARROWEST));
+        if !room {
+            lines.push(std::mem::replace(&mut line, " ".into()));
+        }
+        let _ = write!(line, " {count}{comma}");
+    }
+    lines.push(line);
+    lines
+}
+
+/// Shares `width` among the columns: at first each gets what it needs up to a share of its own and the evidence the rest,
+/// then what is left over goes to those that want more.
+fn columns(needed: &[u16], width: Option<usize>) -> Vec<u16> {
+    let (Some(width), [claim, criterion, verdict, evidence]) = (width, needed) else {
+        return needed.to_vec();
+    };
+    let width = u16::try_from(width.max(NARROWEST)).unwrap_or(u16::MAX).saturating_sub(3 * GAP);
+    let criterion = (*criterion).min(width / 5);
+    let mut given_verdict = (*verdict).min((width / 4).max(20));
+    let mut given_claim = (*claim).min(width / 3);
+    let rest = width.saturating_sub(criterion + given_verdict + given_claim);
+    let evidence = (*evidence).min(rest);
+    let mut left = rest - evidence;
+    for (given, wanted) in [(&mut given_verdict, *verdict), (&mut given_claim, *claim)] {
+        let more = left.min(wanted.saturating_sub(*given));
+        *given += more;
+        left -= more;
+    }
+    vec![given_claim, criterion, given_verdict, evidence]
+}
+
+/// Breaks `text` into lines of at most `width` characters, after blanks or the signs that join ids and file names; a
+/// library that only knows blanks would cut names anywhere.
+fn wrap(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut line = 0;
+    for word in text.split_inclusive([' ', '-', '_', '.', '/']) {
+        let length = word.trim_end().chars().count();
+        if line > 0 && line + length > width {
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+            line = 0;
+        }
+        out += word;
+        line += word.chars().count();
+    }
+    out
+}
+
+/// A private-use character in the place of a verdict's mark: it is as wide as the mark, and since [`escape_terminal`]
+/// lets none from the wire pass, it is safe to replace after the layout.
+fn placeholder(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Supported => '\u{e000}',
+        Verdict::Contradicted => '\u{e001}',
+        Verdict::NotContradicted => '\u{e002}',
+        Verdict::Inconclusive => '\u{e003}',
+        Verdict::Documentary => '\u{e004}',
+    }
+}
+
+fn uncoloured(line: &str) -> String {
+    VERDICTS.into_iter().fold(line.to_owned(), |line, v| {
+        line.replace(placeholder(v), words::mark(v).encode_utf8(&mut [0; 4]))
+    })
+}
+
+fn coloured(line: &str) -> String {
+    VERDICTS.into_iter().fold(line.to_owned(), |line, v| {
+        let sgr = match v {
+            Verdict::Supported => "1;32",
+            Verdict::Contradicted => "1;31",
+            Verdict::NotContradicted => "1;36",
+            Verdict::Inconclusive => "1;33",
+            Verdict::Documentary => "1;35",
+        };
+        line.replace(placeholder(v), &format!("\x1b[{sgr}m{}\x1b[0m", words::mark(v)))
+    })
+}

@@ -1,0 +1,209 @@
+//! Which message says which value of the model: one match per enum, so that a new value cannot go unworded.
+
+use super::wording::Wording;
+use crate::model::{
+    Agreement, Basis, Criterion, Direction, FindingKind, JurisdictionWhy, Role, Severity, Vantage, Verdict,
+};
+
+/// Every verdict in the order in which reports count them.
+pub(crate) const VERDICTS: [Verdict; 5] = [
+    Verdict::Supported,
+    Verdict::Contradicted,
+    Verdict::NotContradicted,
+    Verdict::Inconclusive,
+    Verdict::Documentary,
+];
+
+/// Every criterion in the order of the comparison.
+pub(crate) const CRITERIA: [Criterion; 3] = [Criterion::Gdpr, Criterion::Metadata, Criterion::Threshold];
+
+/// The mark of a verdict, beside its word; no two look alike without colour.
+pub(crate) fn mark(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Supported => '✓',
+        Verdict::Contradicted => '✗',
+        Verdict::NotContradicted => '○',
+        Verdict::Inconclusive => '?',
+        Verdict::Documentary => '§',
+    }
+}
+
+/// Place of a verdict where those come first that a reader should see first.
+pub(crate) fn urgency(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Contradicted => 0,
+        Verdict::Supported => 1,
+        Verdict::NotContradicted => 2,
+        Verdict::Inconclusive => 3,
+        Verdict::Documentary => 4,
+    }
+}
+
+pub(crate) fn verdict_id(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Supported => "verdict-supported",
+        Verdict::Contradicted => "verdict-contradicted",
+        Verdict::NotContradicted => "verdict-not-contradicted",
+        Verdict::Inconclusive => "verdict-inconclusive",
+        Verdict::Documentary => "verdict-documentary",
+    }
+}
+
+pub(crate) fn verdict_count_id(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Supported => "count-supported",
+        Verdict::Contradicted => "count-contradicted",
+        Verdict::NotContradicted => "count-not-contradicted",
+        Verdict::Inconclusive => "count-inconclusive",
+        Verdict::Documentary => "count-documentary",
+    }
+}
+
+pub(crate) fn verdict_meaning_id(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Supported => "meaning-supported",
+        Verdict::Contradicted => "meaning-contradicted",
+        Verdict::NotContradicted => "meaning-not-contradicted",
+        Verdict::Inconclusive => "meaning-inconclusive",
+        Verdict::Documentary => "meaning-documentary",
+    }
+}
+
+/// The message of a reason for `inconclusive`; `None` for a word that the contract does not know.
+pub(crate) fn reason_id(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "not-exercised" => "reason-not-exercised",
+        "opaque" => "reason-opaque",
+        "too-few-runs" => "reason-too-few-runs",
+        "control-failed" => "reason-control-failed",
+        "vantage-unsuitable" => "reason-vantage-unsuitable",
+        _ => return None,
+    })
+}
+
+pub(crate) fn criterion_id(criterion: Criterion) -> &'static str {
+    match criterion {
+        Criterion::Gdpr => "criterion-gdpr",
+        Criterion::Metadata => "criterion-metadata",
+        Criterion::Threshold => "criterion-threshold",
+    }
+}
+
+pub(crate) fn agreement_id(agreement: Agreement) -> &'static str {
+    match agreement {
+        Agreement::All => "agreement-all",
+        Agreement::Majority => "agreement-majority",
+        Agreement::Disagree => "agreement-disagree",
+        Agreement::Single => "agreement-single",
+        Agreement::None => "agreement-none",
+    }
+}
+
+pub(crate) fn role_id(role: Role) -> &'static str {
+    match role {
+        Role::FirstParty => "role-first-party",
+        Role::Hosting => "role-hosting",
+        Role::Cdn => "role-cdn",
+        Role::Push => "role-push",
+        Role::Tracker => "role-tracker",
+        Role::Resolver => "role-resolver",
+        Role::Relay => "role-relay",
+        Role::Peer => "role-peer",
+        Role::Time => "role-time",
+        Role::Platform => "role-platform",
+        Role::Unknown => "role-unknown",
+    }
+}
+
+pub(crate) fn basis_id(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Eea => "basis-eea",
+        Basis::Adequacy => "basis-adequacy",
+        Basis::Dpf => "basis-dpf",
+        Basis::None => "basis-none",
+    }
+}
+
+pub(crate) fn why_id(why: JurisdictionWhy) -> &'static str {
+    match why {
+        JurisdictionWhy::Place => "why-place",
+        JurisdictionWhy::OperatorSeat => "why-operator-seat",
+    }
+}
+
+pub(crate) fn kind_id(kind: FindingKind) -> &'static str {
+    match kind {
+        FindingKind::Credential => "kind-credential",
+        FindingKind::Canary => "kind-canary",
+        FindingKind::Identifier => "kind-identifier",
+        FindingKind::Content => "kind-content",
+        FindingKind::Cookie => "kind-cookie",
+        FindingKind::Token => "kind-token",
+        FindingKind::Name => "kind-name",
+    }
+}
+
+pub(crate) fn severity_id(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "severity-info",
+        Severity::Low => "severity-low",
+        Severity::Medium => "severity-medium",
+        Severity::High => "severity-high",
+        Severity::Critical => "severity-critical",
+    }
+}
+
+pub(crate) fn direction_id(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Up => "direction-up",
+        Direction::Down => "direction-down",
+    }
+}
+
+pub(crate) fn vantage_id(vantage: Vantage) -> &'static str {
+    match vantage {
+        Vantage::Router => "vantage-router",
+        Vantage::Vpn => "vantage-vpn",
+        Vantage::Device => "vantage-device",
+        Vantage::Server => "vantage-server",
+    }
+}
+
+impl Wording {
+    /// The word of a verdict, e.g. `nicht widerlegt`.
+    #[must_use]
+    pub fn verdict(&self, verdict: Verdict) -> String {
+        self.text(verdict_id(verdict))
+    }
+
+    /// The words of a reason for `inconclusive`; a reason outside of the contract comes back as it is.
+    #[must_use]
+    pub fn reason(&self, reason: &str) -> String {
+        reason_id(reason).map_or_else(|| super::escape_terminal(reason).into_owned(), |id| self.text(id))
+    }
+
+    /// The name of a messenger by its id; the id itself for one that has no name here.
+    #[must_use]
+    pub fn messenger(&self, id: &str) -> String {
+        self.named("messenger-", id)
+    }
+
+    /// The name of a country by its ISO code; the code itself for one that has no name here.
+    #[must_use]
+    pub fn country(&self, code: &str) -> String {
+        self.named("country-", code)
+    }
+
+    /// What a class of the coverage ledger holds; the class itself where nothing is said of it.
+    #[must_use]
+    pub fn ledger_class(&self, class: &str) -> String {
+        self.named("ledger-", &class.replace('.', "-"))
+    }
+
+    fn named(&self, family: &str, id: &str) -> String {
+        // Ids come from files that people edit; what is no message id is never looked up.
+        let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let name = if plain { self.optional(&format!("{family}{id}")) } else { None };
+        name.unwrap_or_else(|| super::escape_terminal(id).into_owned())
+    }
+}

@@ -1,0 +1,545 @@
+//! Reports made up for the tests: invented traffic at addresses set aside for documentation.
+
+use std::collections::BTreeMap;
+
+use metaleak::model::*;
+
+fn text(en: &str, de: &str) -> Text {
+    Text { en: en.into(), de: de.into() }
+}
+
+fn evidence(capture: &str, frames: &[u64], filter: &str, note: &str) -> Evidence {
+    Evidence {
+        capture: capture.into(),
+        sha256: "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef".into(),
+        frames: frames.to_vec(),
+        filter: filter.into(),
+        note: note.into(),
+    }
+}
+
+fn claim(id: &str, criterion: Criterion, verdict: Verdict, en: &str, de: &str) -> ClaimResult {
+    ClaimResult {
+        id: id.into(),
+        messenger: id.split('.').next().unwrap().into(),
+        criterion,
+        verdict,
+        text: text(en, de),
+        ..ClaimResult::default()
+    }
+}
+
+fn place(country: &str, source: &str) -> Place {
+    Place { country: country.into(), source: source.into(), as_of: "2026-11-01".into() }
+}
+
+fn law(code: &str, why: JurisdictionWhy, basis: Basis) -> Jurisdiction {
+    Jurisdiction { code: code.into(), why, basis, as_of: "2026-10-15".into() }
+}
+
+fn operator(name: &str, asn: u32) -> Option<Operator> {
+    Some(Operator { name: name.into(), asn: Some(asn), source: "iptoasn".into() })
+}
+
+/// Two messengers, every verdict, every way in which sources agree or not.
+pub(crate) fn report() -> Report {
+    Report {
+        schema: REPORT_SCHEMA.into(),
+        tool: Tool { name: "metaleak".into(), version: "0.1.0".into(), features: vec!["live".into()] },
+        inputs: inputs(),
+        reference: vec![
+            ReferenceSource {
+                name: "dbip-country-lite".into(),
+                as_of: "2026-11-01".into(),
+                licence: "CC-BY-4.0".into(),
+                sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+                attribution: "IP Geolocation by DB-IP, https://db-ip.com".into(),
+            },
+            ReferenceSource {
+                name: "iptoasn".into(),
+                as_of: "2026-11-02".into(),
+                licence: "PDDL-1.0".into(),
+                sha256: "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752".into(),
+                attribution: String::new(),
+            },
+        ],
+        coverage: coverage(),
+        flows: vec![Flow {
+            capture: "whatsapp-2022.pcapng".into(),
+            flow: 1,
+            transport: "tcp".into(),
+            client: "10.0.2.15:51002".into(),
+            server: "198.51.100.7:443".into(),
+            app_protocols: vec!["tls".into()],
+            names: vec![FlowName { name: "e1.example.net".into(), source: "sni".into(), frame: 4 }],
+            messenger: Some("whatsapp".into()),
+            ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".into()),
+            bytes_up: 2_345_678,
+            bytes_down: 12_345_678,
+            frames: 812,
+            first_frame: 1,
+            last_frame: 1650,
+            encryption: "tls1.3".into(),
+            encryption_frames: vec![4, 6],
+            rtt_ms: Some(12.25),
+            ..Flow::default()
+        }],
+        destinations: destinations(),
+        findings: findings(),
+        leakage: Vec::new(),
+        claims: claims(),
+        warnings: vec![
+            Warning {
+                capture: "conversations-2024.pcap.gz".into(),
+                frame: Some(412),
+                offset: 1_048_576,
+                what: "the file ends within a record: 60 bytes needed, 12 left".into(),
+            },
+            Warning {
+                capture: "whatsapp-2022.pcapng".into(),
+                frame: None,
+                offset: 24,
+                what: "unknown block type 0x0bad".into(),
+            },
+        ],
+    }
+}
+
+fn inputs() -> Vec<Input> {
+    vec![
+        Input {
+            file: "conversations-2024.pcap.gz".into(),
+            sha256: "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752".into(),
+            bytes: 402_112,
+            decoded_bytes: 1_048_588,
+            frames: 412,
+            first_time: Some("2024-03-05T08:00:01.000000000Z".into()),
+            last_time: Some("2024-03-05T08:14:22.500000000Z".into()),
+            link_types: vec!["EN10MB".into()],
+            truncated: true,
+            run: Some(Run {
+                messenger: Some("conversations".into()),
+                steps: vec!["register".into(), "text-1to1".into()],
+                vantage: Some(Vantage::Router),
+                app: Some("Conversations 2.13.4".into()),
+                device: Some("emulator, Android 13".into()),
+                recorder: Some("tcpdump 4.99.3".into()),
+                provenance: Some("made for this test".into()),
+                canaries: BTreeMap::new(),
+            }),
+        },
+        Input {
+            file: "whatsapp-2022.pcapng".into(),
+            sha256: "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef".into(),
+            bytes: 15_204_352,
+            decoded_bytes: 15_204_352,
+            frames: 18_204,
+            first_time: Some("2022-12-07T10:03:04.123456789Z".into()),
+            last_time: Some("2022-12-07T10:09:59.000000001Z".into()),
+            link_types: vec!["RAW".into()],
+            truncated: false,
+            run: None,
+        },
+    ]
+}
+
+fn coverage() -> Vec<Coverage> {
+    let ledger = |classes: &[(&str, u64)]| classes.iter().map(|(c, n)| ((*c).to_owned(), *n)).collect();
+    vec![
+        Coverage {
+            capture: "conversations-2024.pcap.gz".into(),
+            total: 1_048_588,
+            classes: ledger(&[
+                ("file", 6_616),
+                ("link", 5_768),
+                ("network", 8_240),
+                ("transport", 13_184),
+                ("xmpp", 20_480),
+                ("tls.handshake", 40_960),
+                ("tls.data", 953_328),
+                ("lost", 12),
+            ]),
+        },
+        Coverage {
+            capture: "whatsapp-2022.pcapng".into(),
+            total: 15_204_352,
+            classes: ledger(&[
+                ("file", 600_000),
+                ("network", 364_080),
+                ("transport", 582_528),
+                ("opaque", 4_000_000),
+                ("whatsapp.noise", 9_657_744),
+            ]),
+        },
+    ]
+}
+
+fn destinations() -> Vec<Destination> {
+    vec![
+        Destination {
+            address: "10.0.2.3".into(),
+            names: vec![],
+            agreement: Agreement::None,
+            role: Role::Resolver,
+            role_why: "answers on port 53".into(),
+            bytes_up: 4_200,
+            bytes_down: 9_800,
+            flows: vec!["whatsapp-2022.pcapng#2".into()],
+            first_frame: 1,
+            ..Destination::default()
+        },
+        Destination {
+            address: "192.0.2.44".into(),
+            names: vec!["chat.example.org".into(), "xmpp.example.org".into()],
+            operator: operator("Example Hosting GmbH", 64496),
+            places: vec![
+                place("DE", "dbip-country-lite"),
+                place("DE", "iptoasn"),
+                place("DE", "rir-delegated"),
+            ],
+            country: Some("DE".into()),
+            agreement: Agreement::All,
+            jurisdictions: vec![
+                law("DE", JurisdictionWhy::Place, Basis::Eea),
+                law("DE", JurisdictionWhy::OperatorSeat, Basis::Eea),
+            ],
+            role: Role::Hosting,
+            role_why: "name chat.example.org, network of a hosting company".into(),
+            rtt_min_ms: Some(8.2),
+            max_km: Some(820.0),
+            bytes_up: 220_000,
+            bytes_down: 828_000,
+            flows: vec!["conversations-2024.pcap.gz#1".into()],
+            first_frame: 3,
+            messengers: vec!["conversations".into()],
+        },
+        Destination {
+            address: "198.51.100.7".into(),
+            names: vec!["e1.example.net".into()],
+            operator: operator("EXAMPLE-META", 64500),
+            places: vec![
+                place("US", "dbip-country-lite"),
+                place("IE", "iptoasn"),
+                place("DE", "rir-delegated"),
+            ],
+            country: None,
+            agreement: Agreement::Disagree,
+            jurisdictions: vec![law("US", JurisdictionWhy::OperatorSeat, Basis::Dpf)],
+            role: Role::FirstParty,
+            role_why: "name e1.example.net is in the messenger's own domain".into(),
+            rtt_min_ms: Some(12.25),
+            max_km: None,
+            bytes_up: 2_345_678,
+            bytes_down: 9_000_000,
+            flows: vec!["whatsapp-2022.pcapng#1".into()],
+            first_frame: 1,
+            messengers: vec!["whatsapp".into()],
+        },
+        Destination {
+            address: "203.0.113.80".into(),
+            names: vec!["mtalk.example.com".into()],
+            operator: Some(Operator { name: "Example Cloud".into(), asn: None, source: "cloud-list".into() }),
+            places: vec![
+                place("US", "dbip-country-lite"),
+                place("US", "iptoasn"),
+                place("CH", "rir-delegated"),
+            ],
+            country: Some("US".into()),
+            agreement: Agreement::Majority,
+            jurisdictions: vec![law("US", JurisdictionWhy::Place, Basis::Dpf)],
+            role: Role::Push,
+            role_why: "name mtalk.example.com".into(),
+            bytes_up: 80_000,
+            bytes_down: 320_000,
+            flows: vec!["whatsapp-2022.pcapng#9".into()],
+            first_frame: 88,
+            messengers: vec!["conversations".into(), "whatsapp".into()],
+            ..Destination::default()
+        },
+        Destination {
+            address: "2001:db8:85a3::8a2e:370:7334".into(),
+            names: vec!["media.example.net".into()],
+            operator: operator("EXAMPLE-META", 64500),
+            places: vec![place("US", "dbip-country-lite")],
+            country: Some("US".into()),
+            agreement: Agreement::Single,
+            jurisdictions: vec![law("US", JurisdictionWhy::Place, Basis::Dpf)],
+            role: Role::Cdn,
+            bytes_up: 12_000,
+            bytes_down: 2_900_000,
+            flows: vec!["whatsapp-2022.pcapng#12".into()],
+            first_frame: 240,
+            messengers: vec!["whatsapp".into()],
+            ..Destination::default()
+        },
+        Destination {
+            address: "203.0.113.200".into(),
+            role: Role::Unknown,
+            bytes_up: 900,
+            bytes_down: 420_000,
+            flows: vec!["whatsapp-2022.pcapng#13".into()],
+            first_frame: 300,
+            ..Destination::default()
+        },
+    ]
+}
+
+fn findings() -> Vec<Finding> {
+    vec![
+        Finding {
+            id: "f1".into(),
+            kind: FindingKind::Name,
+            severity: Severity::Low,
+            what: "server name chat.example.org in clear".into(),
+            capture: "conversations-2024.pcap.gz".into(),
+            frames: vec![4],
+            offset: 0,
+            flow: 1,
+            direction: Some(Direction::Up),
+            messenger: Some("conversations".into()),
+            ..Finding::default()
+        },
+        Finding {
+            id: "f2".into(),
+            kind: FindingKind::Canary,
+            severity: Severity::High,
+            what: "canary contact-3 (+49 … 42)".into(),
+            encoding: vec!["gzip".into(), "base64".into()],
+            capture: "whatsapp-2022.pcapng".into(),
+            frames: (400..430).collect(),
+            offset: 4_096,
+            flow: 9,
+            direction: Some(Direction::Up),
+            decrypted: true,
+            messenger: Some("whatsapp".into()),
+        },
+    ]
+}
+
+fn claims() -> Vec<ClaimResult> {
+    let wa = "whatsapp-2022.pcapng";
+    let xm = "conversations-2024.pcap.gz";
+    vec![
+        ClaimResult {
+            explanation: text(
+                "The stream header was sent in clear before STARTTLS and names the XMPP namespace.",
+                "Der Stream-Header ging vor STARTTLS im Klartext über die Leitung und nennt den XMPP-Namensraum.",
+            ),
+            evidence: vec![evidence(
+                xm,
+                &[4, 6],
+                "tcp.stream == 0 && frame.number in {4, 6}",
+                "XMPP stream header",
+            )],
+            sources: vec!["https://xmpp.org/rfcs/rfc6120.html, 2011-03".into(), "RFC 7395".into()],
+            ..claim(
+                "conversations.open-protocol",
+                Criterion::Gdpr,
+                Verdict::Supported,
+                "Uses the open protocol XMPP.",
+                "Nutzt das offene Protokoll XMPP.",
+            )
+        },
+        ClaimResult {
+            explanation: text(
+                "Ten contacts were planted and the app was given access; none was seen in what could be read.",
+                "Zehn Kontakte waren ausgelegt und die App hatte Zugriff; im Lesbaren war keiner zu sehen.",
+            ),
+            control: Some(Control { planted: 10, found: 9, power: 0.9, ci95: [0.596, 0.982] }),
+            evidence: vec![evidence(xm, &[], "tcp.stream == 0", "all frames of the sign-up")],
+            ..claim(
+                "conversations.no-contact-upload",
+                Criterion::Gdpr,
+                Verdict::NotContradicted,
+                "The address book is not uploaded.",
+                "Das Adressbuch wird nicht hochgeladen.",
+            )
+        },
+        ClaimResult {
+            sources: vec!["F-Droid listing, 2026-09-01".into()],
+            ..claim(
+                "conversations.price-1-99",
+                Criterion::Threshold,
+                Verdict::Documentary,
+                "Costs 1.99 EUR.",
+                "Kostet 1,99 €.",
+            )
+        },
+        ClaimResult {
+            explanation: text(
+                "The sources name three countries for the address, and the round trip of 12 ms excludes the USA.",
+                "Die Quellen nennen drei Länder für die Adresse, und die Umlaufzeit von 12 ms schließt die USA aus.",
+            ),
+            evidence: vec![
+                evidence(
+                    wa,
+                    &(1..=40).collect::<Vec<u64>>(),
+                    "ip.addr == 198.51.100.7 && tcp.flags.syn == 1",
+                    "round trip of 12.25 ms; sources: US, IE, DE",
+                ),
+                evidence(wa, &[240, 241], "ipv6.addr == 2001:db8:85a3::8a2e:370:7334", "one source: US"),
+            ],
+            sources: vec!["https://faq.whatsapp.com/1191526044909364 undated".into()],
+            ..claim(
+                "whatsapp.servers-in-usa",
+                Criterion::Gdpr,
+                Verdict::Contradicted,
+                "The servers stand in the USA.",
+                "Die Server stehen in den USA.",
+            )
+        },
+        ClaimResult {
+            reason: "opaque".into(),
+            explanation: text(
+                "The upload is encrypted and no keys were given; sizes alone do not tell.",
+                "Der Upload ist verschlüsselt und es lagen keine Schlüssel vor; Größen allein sagen es nicht.",
+            ),
+            evidence: vec![evidence(wa, &[88, 90], "tcp.stream == 9", "Noise handshake")],
+            ..claim(
+                "whatsapp.contact-upload-happens",
+                Criterion::Gdpr,
+                Verdict::Inconclusive,
+                "Numbers of the address book go to the vendor.",
+                "Nummern des Adressbuchs gehen an den Anbieter.",
+            )
+        },
+        ClaimResult {
+            reason: "not-exercised".into(),
+            explanation: text("No capture holds a call.", "Kein Mitschnitt enthält einen Anruf."),
+            ..claim(
+                "whatsapp.calls-are-relayed",
+                Criterion::Metadata,
+                Verdict::Inconclusive,
+                "Calls run over a relay, so that the other party does not learn the address.",
+                "Anrufe laufen über ein Relay, sodass die andere Seite die Adresse nicht erfährt.",
+            )
+        },
+        ClaimResult {
+            sources: vec!["DPC decision IN-18-12-2, 2021-08-20".into()],
+            ..claim(
+                "whatsapp.operator-for-profit",
+                Criterion::Metadata,
+                Verdict::Documentary,
+                "The operator works for profit.",
+                "Der Betreiber handelt gewinnorientiert.",
+            )
+        },
+        ClaimResult {
+            explanation: text(
+                "Nothing went to an advertising host while chatting.",
+                "Beim Chatten ging nichts an einen Werbe-Host.",
+            ),
+            ..claim(
+                "whatsapp.no-ad-hosts-while-chatting",
+                Criterion::Metadata,
+                Verdict::NotContradicted,
+                "No advertising service is contacted while chatting.",
+                "Beim Chatten wird kein Werbedienst kontaktiert.",
+            )
+        },
+        ClaimResult {
+            evidence: vec![evidence(wa, &[88, 89, 90], "tcp.stream == 9 && data", "Noise_XX handshake")],
+            ..claim(
+                "whatsapp.content-encrypted-in-transit",
+                Criterion::Gdpr,
+                Verdict::Supported,
+                "Contents are encrypted in transit.",
+                "Inhalte sind auf dem Transport verschlüsselt.",
+            )
+        },
+    ]
+}
+
+/// What a capture, a file name or a claim file could hold to act on a reader's terminal or browser.
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script>\"><img src=x onerror=alert(2)>' \x1b[31;1m\u{9b}2J\u{202e}gpj.\0\x07\u{2066}\u{200b}]]>&{{ 7*7 }}";
+
+/// A report with [`HOSTILE`] in every text that is not ours.
+pub(crate) fn hostile() -> Report {
+    let bad = || HOSTILE.to_owned();
+    let wild = |v: &str| format!("{HOSTILE}{v}");
+    let mut report = report();
+    report.tool.version = bad();
+    for input in &mut report.inputs {
+        input.file = wild(&input.file);
+        input.sha256 = bad();
+        input.first_time = Some(bad());
+        input.last_time = Some(bad());
+        input.link_types = vec![bad()];
+        input.run = Some(Run {
+            messenger: Some(bad()),
+            steps: vec![bad()],
+            vantage: Some(Vantage::Vpn),
+            app: Some(bad()),
+            device: Some(bad()),
+            recorder: Some(bad()),
+            provenance: Some(bad()),
+            canaries: BTreeMap::new(),
+        });
+    }
+    for source in &mut report.reference {
+        *source =
+            ReferenceSource { name: bad(), as_of: bad(), licence: bad(), sha256: bad(), attribution: bad() };
+    }
+    for coverage in &mut report.coverage {
+        coverage.capture = bad();
+        coverage.classes.insert(bad(), 77);
+    }
+    for destination in &mut report.destinations {
+        destination.address = wild(&destination.address);
+        destination.names = vec![bad()];
+        destination.operator =
+            Some(Operator { name: wild(&destination.address), asn: Some(1), source: bad() });
+        destination.places = vec![Place { country: bad(), source: bad(), as_of: bad() }];
+        destination.country = destination.country.as_ref().map(|_| bad());
+        destination.jurisdictions =
+            vec![Jurisdiction { code: bad(), why: JurisdictionWhy::Place, basis: Basis::None, as_of: bad() }];
+        destination.role_why = bad();
+        destination.messengers = vec![bad()];
+        destination.rtt_min_ms = Some(f64::NAN);
+        destination.max_km = Some(f64::INFINITY);
+    }
+    for finding in &mut report.findings {
+        finding.id = bad();
+        finding.what = bad();
+        finding.encoding = vec![bad(), bad()];
+        finding.capture = bad();
+        finding.messenger = Some(bad());
+    }
+    for claim in &mut report.claims {
+        claim.id = wild(&claim.id);
+        claim.messenger = bad();
+        claim.text = Text { en: bad(), de: bad() };
+        claim.explanation = Text { en: bad(), de: bad() };
+        claim.reason = bad();
+        claim.sources = vec![bad(), format!("https://x/{HOSTILE}"), "https://x/\"onclick=alert(1)".into()];
+        for evidence in &mut claim.evidence {
+            evidence.capture = bad();
+            evidence.filter = bad();
+            evidence.note = bad();
+        }
+    }
+    for warning in &mut report.warnings {
+        warning.capture = bad();
+        warning.what = bad();
+    }
+    report
+}
+
+/// More of everything than a page shows.
+pub(crate) fn huge() -> Report {
+    let mut report = report();
+    let repeat = |n: usize| 0..n;
+    report.destinations = repeat(230)
+        .map(|i| Destination {
+            address: format!("192.0.2.{i}"),
+            operator: operator(&format!("Operator {i}"), i as u32),
+            bytes_up: 1000 + i as u64,
+            ..Destination::default()
+        })
+        .collect();
+    report.findings = repeat(201).map(|i| Finding { id: format!("f{i}"), ..Finding::default() }).collect();
+    report.warnings = repeat(450).map(|i| Warning { offset: i as u64, ..Warning::default() }).collect();
+    let evidence = repeat(33).map(|i| evidence("many.pcap", &[i as u64 + 1], "frame", "")).collect();
+    report.claims[0].evidence = evidence;
+    report
+}
