@@ -273,6 +273,11 @@ impl PacketBuilder {
         &self.ends
     }
 
+    /// The file as far as it is written.
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.out
+    }
+
     /// The file.
     pub(crate) fn finish(self) -> Vec<u8> {
         self.out

@@ -152,3 +152,16 @@ impl Seeded {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 }
+
+/// The `report.json` that `study -o FOLDER` wrote, in the folder or one below it.
+pub(crate) fn report_in(folder: &Path) -> PathBuf {
+    let direct = folder.join("report.json");
+    if direct.is_file() {
+        return direct;
+    }
+    let below = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    below
+        .map(|entry| entry.unwrap().path().join("report.json"))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("no report.json in {}", folder.display()))
+}
