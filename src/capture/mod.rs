@@ -1,1 +1,226 @@
-//! capture: see the module table of ARCHITECTURE.md.
+//! Captures: from a file, a pipe or a compressed file to batches of frames.
+//!
+//! Takes pcap (both byte orders, micro- and nanoseconds) and pcapng, plain, `.gz` or `.zst`; gives [`Batch`]es whose frames
+//! are slices of one block of memory, with frame number, time, link type and file offset, and keeps what the
+//! file says of itself ([`FileFacts`]: interfaces, comments, decryption secrets, hash).
+//! Reads in large blocks, never through a memory map: a file that shrinks while it is read ends early, it does not
+//! kill the process (`docs/decisions/0002-blocks-not-map.md`).
+//! Does not look into the frames: that is `dissect`.
+
+mod format;
+#[cfg(feature = "live")]
+pub mod live;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use crate::model::CaptureTime;
+
+pub use format::Reader;
+
+/// Bytes that one batch holds at most, apart from a single larger record.
+pub const BATCH_BYTES: usize = 4 << 20;
+
+/// The largest packet that is believed, as in Wireshark (`WTAP_MAX_PACKET_SIZE_STANDARD`).
+pub const MAX_PACKET: usize = 262_144;
+
+/// The largest pcapng block that is believed.
+pub const MAX_BLOCK: usize = 16 << 20;
+
+/// Why a capture could not be read at all. Faults within a capture are [`Fault`]s instead.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The file cannot be opened.
+    #[error("{path:?}: cannot open: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The first bytes are of no known format.
+    #[error("{path:?}: neither pcap nor pcapng (first bytes {magic:02x?}); give a capture as Wireshark or tcpdump write it")]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, at most four.
+        magic: Vec<u8>,
+    },
+    /// Reading failed before the first frame.
+    #[error("{path:?}: cannot read at byte {at}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Bytes into the decompressed file.
+        at: u64,
+        /// What the system or the decompressor said.
+        source: std::io::Error,
+    },
+}
+
+/// libpcap link type (LINKTYPE_ value, <https://www.tcpdump.org/linktypes.html>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback, 4 bytes of address family in the host's order.
+    pub const NULL: LinkType = LinkType(0);
+    /// Ethernet.
+    pub const ETHERNET: LinkType = LinkType(1);
+    /// PPP with or without HDLC-like framing.
+    pub const PPP: LinkType = LinkType(9);
+    /// PPP in HDLC-like framing.
+    pub const PPP_HDLC: LinkType = LinkType(50);
+    /// Raw IP, version from the first nibble.
+    pub const RAW: LinkType = LinkType(101);
+    /// IEEE 802.11 without radiotap.
+    pub const IEEE802_11: LinkType = LinkType(105);
+    /// `OpenBSD` loopback, address family in network order.
+    pub const LOOP: LinkType = LinkType(108);
+    /// Linux cooked capture v1.
+    pub const LINUX_SLL: LinkType = LinkType(113);
+    /// IEEE 802.11 with radiotap.
+    pub const RADIOTAP: LinkType = LinkType(127);
+    /// Raw IPv4.
+    pub const IPV4: LinkType = LinkType(228);
+    /// Raw IPv6.
+    pub const IPV6: LinkType = LinkType(229);
+    /// Linux netfilter log.
+    pub const NFLOG: LinkType = LinkType(239);
+    /// Linux cooked capture v2.
+    pub const LINUX_SLL2: LinkType = LinkType(276);
+
+    /// Name as libpcap writes it, or the number.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self.0 {
+            0 => "NULL".into(),
+            1 => "EN10MB".into(),
+            9 => "PPP".into(),
+            50 => "PPP_SERIAL".into(),
+            12 | 14 | 101 => "RAW".into(),
+            105 => "IEEE802_11".into(),
+            108 => "LOOP".into(),
+            113 => "LINUX_SLL".into(),
+            127 => "IEEE802_11_RADIO".into(),
+            228 => "IPV4".into(),
+            229 => "IPV6".into(),
+            239 => "NFLOG".into(),
+            276 => "LINUX_SLL2".into(),
+            n => format!("LINKTYPE_{n}"),
+        }
+    }
+}
+
+/// One packet record of a capture; its bytes are `batch.data[at..at + len]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawFrame {
+    /// Number from 1.
+    pub number: u64,
+    /// Time stamp; zero for records without one (pcapng simple packets).
+    pub time: CaptureTime,
+    /// Offset of the packet's first byte in the decompressed file.
+    pub file_offset: u64,
+    /// Index of the first byte in [`Batch::data`].
+    pub at: usize,
+    /// Captured bytes.
+    pub len: usize,
+    /// Bytes on the wire.
+    pub wire_len: u32,
+    /// Link type of its interface.
+    pub link: LinkType,
+}
+
+/// A run of frames in one block of memory.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The bytes.
+    pub data: Vec<u8>,
+    /// The frames, ascending.
+    pub frames: Vec<RawFrame>,
+}
+
+impl Batch {
+    /// The captured bytes of `frame`; empty when the frame is not of this batch.
+    #[must_use]
+    pub fn bytes(&self, frame: &RawFrame) -> &[u8] {
+        self.data.get(frame.at..frame.at + frame.len).unwrap_or_default()
+    }
+}
+
+/// A fault of the file's own structure, with the place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The last good frame before it; 0 when none.
+    pub after_frame: u64,
+    /// Bytes into the decompressed file.
+    pub offset: u64,
+    /// In words.
+    pub what: String,
+}
+
+/// A block of key material found in the file (pcapng Decryption Secrets Block), kept for decryption.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// Secrets type; `0x544c534b` is an NSS key log.
+    pub kind: u32,
+    /// The material; never printed.
+    pub data: Vec<u8>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets {{ kind: {:#010x}, {} bytes }}", self.kind, self.data.len())
+    }
+}
+
+/// What a capture file says of itself, complete once it was read to its end.
+#[derive(Clone, Debug, Default)]
+pub struct FileFacts {
+    /// SHA-256 of the file as stored, lower-case hex; empty until the end was reached.
+    pub sha256: String,
+    /// Bytes as stored.
+    pub stored_bytes: u64,
+    /// Bytes after decompression.
+    pub decoded_bytes: u64,
+    /// Bytes of file structure: headers, blocks without packets, padding.
+    pub structure_bytes: u64,
+    /// Bytes after a fault that could not be read as records.
+    pub unread_bytes: u64,
+    /// Frames read.
+    pub frames: u64,
+    /// Names of the interfaces in the order of their numbers, empty where the file names none.
+    pub interfaces: Vec<String>,
+    /// Comments with the frame that they stand at (`None`: at the section or an interface).
+    pub comments: Vec<(Option<u64>, String)>,
+    /// Key material carried by the file.
+    pub secrets: Vec<Secrets>,
+    /// Faults of the file's structure.
+    pub faults: Vec<Fault>,
+    /// The file ended within a record or a fault stopped the reading.
+    pub truncated: bool,
+}
+
+/// Opens a capture; `-` is standard input. Compression is told by the first bytes, not by the name.
+///
+/// # Errors
+/// [`CaptureError`] when the file cannot be opened or is of no known format; an empty file is of unknown format.
+pub fn open(path: &Path) -> Result<Reader, CaptureError> {
+    let raw: Box<dyn std::io::Read + Send> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(
+            std::fs::File::open(path)
+                .map_err(|source| CaptureError::Open { path: path.to_owned(), source })?,
+        )
+    };
+    Reader::new(path.to_owned(), raw)
+}
+
+/// Opens a capture that is in memory.
+///
+/// # Errors
+/// As [`open`].
+pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Reader, CaptureError> {
+    Reader::new(PathBuf::from(name), Box::new(std::io::Cursor::new(bytes)))
+}

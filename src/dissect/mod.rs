@@ -1,1 +1,331 @@
-//! dissect: see the module table of ARCHITECTURE.md.
+//! From frames to flows, names, handshakes and messages.
+//!
+//! Takes [`Batch`](crate::capture::Batch)es of frames; gives a [`CaptureAnalysis`]: the flows with their names and encryption,
+//! findings, DNS answers, warnings and the coverage ledger, and, when asked, one [`Observation`] a message.
+//! Knows nothing of operators, places or claims.
+//!
+//! A protocol is one file with a [`Protocol`] table and one line in [`PROTOCOLS`]; the smallest to copy is `ftp.rs`.
+
+mod engine;
+mod flow;
+mod fragment;
+pub mod observe;
+mod packet;
+mod reader;
+mod tcp;
+
+mod dns;
+mod ja4;
+mod tls;
+
+pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes};
+pub use flow::FlowFacts;
+pub use observe::Observation;
+pub use packet::{Decoded, Endpoint, FlowKey, Fragment, IpProto, Overhead, Packet, decode};
+pub use reader::{Reader, Short};
+
+use std::ops::Range;
+
+use crate::model::{CaptureTime, Direction};
+use crate::payload::RawFinding;
+use flow::Place;
+
+/// All protocols, probed in this order. Help, documentation and tests are made from this table.
+pub static PROTOCOLS: &[&Protocol] = &[&tls::PROTOCOL, &dns::PROTOCOL];
+
+/// What one protocol's file declares.
+pub struct Protocol {
+    /// Its id in `app_protocols` and in ledger classes.
+    pub id: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// The document it was written after.
+    pub source: &'static str,
+    /// Which IP protocols carry it.
+    pub over: &'static [IpProto],
+    /// Its registered or usual server ports; the probe decides, ports only help it.
+    pub ports: &'static [u16],
+    /// What is read and what is not, one sentence for `docs/protocols.md`.
+    pub reads: &'static str,
+    /// Tells by the first bytes of a flow whether this is the protocol.
+    pub probe: fn(&Probe<'_>) -> Match,
+    /// Makes a dissector for one flow.
+    pub start: fn() -> Box<dyn Dissector>,
+}
+
+/// The first payload bytes of one direction of a flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe<'a> {
+    /// The bytes: of a datagram, or of a stream as far as it is there.
+    pub data: &'a [u8],
+    /// Who sent them.
+    pub direction: Direction,
+    /// IP protocol.
+    pub proto: IpProto,
+    /// Port of the client.
+    pub client_port: u16,
+    /// Port of the server.
+    pub server_port: u16,
+    /// The server's address.
+    pub server: std::net::IpAddr,
+    /// These are the very first bytes of the stream (the SYN was seen); always true for datagrams.
+    pub from_start: bool,
+    /// This direction has had payload before in this flow that no protocol took.
+    pub earlier_payload: bool,
+}
+
+impl Probe<'_> {
+    /// One of `ports` is the server's.
+    #[must_use]
+    pub fn server_on(&self, ports: &[u16]) -> bool {
+        ports.contains(&self.server_port)
+    }
+}
+
+/// Answer of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// This is the protocol.
+    Yes,
+    /// More bytes are needed to tell.
+    Maybe,
+    /// It is not.
+    No,
+}
+
+/// In which way bytes of a class can be read; decides on `encryption`, searching and the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reading {
+    /// Content in clear.
+    Clear,
+    /// Readable, but only the set-up of an encryption (hellos, certificates).
+    Handshake,
+    /// Ciphertext of a parsed handshake; not searched.
+    Encrypted,
+    /// Could not be read.
+    Opaque,
+}
+
+/// A class of the coverage ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// Name in the ledger, `protocol` or `protocol.part`.
+    pub name: &'static str,
+    /// How it reads.
+    pub reading: Reading,
+}
+
+impl Class {
+    /// A class of readable content.
+    #[must_use]
+    pub const fn clear(name: &'static str) -> Class {
+        Class { name, reading: Reading::Clear }
+    }
+    /// A class of readable encryption set-up.
+    #[must_use]
+    pub const fn handshake(name: &'static str) -> Class {
+        Class { name, reading: Reading::Handshake }
+    }
+    /// A class of ciphertext.
+    #[must_use]
+    pub const fn encrypted(name: &'static str) -> Class {
+        Class { name, reading: Reading::Encrypted }
+    }
+    /// A class of bytes that were not understood.
+    #[must_use]
+    pub const fn opaque(name: &'static str) -> Class {
+        Class { name, reading: Reading::Opaque }
+    }
+}
+
+/// What a dissector did with the bytes it was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The first `n` bytes are done. `n` may reach beyond what was shown: the rest is then skipped unseen, without a copy
+    /// (but still counted, and searched when the class is not encrypted). `n` of 0 counts as [`Step::More`].
+    Took(usize, Class),
+    /// At least so many bytes, counted from the first one shown, are needed. The same bytes come again with more behind them.
+    More(usize),
+}
+
+/// Reads one flow of one protocol. Holds the state of both directions.
+pub trait Dissector: Send {
+    /// Looks at the next stream bytes of a direction, at least one. Called again while it takes some.
+    fn stream(&mut self, direction: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
+        let _ = (direction, cx);
+        Step::Took(data.len(), Class::opaque("opaque"))
+    }
+
+    /// Reads one datagram; returns the class of its bytes.
+    fn datagram(&mut self, direction: Direction, data: &[u8], cx: &mut Cx<'_>) -> Class {
+        let _ = (direction, data, cx);
+        Class::opaque("opaque")
+    }
+
+    /// `missing` bytes of a direction are not in the capture, beyond those that a [`Step::Took`] skipped. What was shown and
+    /// not taken is lost for the dissector (the ledger counts it by [`Dissector::unfinished`]).
+    fn gap(&mut self, direction: Direction, missing: u64, cx: &mut Cx<'_>) {
+        let _ = (direction, missing, cx);
+    }
+
+    /// The flow is over; `unread` are the bytes of a direction that were shown and not taken.
+    fn finish(&mut self, direction: Direction, unread: &[u8], cx: &mut Cx<'_>) {
+        let _ = (direction, unread, cx);
+    }
+
+    /// Class of bytes of an unfinished message.
+    fn unfinished(&self) -> Class;
+}
+
+/// Where a range of bytes came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frames {
+    /// Frames, ascending, without repetition.
+    pub all: Vec<u64>,
+    /// The frame in which the range became complete: the highest.
+    pub complete: u64,
+    /// Its time.
+    pub time: CaptureTime,
+    /// Offset of the range's first byte in the file.
+    pub file_offset: u64,
+}
+
+/// What a dissector may ask and say. Ranges are indices into the bytes that it was shown.
+pub struct Cx<'a> {
+    pub(in crate::dissect) facts: &'a mut FlowFacts,
+    pub(in crate::dissect) out: &'a mut flow::Output,
+    pub(in crate::dissect) place: Place<'a>,
+    pub(in crate::dissect) direction: Direction,
+    pub(in crate::dissect) switch: Option<&'static Protocol>,
+    pub(in crate::dissect) options: &'a Options,
+}
+
+impl Cx<'_> {
+    /// The flow's own facts: ports, addresses, names, encryption.
+    #[must_use]
+    pub fn flow(&mut self) -> &mut FlowFacts {
+        self.facts
+    }
+
+    /// IP protocol, client and server of the flow.
+    #[must_use]
+    pub fn ends(&self) -> (IpProto, Endpoint, Endpoint) {
+        (self.facts.proto, self.facts.client, self.facts.server)
+    }
+
+    /// The frames that brought a range.
+    #[must_use]
+    pub fn frames(&self, range: Range<usize>) -> Frames {
+        self.place.frames(range)
+    }
+
+    /// The frame in which a range became complete.
+    #[must_use]
+    pub fn frame(&self, range: Range<usize>) -> u64 {
+        self.place.frame(range)
+    }
+
+    /// Offset in its stream (or 0 in a datagram) of index `at`.
+    #[must_use]
+    pub fn offset(&self, at: usize) -> u64 {
+        self.place.base() + at as u64
+    }
+
+    /// Observations are wanted: only then is [`Cx::emit`]'s closure called.
+    #[must_use]
+    pub fn observing(&self) -> bool {
+        self.options.observe
+    }
+
+    /// Secrets may be shown unmasked.
+    #[must_use]
+    pub fn show_secrets(&self) -> bool {
+        self.options.show_secrets
+    }
+
+    /// States one message as an observation of `kind` (CONTRACT.md, `dissect`). `fields` is any struct that serialises to an object.
+    pub fn emit<T: serde::Serialize>(&mut self, kind: &'static str, range: Range<usize>, fields: impl FnOnce() -> T) {
+        if !self.options.observe {
+            return;
+        }
+        let frames = self.place.frames(range);
+        self.out.observe(self.facts, self.direction, frames, kind, serde_json::to_value(fields()));
+    }
+
+    /// Notes that the protocol was recognised; repeated calls change nothing. The engine does it for the probed protocol.
+    pub fn protocol(&mut self, id: &'static str) {
+        self.facts.protocol(id);
+    }
+
+    /// A name of the server was read (`source` as in CONTRACT's `names`: `sni`, `certificate`, `http-host`, `xmpp-to`).
+    pub fn name(&mut self, name: &str, source: &'static str, range: Range<usize>) {
+        let frame = self.place.frame(range);
+        self.facts.name(name, source, frame);
+    }
+
+    /// A handshake was parsed: from here the flow counts as encrypted by `label` (`tls1.3`, `noise` …). A later call replaces the
+    /// label and adds frames.
+    pub fn encrypted(&mut self, label: &'static str, range: Range<usize>) {
+        let frames = self.place.frames(range).all;
+        self.facts.encrypted(label, &frames);
+    }
+
+    /// A messenger's wire format was recognised; also states a `messenger.signature` observation.
+    pub fn signature(
+        &mut self,
+        messenger: &'static str,
+        id: &'static str,
+        confidence: &'static str,
+        detail: &str,
+        range: Range<usize>,
+    ) {
+        let frames = self.place.frames(range.clone());
+        self.facts.signature(messenger, id, confidence, detail, &frames.all);
+        self.emit("messenger.signature", range, || {
+            serde_json::json!({
+                "messenger": messenger, "signature": id, "confidence": confidence, "detail": detail,
+            })
+        });
+    }
+
+    /// Something readable that should not be; `range` holds it.
+    pub fn finding(&mut self, range: Range<usize>, finding: RawFinding) {
+        let frames = self.place.frames(range);
+        let offset = frames.file_offset;
+        let _ = offset;
+        self.out.finding(self.facts, self.direction, frames.all, finding);
+    }
+
+    /// A DNS answer: `name` has `address` from here on (for the names of later flows).
+    pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, range: Range<usize>) {
+        let frame = self.place.frame(range);
+        self.out.dns_answer(self.facts, self.direction, name, address, frame);
+    }
+
+    /// A fault in the traffic itself, at index `at` of the bytes shown.
+    pub fn warn(&mut self, at: usize, what: impl Into<String>) {
+        let frames = self.place.frames(at..at + 1);
+        self.out.warn(self.facts, self.direction, &frames, what.into(), self.options.observe);
+    }
+
+    /// From the end of the step that is being taken, both directions are of another protocol (STARTTLS, CONNECT).
+    /// `id` is a protocol's id; an unknown id changes nothing.
+    pub fn switch_to(&mut self, id: &str) {
+        self.switch = PROTOCOLS.iter().copied().find(|p| p.id == id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_protocol_has_an_id_a_source_and_a_sentence() {
+        let mut ids = std::collections::BTreeSet::new();
+        for p in PROTOCOLS {
+            assert!(ids.insert(p.id), "{} twice", p.id);
+            assert!(!p.source.is_empty() && !p.reads.is_empty() && !p.title.is_empty(), "{}", p.id);
+            assert!(!p.over.is_empty(), "{}", p.id);
+        }
+    }
+}

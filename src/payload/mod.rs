@@ -1,1 +1,67 @@
-//! payload: see the module table of ARCHITECTURE.md.
+//! What can be read: planted secrets, credentials, plain text.
+//!
+//! Takes the bytes of one direction of a flow in order, with their stream offsets, as far as they are not
+//! encrypted (or were decrypted with the auditor's keys); gives [`RawFinding`]s with the byte range they rest on.
+//! Knows neither flows nor captures nor protocols: `dissect` says where a protocol carries a log-in, and turns
+//! byte ranges into frames. Sees nothing inside compression or encryption, and calls nothing encrypted.
+
+pub mod base64;
+pub mod canary;
+pub mod credential;
+mod forms;
+pub mod imap;
+pub mod mask;
+pub mod text;
+
+use crate::model::{Direction, Finding, FindingKind, Severity};
+
+pub use canary::{CanaryError, CanarySet, CanaryState, Hit};
+pub use credential::{Credential, SaslLogin, UserPass};
+pub use imap::ImapLogin;
+pub use mask::{Masking, mask, mask_header, mask_target};
+pub use text::{Readability, Run, TextMeter};
+
+/// A finding before it is known in which flow and capture it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFinding {
+    /// What kind of thing.
+    pub kind: FindingKind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// In English words, the value masked unless [`Masking::Off`] was asked for.
+    pub what: String,
+    /// Encodings around the value, outermost first; empty for plain text.
+    pub encoding: Vec<String>,
+    /// Stream offsets of the first byte and of the one after the last.
+    pub range: (u64, u64),
+    /// It was only readable with keys that the auditor gave.
+    pub decrypted: bool,
+}
+
+impl RawFinding {
+    /// The finding in the report's words; `frames` are those that hold [`RawFinding::range`].
+    ///
+    /// `id` and `messenger` stay empty: they are given when the report is put together.
+    #[must_use]
+    pub fn into_finding(
+        self,
+        capture: &str,
+        flow: u64,
+        direction: Option<Direction>,
+        frames: Vec<u64>,
+    ) -> Finding {
+        Finding {
+            kind: self.kind,
+            severity: self.severity,
+            what: self.what,
+            encoding: self.encoding,
+            capture: capture.to_owned(),
+            frames,
+            offset: self.range.0,
+            flow,
+            direction,
+            decrypted: self.decrypted,
+            ..Finding::default()
+        }
+    }
+}

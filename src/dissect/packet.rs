@@ -1,0 +1,745 @@
+//! From a frame to its transport payload: link layers, tunnels, IP, TCP and UDP headers.
+//!
+//! Takes one frame; gives at most one [`Packet`] or one IP [`Fragment`], and puts every byte of the frame that is not
+//! payload into the [`Overhead`] ledger. IP, TCP and UDP headers are read by `etherparse`; the short shims between link and
+//! IP (VLAN, MPLS, PPPoE, cooked headers, tunnels) are read here.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use etherparse::{LaxIpSlice, TcpSlice, UdpSlice};
+
+use super::reader::Reader;
+use crate::capture::{LinkType, RawFrame};
+use crate::model::CaptureTime;
+
+/// How deep tunnels may nest before the rest counts as unsupported.
+const MAX_DEPTH: u8 = 4;
+
+/// IP protocol number, with the two that have flows of their own named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IpProto(pub u8);
+
+impl IpProto {
+    /// Transmission Control Protocol.
+    pub const TCP: IpProto = IpProto(6);
+    /// User Datagram Protocol.
+    pub const UDP: IpProto = IpProto(17);
+
+    /// `tcp`, `udp`, `icmp`, `icmpv6` or `ip.N`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self.0 {
+            1 => "icmp".into(),
+            6 => "tcp".into(),
+            17 => "udp".into(),
+            58 => "icmpv6".into(),
+            n => format!("ip.{n}"),
+        }
+    }
+}
+
+/// One side of a flow; IPv4 addresses are stored IPv4-mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    addr: [u8; 16],
+    /// Port, 0 for protocols without.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// From an address and a port.
+    #[must_use]
+    pub fn new(addr: IpAddr, port: u16) -> Endpoint {
+        let addr = match addr {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        Endpoint { addr, port }
+    }
+
+    /// The address; an IPv4-mapped one comes back as IPv4.
+    #[must_use]
+    pub fn addr(&self) -> IpAddr {
+        let v6 = Ipv6Addr::from(self.addr);
+        v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::net::SocketAddr::new(self.addr(), self.port).fmt(f)
+    }
+}
+
+/// The 5-tuple with its two ends in a fixed order, so that both directions give the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowKey {
+    /// The smaller end.
+    pub low: Endpoint,
+    /// The larger end.
+    pub high: Endpoint,
+    /// IP protocol.
+    pub proto: IpProto,
+}
+
+/// Outer layers of a tunnelled packet, outermost first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tunnel([Option<&'static str>; MAX_DEPTH as usize]);
+
+impl Tunnel {
+    fn with(mut self, layer: &'static str) -> Tunnel {
+        if let Some(free) = self.0.iter_mut().find(|l| l.is_none()) {
+            *free = Some(layer);
+        }
+        self
+    }
+
+    /// The layers' names.
+    pub fn layers(&self) -> impl Iterator<Item = &'static str> {
+        self.0.into_iter().flatten()
+    }
+
+    /// No tunnel.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0[0].is_none()
+    }
+}
+
+/// TCP header fields that reassembly needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// Sequence number of the first payload byte (or of the SYN).
+    pub seq: u32,
+    /// Acknowledgment number; meaningful when `ack` is set.
+    pub ack_no: u32,
+    /// SYN flag.
+    pub syn: bool,
+    /// ACK flag.
+    pub ack: bool,
+    /// FIN flag.
+    pub fin: bool,
+    /// RST flag.
+    pub rst: bool,
+}
+
+/// A transport packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// Frame number.
+    pub frame: u64,
+    /// Time stamp.
+    pub time: CaptureTime,
+    /// Frame length on the wire.
+    pub wire_len: u32,
+    /// Offset of the payload in the decompressed file (of the frame for reassembled datagrams).
+    pub file_offset: u64,
+    /// The flow.
+    pub key: FlowKey,
+    /// The sender is `key.low`.
+    pub from_low: bool,
+    /// TCP fields; default for other protocols.
+    pub tcp: TcpInfo,
+    /// Payload bytes.
+    pub payload: &'a [u8],
+    /// Outer layers.
+    pub tunnel: Tunnel,
+    /// The payload is already in the ledger (a reassembled datagram, counted by its fragments).
+    pub counted: bool,
+}
+
+/// An IP fragment.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment<'a> {
+    /// Frame number.
+    pub frame: u64,
+    /// Time stamp.
+    pub time: CaptureTime,
+    /// Frame length on the wire.
+    pub wire_len: u32,
+    /// Offset of the frame in the file.
+    pub file_offset: u64,
+    /// Source.
+    pub src: IpAddr,
+    /// Destination.
+    pub dst: IpAddr,
+    /// IP protocol of the datagram.
+    pub proto: IpProto,
+    /// Identification, 16 bit for IPv4 and 32 for IPv6.
+    pub id: u32,
+    /// Offset within the datagram, bytes.
+    pub offset: u32,
+    /// More fragments follow.
+    pub more: bool,
+    /// The bytes.
+    pub payload: &'a [u8],
+    /// Outer layers.
+    pub tunnel: Tunnel,
+}
+
+/// What a frame held.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded<'a> {
+    /// A whole transport packet.
+    Packet(Packet<'a>),
+    /// A part of one.
+    Fragment(Fragment<'a>),
+    /// Nothing with a flow; all bytes are in the ledger. `Some` names a fault or an unsupported layer.
+    Nothing(Option<&'static str>),
+}
+
+/// Bytes of frames that are not transport payload, by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overhead {
+    /// Link headers and the shims behind them.
+    pub link: u64,
+    /// Outer headers of tunnels.
+    pub tunnel: u64,
+    /// IP headers with their extensions.
+    pub network: u64,
+    /// TCP and UDP headers.
+    pub transport: u64,
+    /// Bytes behind the IP datagram.
+    pub padding: u64,
+    /// Fragments' payload.
+    pub fragment: u64,
+    /// Frames without IP (ARP, spanning tree …).
+    pub other: u64,
+    /// Link types and layers that are not read.
+    pub unsupported: u64,
+    /// Headers that are cut or contradict themselves.
+    pub malformed: u64,
+}
+
+impl Overhead {
+    /// Adds another ledger to this one.
+    pub fn add(&mut self, o: &Overhead) {
+        for (mine, theirs) in self.fields_mut().into_iter().zip(o.fields()) {
+            *mine.1 += theirs.1;
+        }
+    }
+
+    fn fields_mut(&mut self) -> [(&'static str, &mut u64); 9] {
+        [
+            ("link", &mut self.link),
+            ("tunnel", &mut self.tunnel),
+            ("network", &mut self.network),
+            ("transport", &mut self.transport),
+            ("padding", &mut self.padding),
+            ("fragment", &mut self.fragment),
+            ("link.other", &mut self.other),
+            ("unsupported", &mut self.unsupported),
+            ("malformed", &mut self.malformed),
+        ]
+    }
+
+    /// Class names with their bytes.
+    #[must_use]
+    pub fn fields(&self) -> [(&'static str, u64); 9] {
+        let mut copy = *self;
+        copy.fields_mut().map(|(name, bytes)| (name, *bytes))
+    }
+}
+
+/// Decodes one frame; `ledger` gets every byte that is not transport payload.
+pub fn decode<'a>(raw: &RawFrame, bytes: &'a [u8], ledger: &mut Overhead) -> Decoded<'a> {
+    let mut decoder = Decoder { raw, ledger, whole: bytes, tunnel: Tunnel::default(), depth: 0 };
+    decoder.link(raw.link, bytes)
+}
+
+struct Decoder<'r, 'a> {
+    raw: &'r RawFrame,
+    ledger: &'r mut Overhead,
+    whole: &'a [u8],
+    tunnel: Tunnel,
+    depth: u8,
+}
+
+impl<'a> Decoder<'_, 'a> {
+    fn malformed(&mut self, left: &[u8], what: &'static str) -> Decoded<'a> {
+        self.ledger.malformed += left.len() as u64;
+        Decoded::Nothing(Some(what))
+    }
+
+    fn other(&mut self, left: &[u8]) -> Decoded<'a> {
+        self.ledger.other += left.len() as u64;
+        Decoded::Nothing(None)
+    }
+
+    fn unsupported(&mut self, left: &[u8], what: &'static str) -> Decoded<'a> {
+        self.ledger.unsupported += left.len() as u64;
+        Decoded::Nothing(Some(what))
+    }
+
+    /// Counts header bytes: to the link layer, or to the tunnel when below an outer IP header.
+    fn header(&mut self, n: usize) {
+        if self.depth == 0 {
+            self.ledger.link += n as u64;
+        } else {
+            self.ledger.tunnel += n as u64;
+        }
+    }
+
+    fn link(&mut self, link: LinkType, bytes: &'a [u8]) -> Decoded<'a> {
+        match link {
+            LinkType::ETHERNET => self.ethernet(bytes),
+            LinkType::RAW | LinkType(12 | 14) | LinkType::IPV4 | LinkType::IPV6 => self.ip(bytes),
+            LinkType::NULL | LinkType::LOOP => match bytes.split_at_checked(4) {
+                Some((family, rest)) => {
+                    self.header(4);
+                    // The family's byte order is the host's; AF_INET is 2 everywhere, AF_INET6 differs, so the nibble decides.
+                    let known = matches!(family, [2 | 10 | 23 | 24 | 28 | 30, 0, 0, 0] | [0, 0, 0, 2 | 10 | 23 | 24 | 28 | 30]);
+                    if known { self.ip(rest) } else { self.other(rest) }
+                }
+                None => self.malformed(bytes, "cut loopback header"),
+            },
+            LinkType::LINUX_SLL => self.after_header(bytes, 16, 14, "cut Linux cooked header"),
+            LinkType::LINUX_SLL2 => self.after_header(bytes, 20, 0, "cut Linux cooked v2 header"),
+            LinkType::PPP | LinkType::PPP_HDLC => self.ppp(bytes),
+            LinkType::NFLOG => self.nflog(bytes),
+            LinkType::RADIOTAP => {
+                let length = match bytes {
+                    [0, _, a, b, ..] => usize::from(u16::from_le_bytes([*a, *b])),
+                    _ => return self.malformed(bytes, "cut radiotap header"),
+                };
+                match bytes.split_at_checked(length) {
+                    Some((_, rest)) => {
+                        self.header(length);
+                        self.wlan(rest)
+                    }
+                    None => self.malformed(bytes, "cut radiotap header"),
+                }
+            }
+            LinkType::IEEE802_11 => self.wlan(bytes),
+            _ => self.unsupported(bytes, "link type"),
+        }
+    }
+
+    /// A fixed header with an ethertype at `ethertype_at`.
+    fn after_header(&mut self, bytes: &'a [u8], size: usize, at: usize, fault: &'static str) -> Decoded<'a> {
+        match (bytes.get(at..at + 2), bytes.split_at_checked(size)) {
+            (Some(&[a, b]), Some((_, rest))) => {
+                self.header(size);
+                self.ethertype(u16::from_be_bytes([a, b]), rest)
+            }
+            _ => self.malformed(bytes, fault),
+        }
+    }
+
+    fn ethernet(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        let Some((header, rest)) = bytes.split_at_checked(14) else {
+            return self.malformed(bytes, "cut Ethernet header");
+        };
+        self.header(14);
+        let kind = header.get(12..14).map_or(0, |t| u16::from_be_bytes([t[0], t[1]]));
+        if kind < 0x600 { self.llc(rest) } else { self.ethertype(kind, rest) }
+    }
+
+    /// IEEE 802.2 with SNAP (RFC 1042) can carry IP; other service access points cannot.
+    fn llc(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        match bytes {
+            [0xaa, 0xaa, 3, 0, 0, 0, a, b, rest @ ..] => {
+                self.header(8);
+                self.ethertype(u16::from_be_bytes([*a, *b]), rest)
+            }
+            _ => self.other(bytes),
+        }
+    }
+
+    fn ethertype(&mut self, mut kind: u16, mut bytes: &'a [u8]) -> Decoded<'a> {
+        // Bounded by the frame: each turn consumes four bytes or more.
+        loop {
+            match kind {
+                0x0800 | 0x86dd => return self.ip(bytes),
+                0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => match bytes {
+                    [_, _, a, b, rest @ ..] => {
+                        self.header(4);
+                        kind = u16::from_be_bytes([*a, *b]);
+                        bytes = rest;
+                        if kind < 0x600 {
+                            return self.llc(bytes);
+                        }
+                    }
+                    _ => return self.malformed(bytes, "cut VLAN tag"),
+                },
+                0x8847 | 0x8848 => return self.mpls(bytes),
+                0x8864 => match bytes.split_at_checked(6) {
+                    Some((_, rest)) => {
+                        self.header(6);
+                        return self.ppp(rest);
+                    }
+                    None => return self.malformed(bytes, "cut PPPoE header"),
+                },
+                _ => return self.other(bytes),
+            }
+        }
+    }
+
+    /// MPLS label stack (RFC 3032); what is inside is told by its first nibble, as Wireshark does.
+    fn mpls(&mut self, mut bytes: &'a [u8]) -> Decoded<'a> {
+        while let [_, _, c, _, rest @ ..] = bytes {
+            self.header(4);
+            bytes = rest;
+            if c & 1 == 1 {
+                return match bytes.first().map(|b| b >> 4) {
+                    Some(4 | 6) => self.ip(bytes),
+                    Some(0) => match bytes.split_at_checked(4) {
+                        // A pseudowire control word, then Ethernet (RFC 4385).
+                        Some((_, rest)) => {
+                            self.header(4);
+                            self.ethernet(rest)
+                        }
+                        None => self.malformed(bytes, "cut pseudowire"),
+                    },
+                    _ => self.other(bytes),
+                };
+            }
+        }
+        self.malformed(bytes, "cut MPLS label stack")
+    }
+
+    /// PPP (RFC 1661), with or without address and control bytes and with a one- or two-byte protocol.
+    fn ppp(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        let (skipped, rest) = match bytes {
+            [0xff, 0x03, rest @ ..] => (2, rest),
+            _ => (0, bytes),
+        };
+        let (protocol, used, rest) = match rest {
+            [a, rest @ ..] if a & 1 == 1 => (u16::from(*a), 1, rest),
+            [a, b, rest @ ..] => (u16::from_be_bytes([*a, *b]), 2, rest),
+            _ => return self.malformed(bytes, "cut PPP header"),
+        };
+        self.header(skipped + used);
+        match protocol {
+            0x0021 | 0x0057 => self.ip(rest),
+            _ => self.other(rest),
+        }
+    }
+
+    /// Linux netfilter log: attributes in the recorder's byte order (read as little-endian), the payload is of type 9.
+    fn nflog(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        let Some((head, mut rest)) = bytes.split_at_checked(4) else {
+            return self.malformed(bytes, "cut NFLOG header");
+        };
+        self.header(head.len());
+        loop {
+            let [a, b, c, d, ..] = *rest else { break };
+            let size = usize::from(u16::from_le_bytes([a, b]));
+            let Some(value) = rest.get(4..size.max(4)) else { break };
+            if u16::from_le_bytes([c, d]) & 0x7fff == 9 {
+                self.header(4);
+                let behind = rest.get(size..).unwrap_or_default();
+                self.ledger.padding += behind.len() as u64;
+                return self.ip(value);
+            }
+            let Some(next) = rest.get(size.next_multiple_of(4).max(4)..) else { break };
+            self.header(rest.len() - next.len());
+            rest = next;
+        }
+        self.malformed(rest, "cut NFLOG attributes")
+    }
+
+    /// Open IEEE 802.11 data frames; protected ones are opaque to us.
+    fn wlan(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        let [control, flags, ..] = *bytes else { return self.malformed(bytes, "cut 802.11 header") };
+        if control & 0x0c != 0x08 || control & 0x40 != 0 {
+            return self.other(bytes);
+        }
+        if flags & 0x40 != 0 {
+            return self.unsupported(bytes, "protected 802.11 frame");
+        }
+        let mut size = if flags & 0x03 == 0x03 { 30 } else { 24 };
+        if control & 0x80 != 0 {
+            size += 2;
+        }
+        match bytes.split_at_checked(size) {
+            Some((_, rest)) => {
+                self.header(size);
+                self.llc(rest)
+            }
+            None => self.malformed(bytes, "cut 802.11 header"),
+        }
+    }
+
+    fn ip(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        if bytes.is_empty() {
+            return Decoded::Nothing(None);
+        }
+        // An Ethernet frame may be padded, so the IP length bounds what belongs to the datagram.
+        let Ok((ip, _stop)) = LaxIpSlice::from_slice(bytes) else {
+            return self.malformed(bytes, "malformed IP header");
+        };
+        let inner = ip.payload();
+        let payload = inner.payload;
+        let header = offset_in(bytes, payload).unwrap_or(bytes.len());
+        let behind = bytes.len().saturating_sub(header + payload.len());
+        self.ledger.padding += behind as u64;
+        self.ledger.network += header as u64;
+        let proto = IpProto(inner.ip_number.0);
+        let (src, dst) = (ip.source_addr(), ip.destination_addr());
+        if inner.fragmented {
+            let (id, offset, more) = match &ip {
+                LaxIpSlice::Ipv4(v4) => {
+                    let h = v4.header();
+                    (u32::from(h.identification()), u32::from(h.fragments_offset().byte_offset()), h.more_fragments())
+                }
+                LaxIpSlice::Ipv6(v6) => {
+                    let found = v6.extensions().clone().into_iter().find_map(|e| match e {
+                        etherparse::Ipv6ExtensionSlice::Fragment(f) => {
+                            Some((f.identification(), u32::from(f.fragment_offset().byte_offset()), f.more_fragments()))
+                        }
+                        _ => None,
+                    });
+                    match found {
+                        Some(f) => f,
+                        None => return self.malformed(payload, "malformed IPv6 fragment header"),
+                    }
+                }
+            };
+            self.ledger.fragment += payload.len() as u64;
+            return Decoded::Fragment(Fragment {
+                frame: self.raw.number,
+                time: self.raw.time,
+                wire_len: self.raw.wire_len,
+                file_offset: self.raw.file_offset,
+                src,
+                dst,
+                proto,
+                id,
+                offset,
+                more,
+                payload,
+                tunnel: self.tunnel,
+            });
+        }
+        self.transport(src, dst, proto, payload, false)
+    }
+
+    fn transport(&mut self, src: IpAddr, dst: IpAddr, proto: IpProto, payload: &'a [u8], counted: bool) -> Decoded<'a> {
+        if self.depth < MAX_DEPTH {
+            if let Some(inner) = self.ip_tunnel(proto, payload) {
+                return inner;
+            }
+        }
+        let (mut sport, mut dport, mut tcp, mut data) = (0, 0, TcpInfo::default(), payload);
+        match proto {
+            IpProto::TCP => {
+                let Ok(t) = TcpSlice::from_slice(payload) else {
+                    return self.uncounted_malformed(payload, counted, "malformed TCP header");
+                };
+                (sport, dport, data) = (t.source_port(), t.destination_port(), t.payload());
+                tcp = TcpInfo {
+                    seq: t.sequence_number(),
+                    ack_no: t.acknowledgment_number(),
+                    syn: t.syn(),
+                    ack: t.ack(),
+                    fin: t.fin(),
+                    rst: t.rst(),
+                };
+            }
+            IpProto::UDP => {
+                let Ok(u) = UdpSlice::from_slice_lax(payload) else {
+                    return self.uncounted_malformed(payload, counted, "malformed UDP header");
+                };
+                (sport, dport, data) = (u.source_port(), u.destination_port(), u.payload());
+                if self.depth < MAX_DEPTH {
+                    if let Some(inner) = self.udp_tunnel(sport, dport, data, counted) {
+                        return inner;
+                    }
+                }
+            }
+            _ => {}
+        }
+        if !counted {
+            let before = offset_in(payload, data).unwrap_or(payload.len());
+            self.ledger.transport += before as u64;
+            self.ledger.padding += (payload.len() - before - data.len()) as u64;
+        }
+        let (from, to) = (Endpoint::new(src, sport), Endpoint::new(dst, dport));
+        let from_low = from <= to;
+        let (low, high) = if from_low { (from, to) } else { (to, from) };
+        let file_offset = self.raw.file_offset + offset_in(self.whole, data).unwrap_or(0) as u64;
+        Decoded::Packet(Packet {
+            frame: self.raw.number,
+            time: self.raw.time,
+            wire_len: self.raw.wire_len,
+            file_offset,
+            key: FlowKey { low, high, proto },
+            from_low,
+            tcp,
+            payload: data,
+            tunnel: self.tunnel,
+            counted,
+        })
+    }
+
+    fn uncounted_malformed(&mut self, left: &[u8], counted: bool, what: &'static str) -> Decoded<'a> {
+        if counted { Decoded::Nothing(Some(what)) } else { self.malformed(left, what) }
+    }
+
+    /// Enters a tunnel: what was counted as network header of this datagram stays so.
+    fn enter(&mut self, layer: &'static str, header: usize) {
+        self.depth += 1;
+        self.tunnel = self.tunnel.with(layer);
+        self.header(header);
+    }
+
+    /// IP in IP (RFC 2003, 4213, 2473) and GRE (RFC 2784, 2890, 2637; ERSPAN).
+    fn ip_tunnel(&mut self, proto: IpProto, payload: &'a [u8]) -> Option<Decoded<'a>> {
+        match (proto.0, payload.first().map(|b| b >> 4)) {
+            (4, Some(4)) => {
+                self.enter("ipip", 0);
+                Some(self.ip(payload))
+            }
+            (41, Some(6)) => {
+                self.enter("6in4", 0);
+                Some(self.ip(payload))
+            }
+            (47, _) => self.gre(payload),
+            _ => None,
+        }
+    }
+
+    fn gre(&mut self, payload: &'a [u8]) -> Option<Decoded<'a>> {
+        let mut r = Reader::new(payload);
+        let flags = r.u16("GRE flags").ok()?;
+        let kind = r.u16("GRE protocol").ok()?;
+        let version = flags & 7;
+        if flags & 0x8000 != 0 {
+            r.take("GRE checksum", 4).ok()?;
+        }
+        if version == 1 || flags & 0x2000 != 0 {
+            r.take("GRE key", 4).ok()?;
+        }
+        let sequenced = flags & 0x1000 != 0;
+        if sequenced {
+            r.take("GRE sequence", 4).ok()?;
+        }
+        if version == 1 && flags & 0x0080 != 0 {
+            r.take("GRE acknowledgment", 4).ok()?;
+        }
+        let shim = match kind {
+            0x88be if sequenced => 8,
+            0x22eb => {
+                let optional = r.rest().get(11).is_some_and(|b| b & 1 == 1);
+                if optional { 20 } else { 12 }
+            }
+            _ => 0,
+        };
+        r.take("ERSPAN header", shim).ok()?;
+        let inner = r.rest();
+        match kind {
+            0x0800 | 0x86dd => {
+                self.enter("gre", r.at());
+                Some(self.ip(inner))
+            }
+            0x6558 => {
+                self.enter("gre", r.at());
+                Some(self.ethernet(inner))
+            }
+            0x88be | 0x22eb => {
+                self.enter("erspan", r.at());
+                Some(self.ethernet(inner))
+            }
+            0x880b if !inner.is_empty() => {
+                self.enter("pptp", r.at());
+                Some(self.ppp(inner))
+            }
+            0x8847 => {
+                self.enter("gre", r.at());
+                Some(self.mpls(inner))
+            }
+            _ => None,
+        }
+    }
+
+    /// VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), Teredo (RFC 4380), each by port and by shape.
+    fn udp_tunnel(&mut self, sport: u16, dport: u16, data: &'a [u8], counted: bool) -> Option<Decoded<'a>> {
+        let udp = if counted { 0 } else { 8 };
+        let at = |port: u16| sport == port || dport == port;
+        let starts_ip = |b: &[u8]| matches!(b.first().map(|b| b >> 4), Some(4 | 6)) && b.len() >= 20;
+        if dport == 4789 || dport == 8472 {
+            let [flags, ..] = *data else { return None };
+            if flags & 0x08 == 0 || data.len() < 8 + 14 {
+                return None;
+            }
+            self.enter("vxlan", 8 + udp);
+            return Some(self.ethernet(data.get(8..)?));
+        }
+        if dport == 6081 {
+            let [v, _, a, b, ..] = *data else { return None };
+            let size = 8 + usize::from(v & 0x3f) * 4;
+            let inner = data.get(size..).filter(|i| v >> 6 == 0 && i.len() >= 14)?;
+            self.enter("geneve", size + udp);
+            let kind = u16::from_be_bytes([a, b]);
+            return Some(if kind == 0x6558 { self.ethernet(inner) } else { self.ethertype(kind, inner) });
+        }
+        if at(2152) {
+            let mut r = Reader::new(data);
+            let flags = r.u8("GTP flags").ok()?;
+            let kind = r.u8("GTP message type").ok()?;
+            r.take("GTP length and TEID", 6).ok()?;
+            if flags >> 4 != 3 || kind != 0xff {
+                return None;
+            }
+            if flags & 7 != 0 {
+                let mut next = *r.take("GTP options", 4).ok()?.get(3)?;
+                while next != 0 {
+                    let words = usize::from(r.u8("GTP extension length").ok()?);
+                    let rest = r.take("GTP extension", (words * 4).checked_sub(1)?).ok()?;
+                    next = *rest.last()?;
+                }
+            }
+            let inner = r.rest();
+            if !starts_ip(inner) {
+                return None;
+            }
+            self.enter("gtp", r.at() + udp);
+            return Some(self.ip(inner));
+        }
+        if at(3544) {
+            let mut inner = data;
+            if let [0, 1, id, auth, rest @ ..] = inner {
+                inner = rest.get(usize::from(*id) + usize::from(*auth) + 9..)?;
+            }
+            if let [0, 0, _, _, _, _, _, _, rest @ ..] = inner {
+                inner = rest;
+            }
+            if inner.first().map(|b| b >> 4) != Some(6) || inner.len() < 40 {
+                return None;
+            }
+            self.enter("teredo", data.len() - inner.len() + udp);
+            return Some(self.ip(inner));
+        }
+        None
+    }
+}
+
+/// Decodes the transport layer of a datagram put together from fragments.
+pub fn decode_reassembled<'a>(last: &Fragment<'_>, datagram: &'a [u8]) -> Decoded<'a> {
+    let raw = RawFrame {
+        number: last.frame,
+        time: last.time,
+        file_offset: last.file_offset,
+        at: 0,
+        len: 0,
+        wire_len: last.wire_len,
+        link: LinkType::RAW,
+    };
+    // The fragments are in the ledger already; what tunnels inside would count goes to a ledger that is dropped.
+    let mut dropped = Overhead::default();
+    let mut decoder = Decoder { raw: &raw, ledger: &mut dropped, whole: &[], tunnel: last.tunnel, depth: 0 };
+    match decoder.transport(last.src, last.dst, last.proto, datagram, true) {
+        Decoded::Packet(mut p) => {
+            p.counted = true;
+            Decoded::Packet(p)
+        }
+        other => other,
+    }
+}
+
+/// Offset of `part` in `whole`, when it is a part of it.
+fn offset_in(whole: &[u8], part: &[u8]) -> Option<usize> {
+    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    (start + part.len() <= whole.len()).then_some(start)
+}

@@ -1,0 +1,349 @@
+//! One direction of a TCP connection, put in order (RFC 9293 section 3.4).
+//!
+//! Takes segments as captured; gives stream bytes in order, each range with the frames it came from. Handles segments out
+//! of order, retransmissions and overlaps (the bytes seen first win), wrap-around, a start in mid-stream and gaps.
+//! Copies only what has to wait. Knows nothing of what the bytes mean.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::model::CaptureTime;
+
+/// Bytes that may wait for a missing segment, each direction; beyond it the gap is accepted.
+pub const MAX_WAITING: usize = 1 << 20;
+
+/// A segment farther ahead than this is not believed until two follow each other there.
+const MAX_AHEAD: i64 = 16 << 20;
+
+/// Packets that may pass after the receiver acknowledged the missing bytes before the gap is accepted.
+const PATIENCE: u32 = 8;
+
+/// Provenance behind the read position that is kept, so that a match which began earlier still names its frames.
+const KEPT_BEHIND: u64 = 8192;
+
+/// A run of stream bytes and the frame that brought it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Stream offset of the first byte.
+    pub start: u64,
+    /// Stream offset behind the last byte.
+    pub end: u64,
+    /// The frame.
+    pub frame: u64,
+    /// The frame's time.
+    pub time: CaptureTime,
+    /// File offset of the first byte.
+    pub file_offset: u64,
+}
+
+/// Which frames brought which bytes of a stream, ascending by offset.
+#[derive(Clone, Debug, Default)]
+pub struct Provenance {
+    segments: VecDeque<Segment>,
+}
+
+impl Provenance {
+    /// Notes a run; runs come in stream order.
+    pub fn push(&mut self, segment: Segment) {
+        self.segments.push_back(segment);
+    }
+
+    /// Forgets runs that end more than 8 KiB before `position`.
+    pub fn forget_before(&mut self, position: u64) {
+        let limit = position.saturating_sub(KEPT_BEHIND);
+        while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.end <= limit) {
+            self.segments.pop_front();
+        }
+    }
+
+    /// Runs that overlap `start..end`. An empty range gives the run that holds or ends at `start`.
+    pub fn covering(&self, start: u64, end: u64) -> impl Iterator<Item = &Segment> {
+        let end = end.max(start + 1);
+        let first = self.segments.partition_point(|s| s.end <= start);
+        self.segments.range(first..).take_while(move |s| s.start < end)
+    }
+
+    /// The last run.
+    #[must_use]
+    pub fn last(&self) -> Option<&Segment> {
+        self.segments.back()
+    }
+}
+
+/// What has to happen with the bytes of a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The next bytes of the stream.
+    Bytes(Segment, &'a [u8]),
+    /// Bytes that are missing in the capture.
+    Gap(u64),
+    /// Bytes that were there already.
+    Again(u64),
+}
+
+struct Waiting {
+    data: Vec<u8>,
+    frame: u64,
+    time: CaptureTime,
+    file_offset: u64,
+}
+
+/// Orders one direction.
+#[derive(Default)]
+pub struct Half {
+    /// Sequence number of stream offset `next`; `None` before the first segment.
+    next_seq: Option<u32>,
+    /// Stream offset of the next byte expected.
+    next: u64,
+    waiting: BTreeMap<u64, Waiting>,
+    waiting_bytes: usize,
+    /// The receiver has acknowledged up to here.
+    acked: u64,
+    /// Packets seen since the receiver acknowledged beyond the gap.
+    patience: u32,
+    /// Where a segment too far ahead ended, and how often one fitted there.
+    stray: Option<(u32, u8)>,
+}
+
+impl Half {
+    /// A SYN: the first byte has the next sequence number.
+    pub fn syn(&mut self, seq: u32) {
+        if self.next_seq.is_none() {
+            self.next_seq = Some(seq.wrapping_add(1));
+        }
+    }
+
+    /// The initial sequence number or the first segment's is known.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        self.next_seq.is_some()
+    }
+
+    /// Stream offset of the next byte expected.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes that wait for a missing segment.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// The first frame that waits.
+    #[must_use]
+    pub fn first_waiting_frame(&self) -> Option<u64> {
+        self.waiting.values().map(|w| w.frame).min()
+    }
+
+    /// The stream offset that `seq` stands for; negative before the start.
+    fn offset_of(&self, seq: u32) -> i64 {
+        let next_seq = self.next_seq.unwrap_or(seq);
+        self.next as i64 + i64::from(seq.wrapping_sub(next_seq) as i32)
+    }
+
+    /// A segment with payload.
+    pub fn segment(
+        &mut self,
+        seq: u32,
+        data: &[u8],
+        (frame, time, file_offset): (u64, CaptureTime, u64),
+        out: &mut dyn FnMut(Event<'_>),
+    ) {
+        if self.next_seq.is_none() {
+            self.next_seq = Some(seq);
+        }
+        let start = self.offset_of(seq);
+        if start - self.next as i64 > MAX_AHEAD || (self.next as i64 - start) > MAX_AHEAD {
+            self.far_off(seq, data, (frame, time, file_offset), out);
+            return;
+        }
+        self.stray = None;
+        let known = (self.next as i64 - start).clamp(0, data.len() as i64) as usize;
+        if known > 0 {
+            out(Event::Again(known as u64));
+        }
+        let fresh = data.get(known..).unwrap_or_default();
+        if fresh.is_empty() {
+            return;
+        }
+        let start = (start + known as i64) as u64;
+        let file_offset = file_offset + known as u64;
+        if start == self.next && self.waiting.is_empty() {
+            self.give(start, fresh, frame, time, file_offset, out);
+            return;
+        }
+        self.wait(start, fresh, frame, time, file_offset, out);
+        self.release(out);
+        while self.waiting_bytes > MAX_WAITING {
+            self.accept_gap(out);
+        }
+    }
+
+    /// The receiver of this direction acknowledged `ack_no`.
+    pub fn acknowledged(&mut self, ack_no: u32, out: &mut dyn FnMut(Event<'_>)) {
+        if self.next_seq.is_none() {
+            return;
+        }
+        let acked = self.offset_of(ack_no);
+        if acked - self.next as i64 > MAX_AHEAD {
+            return;
+        }
+        self.acked = self.acked.max(acked.max(0) as u64);
+        if self.waiting.first_key_value().is_some_and(|(start, _)| *start <= self.acked) {
+            self.patience += 1;
+            if self.patience > PATIENCE {
+                self.accept_gap(out);
+            }
+        }
+    }
+
+    /// No more will come: what waits is given with the gaps before it.
+    pub fn finish(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+        while !self.waiting.is_empty() {
+            self.accept_gap(out);
+        }
+    }
+
+    fn give(&mut self, start: u64, data: &[u8], frame: u64, time: CaptureTime, file_offset: u64, out: &mut dyn FnMut(Event<'_>)) {
+        let end = start + data.len() as u64;
+        self.next = end;
+        self.next_seq = self.next_seq.map(|s| s.wrapping_add(data.len() as u32));
+        out(Event::Bytes(Segment { start, end, frame, time, file_offset }, data));
+    }
+
+    /// Keeps those bytes of a segment that no waiting one has.
+    fn wait(&mut self, start: u64, data: &[u8], frame: u64, time: CaptureTime, file_offset: u64, out: &mut dyn FnMut(Event<'_>)) {
+        let end = start + data.len() as u64;
+        let mut at = start;
+        let taken: Vec<(u64, u64)> = self
+            .waiting
+            .range(..end)
+            .map(|(s, w)| (*s, *s + w.data.len() as u64))
+            .rev()
+            .take_while(|(_, e)| *e > start)
+            .collect();
+        let mut again = 0;
+        for (s, e) in taken.into_iter().rev().chain([(end, end)]) {
+            if at < s {
+                let part = data.get((at - start) as usize..(s.min(end) - start) as usize).unwrap_or_default();
+                self.waiting_bytes += part.len();
+                let file_offset = file_offset + (at - start);
+                self.waiting.insert(at, Waiting { data: part.to_vec(), frame, time, file_offset });
+            }
+            again += e.min(end).saturating_sub(s.max(at));
+            at = at.max(e);
+        }
+        if again > 0 {
+            out(Event::Again(again));
+        }
+    }
+
+    /// Gives what is in order now.
+    fn release(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+        while let Some(entry) = self.waiting.first_entry() {
+            if *entry.key() != self.next {
+                break;
+            }
+            let w = entry.remove();
+            self.waiting_bytes -= w.data.len();
+            self.patience = 0;
+            self.give(self.next, &w.data, w.frame, w.time, w.file_offset, out);
+        }
+    }
+
+    fn accept_gap(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+        let Some((start, _)) = self.waiting.first_key_value() else { return };
+        let missing = start - self.next;
+        self.next_seq = self.next_seq.map(|s| s.wrapping_add(missing as u32));
+        self.next = *start;
+        self.patience = 0;
+        if missing > 0 {
+            out(Event::Gap(missing));
+        }
+        self.release(out);
+    }
+
+    /// A segment far outside of the window: a stray one is dropped, the third in a row moves the stream there.
+    fn far_off(&mut self, seq: u32, data: &[u8], place: (u64, CaptureTime, u64), out: &mut dyn FnMut(Event<'_>)) {
+        let end = seq.wrapping_add(data.len() as u32);
+        let fitted = match self.stray {
+            Some((expected, n)) if expected == seq => n + 1,
+            _ => 0,
+        };
+        if fitted < 2 {
+            self.stray = Some((end, fitted));
+            out(Event::Again(data.len() as u64));
+            return;
+        }
+        self.finish(out);
+        self.stray = None;
+        let missing = u64::from(seq.wrapping_sub(self.next_seq.unwrap_or(seq)));
+        out(Event::Gap(missing));
+        self.next += missing;
+        self.next_seq = Some(seq);
+        self.give(self.next, data, place.0, place.1, place.2, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds (seq, data, frame) and renders the events.
+    fn run(isn: Option<u32>, segments: &[(u32, &[u8], u64)]) -> String {
+        let mut half = Half::default();
+        if let Some(isn) = isn {
+            half.syn(isn);
+        }
+        let mut seen = String::new();
+        let mut note = |e: Event<'_>| match e {
+            Event::Bytes(s, d) => {
+                assert_eq!(s.end - s.start, d.len() as u64);
+                seen += &format!("{}@{}#{} ", String::from_utf8_lossy(d), s.start, s.frame);
+            }
+            Event::Gap(n) => seen += &format!("gap{n} "),
+            Event::Again(n) => seen += &format!("again{n} "),
+        };
+        for (seq, data, frame) in segments {
+            half.segment(*seq, data, (*frame, CaptureTime(0), 0), &mut note);
+        }
+        half.finish(&mut note);
+        seen.trim_end().to_owned()
+    }
+
+    #[test]
+    fn segments_come_in_order_with_their_frames() {
+        for (name, isn, segments, expected) in [
+            ("in order", Some(99), vec![(100, &b"ab"[..], 1), (102, b"cd", 2)], "ab@0#1 cd@2#2"),
+            ("out of order", Some(99), vec![(102, b"cd", 1), (100, b"ab", 2)], "ab@0#2 cd@2#1"),
+            ("retransmission", Some(99), vec![(100, b"ab", 1), (100, b"XY", 2), (102, b"c", 3)], "ab@0#1 again2 c@2#3"),
+            ("overlap, first wins", Some(99), vec![(100, b"abc", 1), (101, b"XYZ", 2)], "abc@0#1 again2 Z@3#2"),
+            ("wait, overlap", Some(99), vec![(104, b"ef", 1), (102, b"cdXYg", 2), (100, b"ab", 3)], "again2 ab@0#3 cd@2#2 ef@4#1 g@6#2"),
+            ("wrap-around", Some(u32::MAX - 2), vec![(u32::MAX - 1, b"ab", 1), (0, b"cd", 2)], "ab@0#1 cd@2#2"),
+            ("mid-stream", None, vec![(5000, b"ab", 7), (5002, b"cd", 8)], "ab@0#7 cd@2#8"),
+            ("gap at the end", Some(99), vec![(100, b"ab", 1), (110, b"kl", 2)], "ab@0#1 gap8 kl@10#2"),
+            ("stray far ahead", Some(99), vec![(100, b"ab", 1), (0x6000_0000, b"zz", 2), (102, b"cd", 3)], "ab@0#1 again2 cd@2#3"),
+        ] {
+            assert_eq!(run(isn, &segments), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_acknowledged_gap_is_accepted_after_some_packets() {
+        let mut half = Half::default();
+        half.syn(0);
+        let mut seen = Vec::new();
+        half.segment(11, b"kl", (1, CaptureTime(0), 0), &mut |_| seen.push("early"));
+        for _ in 0..=PATIENCE {
+            half.acknowledged(13, &mut |e| {
+                seen.push(match e {
+                    Event::Gap(10) => "gap",
+                    Event::Bytes(..) => "bytes",
+                    _ => "other",
+                });
+            });
+        }
+        assert_eq!(seen, ["gap", "bytes"]);
+    }
+}

@@ -1,0 +1,272 @@
+//! Masking: what reports show of a secret, so that they can be passed on.
+//!
+//! Takes values from the wire; gives text with a quarter of the value at most, and never a control character.
+//! [`Masking::Off`] (`--show-secrets`) gives the value itself, with controls escaped. Lengths are given as classes:
+//! the exact length of a password helps to guess it. Headers and targets whose names tell a secret are known by the
+//! words in those names; others pass through, so a secret under a harmless name is not masked.
+
+use std::fmt::Write as _;
+
+/// Longest text given out when masking is off, in characters.
+const SHOWN: usize = 512;
+
+/// Whether secrets and identifiers are masked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Masking {
+    /// Masked: the default everywhere.
+    #[default]
+    On,
+    /// As they are (`--show-secrets`).
+    Off,
+}
+
+impl Masking {
+    /// A secret ([`mask`]).
+    #[must_use]
+    pub fn apply(self, value: &str) -> String {
+        self.choose(value, mask)
+    }
+
+    /// A value of unknown kind: an e-mail address, a number, or else a secret.
+    #[must_use]
+    pub fn apply_any(self, value: &str) -> String {
+        self.choose(value, |value| {
+            let digits = value.chars().filter(char::is_ascii_digit).count();
+            if digits >= 7 && value.chars().all(|c| c.is_ascii_digit() || " +-()/.".contains(c)) {
+                mask_number(value)
+            } else if value.matches('@').count() == 1 {
+                mask_email(value)
+            } else {
+                mask(value)
+            }
+        })
+    }
+
+    fn choose(self, value: &str, masked: impl Fn(&str) -> String) -> String {
+        match self {
+            Masking::On => masked(value),
+            Masking::Off => escape(value),
+        }
+    }
+}
+
+/// First and last character and a length class: `s…t (8 to 15 characters)`. Under eight characters, and for
+/// characters other than letters and digits, nothing is shown.
+#[must_use]
+pub fn mask(value: &str) -> String {
+    let length = value.chars().count();
+    let shown = |c: Option<char>| c.filter(|c| length >= 8 && c.is_alphanumeric()).map(String::from);
+    let first = shown(value.chars().next()).unwrap_or_default();
+    let last = shown(value.chars().next_back()).unwrap_or_default();
+    format!("{first}…{last} ({})", length_class(length))
+}
+
+/// An e-mail address or jid: the first letter and the top-level domain, within a quarter of the whole.
+#[must_use]
+pub fn mask_email(value: &str) -> String {
+    let Some((local, domain)) = value.split_once('@') else { return mask(value) };
+    let budget = value.chars().count() / 4;
+    let top = domain.rsplit_once('.').map_or("", |(_, top)| top);
+    let top = if top.len() < budget && !top.is_empty() && top.bytes().all(|b| b.is_ascii_alphabetic()) {
+        top
+    } else {
+        ""
+    };
+    let first = local.chars().next().filter(|c| c.is_alphanumeric() && budget > top.len());
+    let first = first.map(String::from).unwrap_or_default();
+    let dot = if top.is_empty() { "" } else { "." };
+    format!("{first}…@…{dot}{top} (e-mail address)")
+}
+
+/// A telephone number or the like: its last two digits where it has eight or more.
+#[must_use]
+pub fn mask_number(value: &str) -> String {
+    let digits: Vec<char> = value.chars().filter(char::is_ascii_digit).collect();
+    let last: String =
+        if digits.len() >= 8 { digits.iter().skip(digits.len() - 2).collect() } else { String::new() };
+    format!("…{last} (number, {} digits)", if digits.len() < 8 { "under 8" } else { "8 or more" })
+}
+
+/// The value of a header as it may be shown: secrets masked, their names and schemes kept.
+#[must_use]
+pub fn mask_header(name: &str, value: &str, masking: Masking) -> String {
+    if masking == Masking::Off {
+        return escape(value);
+    }
+    let name = name.trim().to_ascii_lowercase();
+    match name.as_str() {
+        "authorization" | "proxy-authorization" => mask_authorization(value),
+        "cookie" | "cookie2" => mask_pairs(value, |_, _| true),
+        "set-cookie" | "set-cookie2" => mask_pairs(value, |place, key| place == 0 || !is_attribute(key)),
+        "referer" | "location" | "content-location" | "origin" | ":path" => mask_target(value, masking),
+        "from" => mask_email(value),
+        // Names that sound secret and are not.
+        "www-authenticate" | "proxy-authenticate" | "sec-websocket-key" | "sec-websocket-accept" => {
+            escape(value)
+        }
+        _ if is_secret_name(&name) => mask(value),
+        _ => escape(value),
+    }
+}
+
+/// A request target as it may be shown: user names before the host and the values of secret parameters masked.
+#[must_use]
+pub fn mask_target(target: &str, masking: Masking) -> String {
+    if masking == Masking::Off {
+        return escape(target);
+    }
+    let query_at = target.find(['?', '#']).unwrap_or(target.len());
+    let (path, query) = target.split_at_checked(query_at).unwrap_or((target, ""));
+    let mut out = match path.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, rest) =
+                rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or((rest, ""));
+            let host =
+                authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}"));
+            escape(&format!("{scheme}://{host}{rest}"))
+        }
+        None => escape(path),
+    };
+    let mut begin = 0;
+    for (at, separator) in query.match_indices(['?', '#', '&', ';']).chain([(query.len(), "")]) {
+        let parameter = query.get(begin..at).unwrap_or_default();
+        match parameter.split_once('=') {
+            Some((key, value)) if is_secret_name(&key.to_ascii_lowercase()) => {
+                let _ = write!(out, "{}={}", escape(key), mask(value));
+            }
+            Some((key, value)) if value.contains('@') || value.contains("%40") => {
+                let _ = write!(out, "{}={}", escape(key), mask_email(&value.replace("%40", "@")));
+            }
+            _ => out.push_str(&escape(parameter)),
+        }
+        out.push_str(separator);
+        begin = at + separator.len();
+    }
+    out
+}
+
+/// Whether a header or parameter of this (lower-case) name carries a secret.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    const PARTS: [&str; 20] = [
+        "token",
+        "secret",
+        "passw",
+        "passphrase",
+        "passcode",
+        "pwd",
+        "api-key",
+        "api_key",
+        "apikey",
+        "access-key",
+        "access_key",
+        "private-key",
+        "private_key",
+        "authoriz",
+        "x-auth",
+        "session",
+        "signature",
+        "credential",
+        "cookie",
+        "otp",
+    ];
+    const WHOLE: [&str; 9] = ["auth", "code", "key", "pass", "pin", "sid", "sig", "jwt", "x-registration-id"];
+    WHOLE.contains(&name) || PARTS.iter().any(|part| name.contains(part))
+}
+
+/// `value` with controls, bidirectional overrides and other invisible characters escaped, at most 512 characters.
+#[must_use]
+pub fn escape(value: &str) -> String {
+    let mut out = String::with_capacity(value.len().min(SHOWN * 4));
+    for (place, c) in value.chars().enumerate() {
+        if place == SHOWN {
+            out.push('…');
+            break;
+        }
+        let invisible = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if c.is_control() || invisible {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn length_class(length: usize) -> &'static str {
+    match length {
+        0 => "empty",
+        1..8 => "under 8 characters",
+        8..16 => "8 to 15 characters",
+        16..32 => "16 to 31 characters",
+        32..64 => "32 to 63 characters",
+        _ => "64 or more characters",
+    }
+}
+
+fn mask_authorization(value: &str) -> String {
+    const SCHEMES: [&str; 12] = [
+        "basic",
+        "bearer",
+        "digest",
+        "dpop",
+        "hoba",
+        "mutual",
+        "negotiate",
+        "ntlm",
+        "oauth",
+        "scram-sha-1",
+        "scram-sha-256",
+        "token",
+    ];
+    let value = value.trim();
+    match value.split_once(' ') {
+        Some((scheme, rest)) if SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) => {
+            format!("{scheme} {}", mask(rest.trim()))
+        }
+        _ => mask(value),
+    }
+}
+
+/// Names of cookie attributes (RFC 6265bis), whose values are no secret.
+fn is_attribute(key: &str) -> bool {
+    const ATTRIBUTES: [&str; 10] = [
+        "domain",
+        "expires",
+        "httponly",
+        "max-age",
+        "partitioned",
+        "path",
+        "priority",
+        "samesite",
+        "secure",
+        "version",
+    ];
+    ATTRIBUTES.contains(&key.to_ascii_lowercase().as_str())
+}
+
+/// `name=value; name=value` with the values masked for which `secret(place, name)` holds.
+fn mask_pairs(value: &str, secret: impl Fn(usize, &str) -> bool) -> String {
+    let pairs = value.split(';').enumerate().map(|(place, pair)| {
+        let (key, value) =
+            pair.split_once('=').map_or((pair.trim(), None), |(k, v)| (k.trim(), Some(v.trim())));
+        // A name that is no token (RFC 9110 section 5.6.2) may be the secret itself.
+        let plain_name = key.len() <= 64
+            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        match value {
+            Some(value) if plain_name && secret(place, key) => format!("{key}={}", mask(value)),
+            Some(value) if plain_name => format!("{key}={}", escape(value)),
+            None if !secret(place, key) => escape(key),
+            _ => mask(pair.trim()),
+        }
+    });
+    let mut out = String::new();
+    for (place, pair) in pairs.enumerate() {
+        if place >= 64 {
+            out.push_str("; …");
+            break;
+        }
+        let _ = write!(out, "{}{pair}", if place == 0 { "" } else { "; " });
+    }
+    out
+}
