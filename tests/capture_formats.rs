@@ -368,3 +368,24 @@ fn clocks_that_step_back_are_kept_as_they_are() {
     assert_eq!(input["first_time"], "2023-11-14T22:13:20.000000000Z", "the earliest");
     assert_eq!(input["last_time"], "2023-11-14T22:13:25.000000000Z", "the latest");
 }
+
+#[test]
+fn secrets_and_comments_are_kept_for_later() {
+    let mut capture = PacketBuilder::pcapng(Endian::Big);
+    capture.section(&[(1, b"made for a test")]);
+    capture.interface(link::ETHERNET, None);
+    let framed = wire::frame(link::ETHERNET, &[], &question("one.example"));
+    capture.packet_on(0, &framed, framed.len(), Some("the first question"));
+    capture.secrets(0x544c_534b, b"CLIENT_RANDOM 00 00\n");
+    // No command shows key material, so this asks the library.
+    let mut reader = metaleak::capture::from_bytes("made.pcapng", capture.finish()).unwrap();
+    let mut batch = metaleak::capture::Batch::default();
+    while reader.next(&mut batch) {}
+    let facts = reader.facts();
+    assert_eq!(facts.secrets.len(), 1);
+    assert_eq!(facts.secrets[0].kind, 0x544c_534b);
+    assert_eq!(facts.secrets[0].data, b"CLIENT_RANDOM 00 00\n");
+    assert!(!format!("{facts:?}").contains("RANDOM"), "key material is not printed");
+    let comments: Vec<_> = facts.comments.iter().map(|(frame, text)| (*frame, text.as_str())).collect();
+    assert_eq!(comments, [(None, "made for a test"), (Some(1), "the first question")]);
+}

@@ -199,6 +199,23 @@ fn seeded(name: &str, case: usize) -> Seeded {
 }
 
 #[test]
+fn the_yardstick_counts_as_tshark_does() {
+    let Some(subjects) = subjects() else { return };
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/corpus-frames.tsv");
+    let counts = std::fs::read_to_string(path).unwrap();
+    let counts: BTreeMap<&str, usize> = counts
+        .lines()
+        .skip(1)
+        .map(|l| l.split_once('\t').unwrap())
+        .map(|(f, n)| (f, n.parse().unwrap()))
+        .collect();
+    for subject in subjects {
+        let known = counts.get(subject.name.as_str()).copied();
+        assert_eq!(Some(record_ends(&subject.bytes).len()), known, "{}", subject.name);
+    }
+}
+
+#[test]
 fn cut_anywhere() {
     over_all(
         "cut",
@@ -275,17 +292,22 @@ fn compressed_captures_damaged() {
 #[test]
 fn a_bomb_is_not_unpacked_into_memory() {
     use std::io::Write as _;
-    // 400 MiB of nothing behind a valid file header, half a megabyte as stored.
+    // 256 MiB of one packet over and over, a few hundred kilobytes as stored.
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    gzip.write_all(&common::PacketBuilder::new().finish()).unwrap();
-    let nothing = vec![0; 1 << 20];
-    for _ in 0..400 {
-        gzip.write_all(&nothing).unwrap();
+    let mut one = common::PacketBuilder::new();
+    gzip.write_all(one.written()).unwrap();
+    let header = one.written().len();
+    let (src, dst) = ("192.0.2.10:40000".parse().unwrap(), "203.0.113.9:9".parse().unwrap());
+    one.udp(src, dst, &[0; 16_000]);
+    let record = one.finish().split_off(header);
+    let frames = (256 << 20) / record.len() as u64;
+    for _ in 0..frames {
+        gzip.write_all(&record).unwrap();
     }
     let packed = gzip.finish().unwrap();
     let before = peak_kib();
     let seen = read("bomb.pcap.gz", &packed);
-    assert!(seen.frames.is_some());
+    assert_eq!(seen.frames, Some(frames));
     assert_eq!(seen.fault, None);
     let more = peak_kib().saturating_sub(before);
     assert!(more < 100 * 1024, "unpacking took {more} KiB");
