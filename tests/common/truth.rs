@@ -1,0 +1,177 @@
+//! What other programs read in the corpus, and the argued exceptions from it.
+//!
+//! Takes `../shared/corpus/truth` and `tests/exceptions.tsv`; gives rows to compare and a verdict on the comparison.
+//! How each table is read is told in `docs/accuracy.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// One thing that was read: where and what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Row {
+    /// The capture.
+    pub(crate) file: String,
+    /// The frame (or, for JA4, the connection's number), as a number so that rows sort.
+    pub(crate) frame: u64,
+    /// What was read, normalised alike on both sides.
+    pub(crate) value: String,
+}
+
+impl Row {
+    /// A row.
+    pub(crate) fn new(file: &str, frame: u64, value: impl Into<String>) -> Row {
+        Row { file: file.to_owned(), frame, value: value.into() }
+    }
+}
+
+/// A line of a truth table: its cells by the name of their column.
+pub(crate) type Line = BTreeMap<String, String>;
+
+/// Reads `truth/<capture>/<table>.tsv`; `None` where that capture has no such table.
+pub(crate) fn table(corpus: &Path, capture: &str, table: &str) -> Option<Vec<Line>> {
+    let bytes = std::fs::read(corpus.join("truth").join(capture).join(format!("{table}.tsv"))).ok()?;
+    // Names in fuzzed packets are not always UTF-8.
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().expect("a table has a header").split('\t').collect();
+    let read = |line: &str| {
+        let mut cells = line.split('\t');
+        header.iter().map(|name| ((*name).to_owned(), cells.next().unwrap_or_default().to_owned())).collect()
+    };
+    Some(lines.map(read).collect())
+}
+
+/// The frame of a line.
+pub(crate) fn frame(line: &Line) -> u64 {
+    line["frame"].parse().unwrap_or_else(|_| panic!("no frame number in {line:?}"))
+}
+
+/// Values of one cell, which the truth separates by commas.
+pub(crate) fn values(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split(',').filter(|v| !v.is_empty())
+}
+
+/// One line of `tests/exceptions.tsv`.
+#[derive(Debug)]
+struct Exception {
+    line: usize,
+    file: String,
+    /// A frame, or `None` for `*`.
+    frame: Option<u64>,
+    /// A value, or `None` for `*`.
+    value: Option<String>,
+    used: bool,
+}
+
+impl Exception {
+    fn covers(&self, row: &Row) -> bool {
+        self.file == row.file
+            && self.frame.is_none_or(|f| f == row.frame)
+            && self.value.as_ref().is_none_or(|v| *v == row.value)
+    }
+}
+
+/// The exceptions of one table; fails with file and line on a line that is not one.
+fn exceptions(table: &str, present: &BTreeSet<String>) -> Vec<Exception> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exceptions.tsv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut found = Vec::new();
+    for (n, line) in text.lines().enumerate().skip(1) {
+        let at = format!("tests/exceptions.tsv:{}", n + 1);
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [file, of, frame, value, reason] = cells[..] else {
+            panic!("{at}: has {} cells; write file, table, frame, value and reason, with tabs", cells.len());
+        };
+        assert!(["frames", "sni", "dns", "certificates", "ja4"].contains(&of), "{at}: no table {of:?}");
+        assert!(reason.len() >= 20, "{at}: say why in words that another person can check");
+        assert!(present.contains(file), "{at}: no capture {file:?} in the corpus");
+        if of == table {
+            let frame = (frame != "*")
+                .then(|| frame.parse().unwrap_or_else(|_| panic!("{at}: {frame:?} is no frame")));
+            let value = (value != "*").then(|| value.to_owned());
+            found.push(Exception { line: n + 1, file: file.to_owned(), frame, value, used: false });
+        }
+    }
+    found
+}
+
+/// How a table compares.
+#[derive(Debug)]
+pub(crate) struct Comparison<'a> {
+    /// The table, as in `tests/exceptions.tsv`.
+    pub(crate) table: &'a str,
+    /// What its rows are called in the summary.
+    pub(crate) unit: &'a str,
+    /// What the other program read.
+    pub(crate) truth: Vec<Row>,
+    /// What metaleak read.
+    pub(crate) ours: Vec<Row>,
+}
+
+impl Comparison<'_> {
+    /// Compares as multisets, prints the summary, and fails with a readable difference or an unused exception.
+    pub(crate) fn check(mut self, present: &BTreeSet<String>) {
+        let captures: BTreeSet<&str> = self.truth.iter().map(|r| r.file.as_str()).collect();
+        assert!(!captures.is_empty(), "{}: the truth is empty, so this would compare nothing", self.table);
+        let (total, in_captures) = (self.truth.len(), captures.len());
+        self.truth.sort();
+        self.ours.sort();
+        let mut differences = Vec::new();
+        let (mut theirs, mut ours) = (self.truth.iter().peekable(), self.ours.iter().peekable());
+        let mut equal = 0;
+        loop {
+            match (theirs.peek(), ours.peek()) {
+                (Some(t), Some(o)) if t == o => {
+                    equal += 1;
+                    theirs.next();
+                    ours.next();
+                }
+                (Some(t), o) if o.is_none_or(|o| t < o) => {
+                    differences.push(("missing", *t));
+                    theirs.next();
+                }
+                (_, Some(o)) => {
+                    differences.push(("extra", *o));
+                    ours.next();
+                }
+                (_, None) => break,
+            }
+        }
+        let mut listed = exceptions(self.table, present);
+        let mut excepted = 0;
+        differences.retain(|(_, row)| {
+            let covering: Vec<_> = listed.iter_mut().filter(|e| e.covers(row)).collect();
+            let keep = covering.is_empty();
+            excepted += usize::from(!keep);
+            for exception in covering {
+                exception.used = true;
+            }
+            keep
+        });
+        println!(
+            "{}: {total} {} in {in_captures} captures, {equal} equal, {excepted} exceptions",
+            self.table, self.unit
+        );
+        let mut report = String::new();
+        for (what, row) in differences.iter().take(40) {
+            let _ = writeln!(report, "  {what:<7}  {} frame {}: {:?}", row.file, row.frame, row.value);
+        }
+        if differences.len() > 40 {
+            let _ = writeln!(report, "  … and {} more", differences.len() - 40);
+        }
+        for exception in listed.iter().filter(|e| !e.used) {
+            let _ = writeln!(
+                report,
+                "  tests/exceptions.tsv:{}: nothing differs there; take the line out",
+                exception.line
+            );
+        }
+        assert!(
+            report.is_empty(),
+            "{}: {} differences that no exception argues (missing: only in the truth; extra: only in metaleak)\n{report}",
+            self.table,
+            differences.len()
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! Holds what `metaleak dissect` and `replay` read against what tshark and the JA4 tools read in the same captures.
+//!
+//! Needs `../shared/corpus`; skipped with a notice where it is absent. `docs/accuracy.md` says how each table is compared.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests: a failure there is a failed test, and what is skipped is printed"
+)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use common::truth::{self, Comparison, Row};
+use common::{Observation, corpus, dissect, replay, shared};
+
+/// The corpus, what is in it, and what metaleak says of all of it in one run.
+struct Read {
+    folder: PathBuf,
+    names: BTreeSet<String>,
+    observations: Vec<Observation>,
+}
+
+impl Read {
+    fn all() -> Option<Read> {
+        let shared = shared()?;
+        let files = corpus(&shared);
+        let observations = dissect(files.values());
+        Some(Read { folder: shared.join("corpus"), names: files.into_keys().collect(), observations })
+    }
+
+    fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Observation> {
+        self.observations.iter().filter(move |o| o.text("kind") == kind)
+    }
+
+    /// Every line of a table over all captures that have it, with its capture.
+    fn truth(&self, table: &str) -> Vec<(&str, truth::Line)> {
+        self.names
+            .iter()
+            .filter_map(|name| Some((name.as_str(), truth::table(&self.folder, name, table)?)))
+            .flat_map(|(name, lines)| lines.into_iter().map(move |line| (name, line)))
+            .collect()
+    }
+}
+
+#[test]
+fn frames_are_counted_as_tshark_counts_them() {
+    let Some(shared) = shared() else { return };
+    let files = corpus(&shared);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/corpus-frames.tsv");
+    let counts = std::fs::read_to_string(path).unwrap();
+    let counts: BTreeMap<&str, u64> = counts
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once('\t').unwrap())
+        .map(|(file, frames)| (file, frames.parse().unwrap()))
+        .collect();
+    for name in files.keys() {
+        assert!(
+            counts.contains_key(name.as_str()),
+            "{name}: not in tests/data/corpus-frames.tsv; add what `tshark -r {name} -n -T fields -e frame.number | tail -1` says"
+        );
+    }
+    let report = replay(files.values());
+    let inputs = report["inputs"].as_array().expect("inputs is a list");
+    let count = |input: &serde_json::Value| {
+        let file = input["file"].as_str().expect("an input has a file");
+        Row::new(file, 0, format!("{} frames", input["frames"]))
+    };
+    Comparison {
+        table: "frames",
+        unit: "counts",
+        truth: files
+            .keys()
+            .map(|name| Row::new(name, 0, format!("{} frames", counts[name.as_str()])))
+            .collect(),
+        ours: inputs.iter().map(count).collect(),
+    }
+    .check(&files.into_keys().collect());
+}
+
+#[test]
+fn server_names_over_tcp_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let truth = read.truth("sni");
+    let truth = truth.iter().filter(|(_, line)| !line["dport_tcp"].is_empty()).flat_map(|(file, line)| {
+        truth::values(&line["sni"]).map(|name| Row::new(file, truth::frame(line), name.to_ascii_lowercase()))
+    });
+    let ours = read
+        .of_kind("tls.client_hello")
+        .filter(|o| o.text("transport") == "tcp" && !o.decrypted() && !o.text("sni").is_empty())
+        .map(|o| Row::new(o.text("capture"), o.frame(), o.text("sni")));
+    Comparison { table: "sni", unit: "pairs", truth: truth.collect(), ours: ours.collect() }
+        .check(&read.names);
+}
+
+#[test]
+fn dns_questions_over_udp_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let mut truth = Vec::new();
+    for (file, line) in read.truth("dns") {
+        let role = if line["response"] == "1" { "answer" } else { "query" };
+        for (name, kind) in truth::values(&line["query"]).zip(truth::values(&line["type"])) {
+            if let Some(name) = dns_name(name) {
+                truth.push(Row::new(file, truth::frame(&line), format!("{role} {name} {kind}")));
+            }
+        }
+    }
+    let mut ours = Vec::new();
+    for observation in read.observations.iter().filter(|o| o.text("kind").starts_with("dns.")) {
+        let role = observation.text("kind").trim_start_matches("dns.");
+        let question = observation.0["name"].is_string() && !observation.0["type"].is_null();
+        if ["udp", "mdns"].contains(&observation.text("transport")) && !observation.decrypted() && question {
+            let name = dns_name(observation.text("name")).expect("metaleak has no markers in names");
+            let value = format!("{role} {name} {}", dns_type(&observation.0["type"]));
+            ours.push(Row::new(observation.text("capture"), observation.frame(), value));
+        }
+    }
+    Comparison { table: "dns", unit: "questions", truth, ours }.check(&read.names);
+}
+
+/// A name as both sides can write it: lower case, `.` for the root, `?` for every byte that each program escapes in its own
+/// way. `None` where tshark could not read the name.
+fn dns_name(name: &str) -> Option<String> {
+    if matches!(name, "" | "." | "<Root>") {
+        return Some(".".to_owned());
+    }
+    if name.starts_with('<') && name.ends_with('>') {
+        return None;
+    }
+    let mut out = String::new();
+    let mut rest = name.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c == '\\' {
+            // `\DDD` in presentation format and in tshark's fields, `\r`, `\\`, or a lone backslash at the end.
+            let digits = rest.clone().take(3).take_while(char::is_ascii_digit).count();
+            let skip = if digits == 3 { 3 } else { usize::from(rest.peek().is_some()) };
+            rest.by_ref().take(skip).for_each(drop);
+            out.push('?');
+        } else if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
+            out.push(c.to_ascii_lowercase());
+        } else {
+            out.push('?');
+        }
+    }
+    Some(out)
+}
+
+/// The number of a record type that metaleak names (IANA mnemonics; `TYPE123` for the rest, RFC 3597).
+fn dns_type(value: &serde_json::Value) -> String {
+    const NUMBERS: &[(&str, u16)] = &[
+        ("A", 1),
+        ("NS", 2),
+        ("CNAME", 5),
+        ("SOA", 6),
+        ("NULL", 10),
+        ("WKS", 11),
+        ("PTR", 12),
+        ("HINFO", 13),
+        ("MX", 15),
+        ("TXT", 16),
+        ("RP", 17),
+        ("AFSDB", 18),
+        ("SIG", 24),
+        ("KEY", 25),
+        ("AAAA", 28),
+        ("LOC", 29),
+        ("SRV", 33),
+        ("NAPTR", 35),
+        ("KX", 36),
+        ("CERT", 37),
+        ("DNAME", 39),
+        ("OPT", 41),
+        ("APL", 42),
+        ("DS", 43),
+        ("SSHFP", 44),
+        ("IPSECKEY", 45),
+        ("RRSIG", 46),
+        ("NSEC", 47),
+        ("DNSKEY", 48),
+        ("DHCID", 49),
+        ("NSEC3", 50),
+        ("NSEC3PARAM", 51),
+        ("TLSA", 52),
+        ("SMIMEA", 53),
+        ("HIP", 55),
+        ("CDS", 59),
+        ("CDNSKEY", 60),
+        ("OPENPGPKEY", 61),
+        ("CSYNC", 62),
+        ("ZONEMD", 63),
+        ("SVCB", 64),
+        ("HTTPS", 65),
+        ("SPF", 99),
+        ("EUI48", 108),
+        ("EUI64", 109),
+        ("TKEY", 249),
+        ("TSIG", 250),
+        ("IXFR", 251),
+        ("AXFR", 252),
+        ("ANY", 255),
+        ("*", 255),
+        ("URI", 256),
+        ("CAA", 257),
+    ];
+    let Some(name) = value.as_str() else { return value.to_string() };
+    if let Some(&(_, number)) = NUMBERS.iter().find(|(known, _)| *known == name) {
+        return number.to_string();
+    }
+    name.strip_prefix("TYPE").unwrap_or(name).to_owned()
+}
+
+#[test]
+fn certificate_serials_over_tcp_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let truth = read.truth("certificates");
+    let truth = truth.iter().map(|(file, line)| Row::new(file, truth::frame(line), line["serials"].as_str()));
+    // tshark gives one line a frame, so two messages that end in one frame are one line, in order.
+    let mut chains: BTreeMap<(&str, u64), Vec<&str>> = BTreeMap::new();
+    for message in read.of_kind("tls.certificate").filter(|o| o.text("transport") == "tcp" && !o.decrypted())
+    {
+        let chain = message.0["chain"].as_array().expect("a certificate message has a chain");
+        chains
+            .entry((message.text("capture"), message.frame()))
+            .or_default()
+            .extend(chain.iter().map(|c| c["serial"].as_str().expect("a certificate has a serial")));
+    }
+    let ours = chains
+        .iter()
+        .filter(|(_, s)| !s.is_empty())
+        .map(|((file, frame), s)| Row::new(file, *frame, s.join(",")));
+    Comparison { table: "certificates", unit: "chains", truth: truth.collect(), ours: ours.collect() }
+        .check(&read.names);
+}
+
+#[test]
+fn ja4_over_tcp_is_that_of_its_authors() {
+    let Some(read) = Read::all() else { return };
+    let mut truth = Vec::new();
+    let mut streams: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut with_truth = BTreeSet::new();
+    for (file, line) in read.truth("ja4") {
+        with_truth.insert(file.to_owned());
+        let ends = format!(
+            "{} > {}",
+            socket(&line["src"], &line["srcport"]),
+            socket(&line["dst"], &line["dstport"])
+        );
+        let stream = line["stream"].parse().expect("a stream number");
+        let mut nth = 0;
+        for column in ["JA4", "JA4.1", "JA4.2"] {
+            let value = line.get(column).map_or("", String::as_str);
+            if value.starts_with('t') {
+                nth += 1;
+                truth.push(Row::new(file, stream, format!("{ends} hello {nth}: {value}")));
+                streams.insert((file.to_owned(), ends.clone()), stream);
+            }
+        }
+    }
+    // The truth numbers connections as tshark does and names no frames, so the ends tell which hello is meant.
+    let mut hellos: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut ours = Vec::new();
+    for hello in read.of_kind("tls.client_hello").filter(|o| o.text("transport") == "tcp" && !o.decrypted()) {
+        let key =
+            (hello.text("capture").to_owned(), format!("{} > {}", hello.text("src"), hello.text("dst")));
+        if !with_truth.contains(&key.0) {
+            continue;
+        }
+        let nth = hellos.entry(key.clone()).or_default();
+        *nth += 1;
+        let stream = streams.get(&key).copied().unwrap_or_default();
+        ours.push(Row::new(&key.0, stream, format!("{} hello {nth}: {}", key.1, hello.text("ja4"))));
+    }
+    Comparison { table: "ja4", unit: "fingerprints", truth, ours }.check(&read.names);
+}
+
+/// An end as metaleak writes it.
+fn socket(address: &str, port: &str) -> String {
+    let address = address.parse().unwrap_or_else(|_| panic!("{address:?} is no address"));
+    std::net::SocketAddr::new(address, port.parse().unwrap()).to_string()
+}

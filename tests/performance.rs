@@ -1,0 +1,166 @@
+//! Time and memory on one large capture, beside the programs that people compare with.
+//!
+//! Needs a release build, `../shared`, python3, and for each comparison its program; `make bench` runs it, or
+//! `METALEAK_PERF=1 cargo test --release --test performance -- --ignored --nocapture`. Times are medians of five rounds in which the
+//! programs alternate, so that a busy moment of the machine meets all of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests: a failure there is a failed test, and what is skipped is printed"
+)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{BINARY, shared};
+
+/// Size of the capture, MiB.
+const SIZE: u64 = 256;
+/// Most anonymous memory that reading it may take, KiB.
+const MEMORY: u64 = 200 * 1024;
+const ROUNDS: usize = 5;
+
+/// One run: how long it took and how much anonymous memory it held at most.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    time: Duration,
+    anonymous_kib: u64,
+}
+
+/// The large capture; made once and kept among the build's temporary files.
+fn big_capture(shared: &Path) -> PathBuf {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("big-{SIZE}.pcap"));
+    if file.metadata().map_or(0, |m| m.len()) < SIZE << 20 {
+        let half = file.with_extension("part");
+        let status = Command::new("python3")
+            .arg(shared.join("tools/big-capture"))
+            .arg(shared.join("corpus"))
+            .arg(&half)
+            .arg(SIZE.to_string())
+            .stdout(Stdio::null())
+            .status()
+            .expect("python3 runs");
+        assert!(status.success(), "big-capture ended with {status}");
+        std::fs::rename(half, &file).unwrap();
+    }
+    file
+}
+
+/// Anonymous resident memory of a process now, KiB; 0 when it has ended.
+fn anonymous_kib(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
+}
+
+/// Runs a program to its end with its output thrown away.
+fn run(program: &str, arguments: &[&str]) -> Run {
+    let started = Instant::now();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|e| panic!("{program}: {e}"));
+    let mut most = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        most = most.max(anonymous_kib(&child));
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let time = started.elapsed();
+    assert!(status.success(), "{program} {arguments:?} ended with {status}");
+    Run { time, anonymous_kib: most }
+}
+
+fn installed(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+fn median(runs: &[Run]) -> Duration {
+    let mut times: Vec<_> = runs.iter().map(|r| r.time).collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[test]
+#[ignore = "takes minutes and a release build; `make bench` runs it"]
+fn a_large_capture_in_bounded_memory_and_time() {
+    assert!(!cfg!(debug_assertions), "times of a debug build say nothing: run with --release");
+    if std::env::var_os("METALEAK_PERF").is_none() {
+        println!("skipped: set METALEAK_PERF=1 to measure");
+        return;
+    }
+    let Some(shared) = shared() else { return };
+    let file = big_capture(&shared);
+    let file = file.to_str().unwrap();
+    let ours = |threads: &str| {
+        run(BINARY, &["replay", file, "--format", "json", "-o", "/dev/null", "--threads", threads])
+    };
+    let mut contenders: Vec<(&str, Box<dyn Fn() -> Run>)> =
+        vec![("metaleak, 1 thread", Box::new(|| ours("1"))), ("metaleak, 2 threads", Box::new(|| ours("2")))];
+    for (name, program, arguments) in [
+        ("ndpiReader -q", "ndpiReader", vec!["-q", "-i", file]),
+        ("tshark -q -z conv,tcp", "tshark", vec!["-q", "-z", "conv,tcp", "-r", file]),
+    ] {
+        if installed(program) {
+            contenders.push((name, Box::new(move || run(program, &arguments))));
+        } else {
+            println!("skipped: {program} is not installed");
+        }
+    }
+    // The first reading fills the page cache for everyone.
+    std::io::copy(&mut std::fs::File::open(file).unwrap(), &mut std::io::sink()).unwrap();
+    let mut runs = vec![Vec::new(); contenders.len()];
+    for _ in 0..ROUNDS {
+        for ((_, contender), runs) in contenders.iter().zip(&mut runs) {
+            runs.push(contender());
+        }
+    }
+    let mebibytes = Path::new(file).metadata().unwrap().len() as f64 / f64::from(1 << 20);
+    let mut medians = std::collections::BTreeMap::new();
+    println!("| program | seconds | MiB/s | RssAnon MiB |\n| --- | --- | --- | --- |");
+    for ((name, _), runs) in contenders.iter().zip(&runs) {
+        let time = median(runs).as_secs_f64();
+        let most = runs.iter().map(|r| r.anonymous_kib).max().unwrap_or(0);
+        println!("| {name} | {time:.3} | {:.0} | {:.1} |", mebibytes / time, most as f64 / 1024.0);
+        medians.insert(*name, time);
+    }
+    let mut faults = Vec::new();
+    for (name, runs) in [("1 thread", &runs[0]), ("2 threads", &runs[1])] {
+        let most = runs.iter().map(|r| r.anonymous_kib).max().unwrap();
+        if most >= MEMORY {
+            faults.push(format!("{name}: {most} KiB of anonymous memory, the limit is {MEMORY}"));
+        }
+    }
+    let (one, two) = (medians["metaleak, 1 thread"], medians["metaleak, 2 threads"]);
+    let mut holds = |what: &str, value: f64, at_most: f64| {
+        println!("{what}: {value:.2} (at most {at_most:.2})");
+        if value > at_most {
+            faults.push(format!("{what}: {value:.3}, at most {at_most:.3}"));
+        }
+    };
+    if let Some(ndpi) = medians.get("ndpiReader -q") {
+        holds("one thread / ndpiReader", one / ndpi, 1.0);
+    }
+    if let Some(tshark) = medians.get("tshark -q -z conv,tcp") {
+        holds("one thread / tshark", one / tshark, 1.0 / 7.0);
+    }
+    if std::thread::available_parallelism().is_ok_and(|n| n.get() >= 2) {
+        holds("two threads / one thread", two / one, 1.0 / 1.5);
+    } else {
+        println!("skipped: one processor cannot show what two threads gain");
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
