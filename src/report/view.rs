@@ -146,7 +146,7 @@ struct DestinationRow {
     bytes: String,
     bytes_split: String,
     used_by: Option<String>,
-    first_frame: String,
+    seen: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -432,12 +432,12 @@ fn frames(frames: &[u64], wording: &Wording) -> String {
 }
 
 fn source(source: &str) -> Source {
-    let (first, rest) = source.split_once(' ').unwrap_or((source, ""));
-    let url = first.trim_end_matches([',', ';']);
+    let first = source.split(' ').next().unwrap_or_default();
+    let url = first.trim_end_matches([',', ';', '.']);
     // The characters of RFC 3986 but for the apostrophe; what else stands there is no address but an attempt.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&()*+,;=%".contains(c);
     if url.starts_with("https://") && url.chars().all(plain) {
-        Source { url: url.to_owned(), text: rest.to_owned() }
+        Source { url: url.to_owned(), text: source.strip_prefix(url).unwrap_or_default().to_owned() }
     } else {
         Source { url: String::new(), text: source.to_owned() }
     }
@@ -457,11 +457,13 @@ impl From<&Chart> for ChartView {
 
 fn destination(destination: &Destination, wording: &Wording) -> DestinationRow {
     let local = chart::is_local(&destination.address);
-    let sources = destination.places.iter().map(|p| {
-        let (country, date) = (wording.country(&p.country), wording.date(&p.as_of));
+    let sources = chart::named_countries(destination).into_iter().map(|code| {
+        let named_by = destination.places.iter().filter(|p| p.country == code);
+        let named_by: Vec<&str> = named_by.map(|p| p.source.as_str()).collect();
+        let country = wording.country(code);
         wording.with(
-            "place-source",
-            &[("country", Arg::Text(&country)), ("source", Arg::Text(&p.source)), ("date", Arg::Text(&date))],
+            "place-sources",
+            &[("country", Arg::Text(&country)), ("sources", Arg::Text(&named_by.join(", ")))],
         )
     });
     let jurisdictions = destination.jurisdictions.iter().map(|j| {
@@ -513,8 +515,17 @@ fn destination(destination: &Destination, wording: &Wording) -> DestinationRow {
         bytes_split: wording.with("bytes-up-down", &[("up", Arg::Text(&up)), ("down", Arg::Text(&down))]),
         used_by: (!named.is_empty())
             .then(|| wording.with("used-by", &[("messengers", Arg::Text(&named.join(", ")))])),
-        first_frame: wording
-            .with("first-frame", &[("frame", Arg::Text(&destination.first_frame.to_string()))]),
+        seen: destination.flows.first().map(|flow| {
+            let capture = flow.rsplit_once('#').map_or(flow.as_str(), |(capture, _)| capture);
+            wording.with(
+                "seen",
+                &[
+                    ("flows", Arg::Count(destination.flows.len() as u64)),
+                    ("frame", Arg::Text(&destination.first_frame.to_string())),
+                    ("capture", Arg::Text(capture)),
+                ],
+            )
+        }),
     }
 }
 
