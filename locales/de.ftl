@@ -138,7 +138,7 @@ claims-n = { $n ->
 chart-as-table = Dasselbe als Tabelle
 
 ## Die Seite
-page-title = Was die Messenger dem Netz verraten haben
+page-title = Was die Messenger dem Netz mitgeteilt haben
 page-lead = { $captures ->
     [one] { $captures } Mitschnitt
    *[other] { $captures } Mitschnitte
