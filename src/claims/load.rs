@@ -249,7 +249,7 @@ impl Loader<'_> {
                 Some("documentary") => DecidedBy::Documentary,
                 Some("traffic") | None => DecidedBy::Traffic,
                 Some(other) => {
-                    self.unknown(&node.span(), "way to decide", &other.to_owned(), &["traffic", "documentary"]);
+                    self.unknown(&node.span(), "way to decide", other, &["traffic", "documentary"]);
                     DecidedBy::Traffic
                 }
             },

@@ -14,7 +14,7 @@ mod wording;
 pub use judge::{judge, judge_with_controls};
 pub use language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
 pub use load::{ClaimError, Fault};
-pub use predicate::Conditions;
+pub use predicate::{Conditions, Value};
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! JA4, the TLS client fingerprint (FoxIO, `technical_details/JA4.md`; JA4 alone is under the BSD 3-Clause licence).
+//! JA4, the TLS client fingerprint (`FoxIO`, `technical_details/JA4.md`; JA4 alone is under the BSD 3-Clause licence).
 //!
 //! Takes what a client hello offers; gives `ja4` and the unhashed `ja4_r`. The rest of that family is not open source and not
 //! here.
@@ -9,7 +9,7 @@ use crate::capture::hex;
 
 /// What the fingerprint is made of, in the order of the hello.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Offer<'a> {
+pub(super) struct Offer<'a> {
     /// `t` for TCP, `q` for QUIC, `d` for DTLS.
     pub transport: char,
     /// Highest version offered, as on the wire.
@@ -28,13 +28,13 @@ pub struct Offer<'a> {
 
 /// GREASE values (RFC 8701) have the form `0x?a?a` with equal halves.
 #[must_use]
-pub fn is_grease(value: u16) -> bool {
+pub(super) fn is_grease(value: u16) -> bool {
     value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
 }
 
 /// The three parts of JA4, joined: hashed and raw.
 #[must_use]
-pub fn fingerprint(offer: &Offer<'_>) -> (String, String) {
+pub(super) fn fingerprint(offer: &Offer<'_>) -> (String, String) {
     let real = |list: &[u16]| list.iter().copied().filter(|v| !is_grease(*v)).collect::<Vec<u16>>();
     let mut ciphers = real(offer.ciphers);
     let mut extensions = real(offer.extensions);

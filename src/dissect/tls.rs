@@ -84,7 +84,7 @@ fn sslv2(data: &[u8]) -> Option<usize> {
     match *data {
         [high @ 0x80..=0xff, low, 1, 0, 2, ..] | [high @ 0x80..=0xff, low, 1, 3, 0..=3, ..] => {
             let size = 2 + (usize::from(high & 0x7f) << 8 | usize::from(low));
-            (size >= 12 && size <= 2048).then_some(size)
+            (12..=2048).contains(&size).then_some(size)
         }
         _ => None,
     }
@@ -109,7 +109,6 @@ struct Tls {
     begun: bool,
     /// Version of the server hello, as on the wire.
     version: Option<u16>,
-    names: usize,
 }
 
 impl Tls {
@@ -132,11 +131,10 @@ impl Dissector for Tls {
             self.hello_v2(message, cx);
             return Step::Took(size, HANDSHAKE);
         }
-        if data.len() < 5 {
-            if data.first().is_some_and(|k| (20..=24).contains(k)) || self.side(d).lost {
+        if data.len() < 5
+            && (data.first().is_some_and(|k| (20..=24).contains(k)) || self.side(d).lost) {
                 return Step::More(5);
             }
-        }
         let Some((kind, length)) = record_header(data) else {
             if !self.side(d).lost {
                 self.side(d).lost = true;
@@ -478,7 +476,7 @@ impl ClientHello {
     }
 
     /// `unknown`: the extension is there, but GREASE looks the same (draft-ietf-tls-esni section 6.2); real use is only told by
-    /// an ECHConfig for the outer name.
+    /// an `ECHConfig` for the outer name.
     pub(super) fn ech(&self) -> &'static str {
         if self.extensions.iter().any(|e| matches!(e, 0xfe0d | 0xfe0a..=0xfe0c | 0xffce)) {
             "unknown"
