@@ -83,10 +83,13 @@ fn version(version: u16) -> &'static str {
     }
 }
 
-/// First and last character of the first ALPN value; of its hex when either is not alphanumeric.
+/// First and last character of the first ALPN value; of its hex when either is not alphanumeric. A value that begins outside
+/// of ASCII is `99`, as in the fingerprints that the authors publish with their captures.
 fn alpn_ends(alpn: Option<&[u8]>) -> String {
     let Some((first, last)) = alpn.and_then(|a| a.first().zip(a.last())) else { return "00".into() };
-    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+    if !first.is_ascii() {
+        "99".into()
+    } else if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         format!("{}{}", *first as char, *last as char)
     } else {
         format!("{:x}{:x}", first >> 4, last & 0x0f)
@@ -126,7 +129,7 @@ mod tests {
     #[test]
     fn ends_of_alpn() {
         for (alpn, ends) in
-            [(None, "00"), (Some(&b"h2"[..]), "h2"), (Some(b"http/1.1"), "h1"), (Some(&[0xab, 0xcd]), "ad")]
+            [(None, "00"), (Some(&b"h2"[..]), "h2"), (Some(b"http/1.1"), "h1"), (Some(&[0xab, 0xcd]), "99"), (Some(b"-h"), "28")]
         {
             assert_eq!(alpn_ends(alpn), ends);
         }

@@ -150,7 +150,13 @@ impl Dissector for Tls {
         }
         let tls13 = self.version == Some(0x0304);
         if self.side(d).ciphered && !tls13 && kind != 20 {
-            return Step::Took(size, self.application());
+            // After a hello-retry the client sends its second hello in clear behind a change-cipher-spec (RFC 8446 appendix D.4);
+            // where the server's side is not in the capture, only the record's own shape tells.
+            let second_hello = self.version.is_none()
+                && matches!(data, [22, _, _, _, _, 1, a, b, c, ..] if u32::from_be_bytes([0, *a, *b, *c]) as usize + 4 == length);
+            if !second_hello {
+                return Step::Took(size, self.application());
+            }
         }
         let Some(body) = data.get(5..size) else { return Step::More(size) };
         match kind {
