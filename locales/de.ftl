@@ -50,7 +50,7 @@ agreement-none = keine Quelle kennt sie
 place-disputed = strittig: { $countries }
 place-unknown = unbekannt
 place-local = lokales Netz
-place-source = { $country } laut { $source } ({ $date })
+place-sources = { $country }: { $sources }
 why-place = nach Standort
 why-operator-seat = nach Sitz des Betreibers
 basis-eea = im EWR
@@ -138,7 +138,7 @@ claims-n = { $n ->
 chart-as-table = Dasselbe als Tabelle
 
 ## Die Seite
-page-title = Was die Messenger dem Netz verraten haben
+page-title = Was die Messenger dem Netz mitgeteilt haben
 page-lead = { $captures ->
     [one] { $captures } Mitschnitt
    *[other] { $captures } Mitschnitte
@@ -157,7 +157,7 @@ skip-link = Zu den Urteilen springen
 nav-label = Teile dieses Berichts
 section-overview = Überblick
 section-verdicts = Urteile nach Messenger
-section-charts = Wohin die Bytes gingen
+section-charts = Auf einen Blick
 section-destinations = Gegenstellen
 section-findings = Funde
 section-inputs = Mitschnitte
@@ -213,17 +213,22 @@ bytes-up-down = { $up } hin, { $down } zurück
 year-note = Stand { $year }; Apps und Server können sich seither geändert haben.
 year-none = Die Uhr des Mitschnitts war nicht gestellt.
 truncated = endet vorzeitig: abgeschnitten oder fehlerhaft
+run-unknown = nicht bekannt
 run-app = App: { $app }
 run-device = Gerät: { $device }
 run-vantage = Messpunkt: { $vantage }
 run-recorder = Aufgezeichnet mit: { $recorder }
 run-steps = Schritte: { $steps }
 run-messenger = Messenger: { $messenger }
-first-frame = zuerst in Frame { $frame }
+seen = { $flows ->
+    [one] { $flows } Verbindung
+   *[other] { $flows } Verbindungen
+}, zuerst in Frame { $frame } von { $capture }
 role-because = weil: { $why }
 used-by = benutzt von { $messengers }
 flow-n = Verbindung { $flow }
 all-captures = Alle Mitschnitte zusammen
+each-capture = Jeder Mitschnitt für sich
 wireshark-1 = Den Mitschnitt öffnen, der beim Beleg genannt ist. Ob es dieselbe Datei ist, sagt ihr SHA-256 in der Tabelle der Mitschnitte.
 wireshark-2 = Den Wireshark-Filter in die Filterzeile über der Paketliste kopieren und Enter drücken.
 wireshark-3 = Die Frame-Nummern sind die in Wiresharks erster Spalte „No.“; Strg+G springt zu einer.

@@ -17,5 +17,6 @@ pub mod drift;
 pub mod leakage;
 pub mod model;
 pub mod payload;
+pub mod pipeline;
 pub mod report;
 pub mod scenario;

@@ -13,3 +13,15 @@ fn the_committed_table_is_what_the_sources_give() {
     .unwrap();
     std::fs::write(table, built).unwrap();
 }
+#[test]
+fn speed() {
+    use std::net::*;
+    let t=std::time::Instant::now();
+    let db = metaleak::destination::ReferenceDb::embedded().unwrap();
+    println!("load {:?}", t.elapsed());
+    let mut x=12345u32;
+    let t=std::time::Instant::now();
+    let mut n=0;
+    for _ in 0..100_000 { x = x.wrapping_mul(1664525).wrapping_add(1013904223); n += db.lookup(IpAddr::V4(Ipv4Addr::from(x))).places.len(); }
+    println!("lookup {:?}/1e5 {n}", t.elapsed());
+}

@@ -80,3 +80,15 @@ pub(super) fn output(path: Option<&Path>) -> Result<Box<dyn Write + Send>, Failu
         }
     })
 }
+
+/// Width of the terminal that standard output is, and whether colour is welcome there (`NO_COLOR` respected).
+pub(super) fn terminal() -> (Option<usize>, bool) {
+    use std::io::IsTerminal as _;
+    if !std::io::stdout().is_terminal() {
+        return (None, false);
+    }
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let width = columns.or_else(|| terminal_size::terminal_size().map(|(w, _)| usize::from(w.0)));
+    let colour = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+    (Some(width.unwrap_or(100)), colour)
+}

@@ -2,8 +2,10 @@
 //!
 //! Results go to standard output or `-o`, progress and warnings to standard error. Only this module prints.
 
+pub mod db;
 mod dissect;
 mod inputs;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,10 @@ pub struct Cli {
 enum Command {
     /// Print one observation a line (JSON Lines), in frame order.
     Dissect(dissect::DissectArgs),
+    /// Analyse captures and judge the claims.
+    Replay(replay::ReplayArgs),
+    /// Replay a folder of captures, write report.html and report.json, print the verdicts.
+    Study(replay::StudyArgs),
 }
 
 /// Arguments that mean the same in `dissect`, `replay` and `study`.
@@ -85,6 +91,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Dissect(args) => dissect::run(args, cli.quiet),
+        Command::Replay(args) => replay::replay(args, cli.quiet),
+        Command::Study(args) => replay::study(args, cli.quiet),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,8 @@ pub(crate) enum Family {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layer<'a> {
     family: Family,
+    /// Bytes of a value: 2 or 3.
+    width: usize,
     starts: &'a [u8],
     offsets: &'a [[u8; 4]],
     body: &'a [u8],
@@ -30,13 +32,17 @@ impl<'a> Layer<'a> {
     /// Splits a section into block starts, block offsets and blocks. `at` is the section's place, for the error.
     pub(crate) fn parse(family: Family, section: &'a [u8], at: usize) -> Result<Layer<'a>, ReferenceError> {
         let short = || ReferenceError::table("a layer's block directory is cut off", at);
-        let (count, rest) = section.split_first_chunk::<4>().ok_or_else(short)?;
-        let count = u32::from_le_bytes(*count) as usize;
-        let width = if family == Family::V4 { 4 } else { 16 };
+        let (&[a, b, c, width], rest) = section.split_first_chunk::<4>().ok_or_else(short)?;
+        let count = u32::from_le_bytes([a, b, c, 0]) as usize;
+        let width = usize::from(width);
+        if !(2..=3).contains(&width) {
+            return Err(ReferenceError::table("a layer's values have a width that is not known", at));
+        }
+        let start_width = if family == Family::V4 { 4 } else { 16 };
         let (starts, rest) =
-            count.checked_mul(width).and_then(|n| rest.split_at_checked(n)).ok_or_else(short)?;
+            count.checked_mul(start_width).and_then(|n| rest.split_at_checked(n)).ok_or_else(short)?;
         let (offsets, body) = count.checked_mul(4).and_then(|n| rest.split_at_checked(n)).ok_or_else(short)?;
-        Ok(Layer { family, starts, offsets: offsets.as_chunks::<4>().0, body })
+        Ok(Layer { family, width, starts, offsets: offsets.as_chunks::<4>().0, body })
     }
 
     /// Number of blocks.
@@ -69,7 +75,7 @@ impl<'a> Layer<'a> {
     fn in_block(&self, block: usize, start: u128, number: u128) -> Option<u32> {
         let offset = u32::from_le_bytes(*self.offsets.get(block)?) as usize;
         let ([entries, distinct], rest) = self.body.get(offset..)?.split_first_chunk::<2>()?;
-        let (values, rest) = rest.split_at_checked(usize::from(*distinct) * 3)?;
+        let (values, rest) = rest.split_at_checked(usize::from(*distinct) * self.width)?;
         let (picks, mut lengths) = rest.split_at_checked(usize::from(*entries))?;
         let mut from = start;
         let mut pick = 0;
@@ -83,9 +89,11 @@ impl<'a> Layer<'a> {
             lengths = left;
             pick += 1;
         }
-        let value = values.as_chunks::<3>().0.get(usize::from(*picks.get(pick)?))?;
-        let [a, b, c] = *value;
-        Some(u32::from_le_bytes([a, b, c, 0]))
+        match values.chunks_exact(self.width).nth(usize::from(*picks.get(pick)?))? {
+            &[a, b] => Some(u32::from_le_bytes([a, b, 0, 0])),
+            &[a, b, c] => Some(u32::from_le_bytes([a, b, c, 0])),
+            _ => None,
+        }
     }
 }
 

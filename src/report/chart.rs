@@ -281,8 +281,8 @@ fn ranked(bars: impl Iterator<Item = (String, Vec<(usize, u64)>)>, wording: &Wor
     bars
 }
 
-const WIDTH: i32 = 460;
-const MARGIN: i32 = 14;
+const WIDTH: i32 = 400;
+const MARGIN: i32 = 4;
 const HEAD: i32 = 40;
 const BAR_PITCH: i32 = 42;
 const BAR_HEIGHT: i32 = 15;
@@ -351,7 +351,7 @@ fn draw(
                 {
                     let black = ("sans-serif", 11.0 * 1.24, &BLACK).into_text_style(&area);
                     let black = black.pos(Pos::new(HPos::Center, VPos::Center));
-                    area.draw_text(&number, &black, (i32::midpoint(x0, x1), i32::midpoint(y0, y1)))
+                    area.draw_text(&number, &black, (i32::midpoint(x0, x1), i32::midpoint(y0, y1) + 1))
                         .map_err(|e| fault(&e))?;
                 }
                 x0 = x1 + 1;
@@ -373,7 +373,7 @@ fn legend_lines<'a>(entries: &[&'a (String, RGBColor)]) -> Vec<Vec<(i32, &'a (St
     let mut lines: Vec<Vec<(i32, &(String, RGBColor))>> = Vec::new();
     let mut x = WIDTH;
     for entry in entries {
-        let width = 34 + GLYPH * i32::try_from(entry.0.chars().count()).unwrap_or(0);
+        let width = 32 + (GLYPH - 1) * i32::try_from(entry.0.chars().count()).unwrap_or(0);
         if x + width > WIDTH {
             lines.push(Vec::new());
             x = MARGIN;

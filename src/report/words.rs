@@ -185,25 +185,25 @@ impl Wording {
     /// The name of a messenger by its id; the id itself for one that has no name here.
     #[must_use]
     pub fn messenger(&self, id: &str) -> String {
-        self.named("messenger-", id)
+        self.named("messenger-", id, id)
     }
 
     /// The name of a country by its ISO code; the code itself for one that has no name here.
     #[must_use]
     pub fn country(&self, code: &str) -> String {
-        self.named("country-", code)
+        self.named("country-", code, code)
     }
 
     /// What a class of the coverage ledger holds; the class itself where nothing is said of it.
     #[must_use]
     pub fn ledger_class(&self, class: &str) -> String {
-        self.named("ledger-", &class.replace('.', "-"))
+        self.named("ledger-", &class.replace('.', "-"), class)
     }
 
-    fn named(&self, family: &str, id: &str) -> String {
+    fn named(&self, family: &str, id: &str, otherwise: &str) -> String {
         // Ids come from files that people edit; what is no message id is never looked up.
         let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let name = if plain { self.optional(&format!("{family}{id}")) } else { None };
-        name.unwrap_or_else(|| super::escape_terminal(id).into_owned())
+        name.unwrap_or_else(|| super::escape_terminal(otherwise).into_owned())
     }
 }

@@ -37,8 +37,8 @@ fn law(code: &str, why: JurisdictionWhy, basis: Basis) -> Jurisdiction {
     Jurisdiction { code: code.into(), why, basis, as_of: "2026-10-15".into() }
 }
 
-fn operator(name: &str, asn: u32) -> Option<Operator> {
-    Some(Operator { name: name.into(), asn: Some(asn), source: "iptoasn".into() })
+fn operator(name: &str, asn: u32) -> Operator {
+    Operator { name: name.into(), asn: Some(asn), source: "iptoasn".into() }
 }
 
 /// Two messengers, every verdict, every way in which sources agree or not.
@@ -191,7 +191,7 @@ fn destinations() -> Vec<Destination> {
         Destination {
             address: "192.0.2.44".into(),
             names: vec!["chat.example.org".into(), "xmpp.example.org".into()],
-            operator: operator("Example Hosting GmbH", 64496),
+            operator: Some(operator("Example Hosting GmbH", 64496)),
             places: vec![
                 place("DE", "dbip-country-lite"),
                 place("DE", "iptoasn"),
@@ -216,7 +216,7 @@ fn destinations() -> Vec<Destination> {
         Destination {
             address: "198.51.100.7".into(),
             names: vec!["e1.example.net".into()],
-            operator: operator("EXAMPLE-META", 64500),
+            operator: Some(operator("EXAMPLE-META", 64500)),
             places: vec![
                 place("US", "dbip-country-lite"),
                 place("IE", "iptoasn"),
@@ -259,7 +259,7 @@ fn destinations() -> Vec<Destination> {
         Destination {
             address: "2001:db8:85a3::8a2e:370:7334".into(),
             names: vec!["media.example.net".into()],
-            operator: operator("EXAMPLE-META", 64500),
+            operator: Some(operator("EXAMPLE-META", 64500)),
             places: vec![place("US", "dbip-country-lite")],
             country: Some("US".into()),
             agreement: Agreement::Single,
@@ -532,7 +532,7 @@ pub(crate) fn huge() -> Report {
     report.destinations = repeat(230)
         .map(|i| Destination {
             address: format!("192.0.2.{i}"),
-            operator: operator(&format!("Operator {i}"), i as u32),
+            operator: Some(operator(&format!("Operator {i}"), i as u32)),
             bytes_up: 1000 + i as u64,
             ..Destination::default()
         })

@@ -7,8 +7,8 @@ use crate::destination::error::ReferenceError;
 use crate::destination::layer::{Family, put_length};
 
 /// Entries in one block of a layer: a walk of this many decides how long a look-up takes.
-const BLOCK: usize = 64;
-/// Values are stored in three bytes.
+const BLOCK: usize = 96;
+/// Values, and the number of blocks, are stored in three bytes.
 const MOST_VALUES: u32 = (1 << 24) - 1;
 
 /// Inclusive range of addresses of one family.
@@ -105,6 +105,11 @@ pub(crate) fn join<E>(
 
 /// The bytes of a layer section (`docs/reference.md`).
 pub(crate) fn encode(family: Family, points: &[(u128, u32)]) -> Result<Vec<u8>, ReferenceError> {
+    let most = points.iter().map(|(_, value)| *value).max().unwrap_or(0);
+    if most > MOST_VALUES {
+        return Err(ReferenceError::TooMany { what: "distinct values", limit: u64::from(MOST_VALUES) });
+    }
+    let width = if most > u32::from(u16::MAX) { 3 } else { 2 };
     let mut starts = Vec::new();
     let mut offsets = Vec::new();
     let mut body = Vec::new();
@@ -120,9 +125,6 @@ pub(crate) fn encode(family: Family, points: &[(u128, u32)]) -> Result<Vec<u8>, 
         let mut picks = Vec::new();
         let mut lengths = Vec::new();
         for (i, (from, value)) in block.iter().enumerate() {
-            if *value > MOST_VALUES {
-                return Err(ReferenceError::TooMany { what: "distinct values", limit: u64::from(MOST_VALUES) });
-            }
             let pick = distinct.iter().position(|v| v == value).unwrap_or_else(|| {
                 distinct.push(*value);
                 distinct.len() - 1
@@ -135,13 +137,16 @@ pub(crate) fn encode(family: Family, points: &[(u128, u32)]) -> Result<Vec<u8>, 
         body.push(picks.len() as u8);
         body.push(distinct.len() as u8);
         for value in distinct {
-            let [a, b, c, _] = value.to_le_bytes();
-            body.extend_from_slice(&[a, b, c]);
+            body.extend(value.to_le_bytes().into_iter().take(width));
         }
         body.extend_from_slice(&picks);
         body.extend_from_slice(&lengths);
     }
-    let mut out = size(chunks.len())?.to_le_bytes().to_vec();
+    if chunks.len() > MOST_VALUES as usize {
+        return Err(ReferenceError::TooMany { what: "blocks", limit: u64::from(MOST_VALUES) });
+    }
+    let [a, b, c, _] = (chunks.len() as u32).to_le_bytes();
+    let mut out = vec![a, b, c, width as u8];
     out.extend_from_slice(&starts);
     out.extend_from_slice(&offsets);
     out.extend_from_slice(&body);

@@ -1,0 +1,347 @@
+//! `metaleak replay` and `metaleak study`: from captures to a report.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Common, Failure, inputs};
+use crate::claims::Catalogue;
+use crate::destination::ReferenceDb;
+use crate::model::{Report, Severity, Vantage, Verdict};
+use crate::pipeline::{self, Capture, Settings};
+use crate::report::{self, Lang, ReportError, Wording};
+
+/// Arguments of both commands.
+#[derive(Clone, Debug, Args)]
+pub struct Judging {
+    #[command(flatten)]
+    common: Common,
+    /// Messenger that the captures are of, where no run.json says it.
+    #[arg(long, value_name = "MESSENGER")]
+    app: Option<String>,
+    /// Where the captures were taken, where no run.json says it.
+    #[arg(long, value_name = "WHERE", value_enum)]
+    vantage: Option<VantageArg>,
+    /// A claim file to judge instead of the built-in catalogue; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    claims: Vec<PathBuf>,
+    /// Reference data to use instead of the built-in table.
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+    /// Language of tables and pages.
+    #[arg(long, value_name = "LANG", default_value = "en", value_parser = ["en", "de"])]
+    lang: String,
+    /// Exit 1 when a claim got this verdict (e.g. contradicted) or a finding is at least this severe (e.g. high); may be repeated.
+    #[arg(long, value_name = "VERDICT|SEVERITY")]
+    fail_on: Vec<String>,
+}
+
+/// Where a capture was taken.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum VantageArg {
+    /// On the path, outside of the device.
+    Router,
+    /// An on-device VPN that answers handshakes itself.
+    Vpn,
+    /// tcpdump on the device.
+    Device,
+    /// At the server's side.
+    Server,
+}
+
+impl From<VantageArg> for Vantage {
+    fn from(v: VantageArg) -> Vantage {
+        match v {
+            VantageArg::Router => Vantage::Router,
+            VantageArg::Vpn => Vantage::Vpn,
+            VantageArg::Device => Vantage::Device,
+            VantageArg::Server => Vantage::Server,
+        }
+    }
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Captures (pcap, pcapng, .gz, .zst); `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What to write; with several, `-o` names a folder.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "table")]
+    format: Vec<Format>,
+    #[command(flatten)]
+    judging: Judging,
+}
+
+/// Arguments of `study`.
+#[derive(Debug, Args)]
+pub struct StudyArgs {
+    /// A folder with captures, or captures.
+    #[arg(required = true, value_name = "DIR")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    judging: Judging,
+}
+
+/// What `replay` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Format {
+    /// A table of verdicts for the terminal.
+    Table,
+    /// report.json.
+    Json,
+    /// One self-contained page.
+    Html,
+}
+
+/// Runs `replay`.
+pub(super) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), Failure> {
+    let wording = wording(&args.judging.lang)?;
+    let judged = judge(&args.files, &args.judging, quiet)?;
+    let mut formats = args.format.clone();
+    formats.dedup();
+    let target = args.judging.common.output.as_deref();
+    if let [format] = formats[..] {
+        let mut out = inputs::output(target)?;
+        write(&judged.report, format, &wording, target.is_none(), &mut out)?;
+        out.flush()?;
+    } else {
+        let folder = target.filter(|t| *t != Path::new("-")).ok_or_else(|| {
+            Failure::Usage("several formats want -o FOLDER, into which report.json and the others go".into())
+        })?;
+        make_folder(folder)?;
+        for format in formats {
+            let name = match format {
+                Format::Table => "report.txt",
+                Format::Json => "report.json",
+                Format::Html => "report.html",
+            };
+            let mut out = inputs::output(Some(&folder.join(name)))?;
+            write(&judged.report, format, &wording, false, &mut out)?;
+            out.flush()?;
+        }
+    }
+    judged.end(&args.judging)
+}
+
+/// Runs `study`.
+pub(super) fn study(args: &StudyArgs, quiet: bool) -> Result<(), Failure> {
+    let wording = wording(&args.judging.lang)?;
+    let mut files = Vec::new();
+    for path in &args.paths {
+        if path.is_dir() {
+            let found = pipeline::captures_in(path)
+                .map_err(|e| Failure::Unreadable(format!("{path:?}: cannot read the folder: {e}")))?;
+            files.extend(found);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    if files.is_empty() {
+        return Err(Failure::Unreadable("no captures there: nothing ends in .pcap, .pcapng or .cap".into()));
+    }
+    let judged = judge(&files, &args.judging, quiet)?;
+    let folder = match &args.judging.common.output {
+        Some(folder) => folder.clone(),
+        None => Path::new("reports").join(study_name(&args.paths)),
+    };
+    make_folder(&folder)?;
+    let mut json = inputs::output(Some(&folder.join("report.json")))?;
+    write(&judged.report, Format::Json, &wording, false, &mut json)?;
+    json.flush()?;
+    let charts = report::charts(&judged.report, &wording).map_err(unwritten)?;
+    for chart in &charts {
+        let path = folder.join(&chart.file_name);
+        std::fs::write(&path, &chart.svg)
+            .map_err(|e| Failure::Environment(format!("{path:?}: cannot write: {e}")))?;
+    }
+    let page = folder.join("report.html");
+    let html = report::html(&judged.report, &wording, &charts).map_err(unwritten)?;
+    std::fs::write(&page, html).map_err(|e| Failure::Environment(format!("{page:?}: cannot write: {e}")))?;
+    let mut out = inputs::output(None)?;
+    write(&judged.report, Format::Table, &wording, true, &mut out)?;
+    writeln!(out, "\n{}: {}", wording.text("study-page"), report::escape_terminal(&page.to_string_lossy()))?;
+    out.flush()?;
+    judged.end(&args.judging)
+}
+
+/// A report with what its making came across.
+struct Judged {
+    report: Report,
+    unread: usize,
+}
+
+impl Judged {
+    /// Exit codes for `--strict` and `--fail-on`.
+    fn end(&self, args: &Judging) -> Result<(), Failure> {
+        let truncated = self.report.inputs.iter().filter(|i| i.truncated).count();
+        if args.common.strict && self.unread + truncated > 0 {
+            let what = format!("{} inputs unreadable, {truncated} truncated", self.unread);
+            return Err(Failure::Unreadable(what));
+        }
+        for limit in &args.fail_on {
+            match fail_limit(limit)? {
+                Limit::Verdict(v) => {
+                    if let Some(claim) = self.report.claims.iter().find(|c| c.verdict == v) {
+                        return Err(Failure::Judged(format!("{} is {v}", claim.id)));
+                    }
+                }
+                Limit::Severity(s) => {
+                    if let Some(f) = self.report.findings.iter().find(|f| f.severity >= s) {
+                        let what = report::escape_terminal(&f.what).into_owned();
+                        return Err(Failure::Judged(format!("finding {}: {what}", f.id)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Limit {
+    Verdict(Verdict),
+    Severity(Severity),
+}
+
+fn fail_limit(text: &str) -> Result<Limit, Failure> {
+    let value = serde_json::Value::String(text.to_owned());
+    if let Ok(v) = serde_json::from_value(value.clone()) {
+        return Ok(Limit::Verdict(v));
+    }
+    serde_json::from_value(value).map(Limit::Severity).map_err(|_| {
+        Failure::Usage(format!(
+            "--fail-on {text:?} is neither a verdict (supported, contradicted, not-contradicted, inconclusive, documentary) nor a severity (info, low, medium, high, critical)"
+        ))
+    })
+}
+
+fn judge(files: &[PathBuf], args: &Judging, quiet: bool) -> Result<Judged, Failure> {
+    for limit in &args.fail_on {
+        fail_limit(limit)?;
+    }
+    let catalogue = if args.claims.is_empty() {
+        Catalogue::embedded()
+    } else {
+        Catalogue::load(&args.claims)
+    };
+    let catalogue = catalogue.map_err(|e| Failure::Usage(e.to_string()))?;
+    let opened;
+    let db = match &args.db {
+        Some(path) => {
+            opened = ReferenceDb::open(path).map_err(|e| Failure::Unreadable(e.to_string()))?;
+            &opened
+        }
+        None => ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?,
+    };
+    let captures: Vec<Capture> = files
+        .iter()
+        .zip(inputs::names(files))
+        .map(|(path, name)| Capture { path: path.clone(), name })
+        .collect();
+    let settings = Settings {
+        canaries: inputs::canaries(&args.common.canaries)?,
+        show_secrets: args.common.show_secrets,
+        parallel: args.common.threads != Some(1),
+        app: args.app.clone(),
+        vantage: args.vantage.map(Vantage::from),
+    };
+    // A canary that is refused is a mistake of the command line, not of a capture.
+    inputs::options(&args.common, &settings.canaries, false)?;
+    let bar = progress(captures.len(), quiet);
+    let results =
+        inputs::on_threads(&args.common, || pipeline::analyse_all(&captures, &settings, &|_| bar.inc(1)))?;
+    bar.finish_and_clear();
+    let (mut analyses, mut unread) = (Vec::new(), 0);
+    for result in results {
+        match result {
+            Ok(analysis) => analyses.push(analysis),
+            Err(e) => {
+                unread += 1;
+                if !quiet {
+                    anstream::eprintln!("metaleak: warning: {e}");
+                }
+            }
+        }
+    }
+    if analyses.is_empty() {
+        return Err(Failure::Unreadable("no input could be read".into()));
+    }
+    if !quiet {
+        warn_of_faults(&analyses);
+    }
+    Ok(Judged { report: pipeline::report(analyses, db, &catalogue), unread })
+}
+
+/// Faults of files go to standard error; those of the traffic are in the report.
+fn warn_of_faults(analyses: &[crate::dissect::CaptureAnalysis]) {
+    for analysis in analyses {
+        for fault in &analysis.file.faults {
+            anstream::eprintln!(
+                "metaleak: warning: {}: byte {}, after frame {}: {}",
+                report::escape_terminal(&analysis.input.file),
+                fault.offset,
+                fault.after_frame,
+                report::escape_terminal(&fault.what)
+            );
+        }
+    }
+}
+
+fn progress(captures: usize, quiet: bool) -> ProgressBar {
+    if quiet || captures < 2 || !std::io::stderr().is_terminal() {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}");
+    let bar = ProgressBar::new(captures as u64);
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn wording(lang: &str) -> Result<Wording, Failure> {
+    let lang: Lang = lang.parse().map_err(|e: report::UnknownLang| Failure::Usage(e.to_string()))?;
+    Ok(Wording::new(lang))
+}
+
+fn write(
+    report: &Report,
+    format: Format,
+    wording: &Wording,
+    terminal: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match format {
+        Format::Json => report::json(report, out).map_err(unwritten),
+        Format::Html => {
+            let charts = report::charts(report, wording).map_err(unwritten)?;
+            let html = report::html(report, wording, &charts).map_err(unwritten)?;
+            Ok(out.write_all(html.as_bytes())?)
+        }
+        Format::Table => {
+            let (width, colour) = if terminal { inputs::terminal() } else { (None, false) };
+            Ok(out.write_all(report::table(report, wording, width, colour).as_bytes())?)
+        }
+    }
+}
+
+fn unwritten(e: ReportError) -> Failure {
+    match e {
+        ReportError::Write(e) => Failure::Write(e),
+        other => Failure::Environment(format!("{other}: {}", std::error::Error::source(&other).map_or_else(String::new, ToString::to_string))),
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Failure::Environment(format!("{folder:?}: cannot make the folder: {e}")))
+}
+
+/// Name of the report's folder: that of the first input's folder or file.
+fn study_name(paths: &[PathBuf]) -> String {
+    let first = paths.first().map(|p| p.canonicalize().unwrap_or_else(|_| p.clone()));
+    let name = first.as_deref().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());
+    name.map_or_else(|| "study".to_owned(), |n| crate::scenario::stem(&n).to_owned())
+}

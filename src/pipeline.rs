@@ -1,0 +1,222 @@
+//! The whole way from captures to a report, for `replay` and `study`.
+//!
+//! Takes paths and settings; runs `dissect` on each capture, several at a time, then `destination` and `claims` over all of
+//! them, and gives the finished [`Report`]. Holds no judgement of its own; the result does not depend on threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::claims::{self, Catalogue};
+use crate::destination::{self, ReferenceDb};
+use crate::dissect::{CaptureAnalysis, Options, analyse_file};
+use crate::model::{Flow, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage};
+use crate::payload::CanarySet;
+use crate::scenario;
+
+/// Captures larger than this are worth more than one thread each.
+const SPLIT_BYTES: u64 = 8 << 20;
+
+/// One capture to read.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// Where it is; `-` is standard input.
+    pub path: PathBuf,
+    /// What the report calls it.
+    pub name: String,
+}
+
+/// What the auditor set for all captures.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Secrets to search for, by name; those of a run description come on top.
+    pub canaries: Vec<(String, String)>,
+    /// Do not mask secrets.
+    pub show_secrets: bool,
+    /// More than one thread may be used.
+    pub parallel: bool,
+    /// Messenger that the captures are of, where no run description says it.
+    pub app: Option<String>,
+    /// Vantage, where no run description says it.
+    pub vantage: Option<Vantage>,
+}
+
+/// A capture that could not be read, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unread {
+    /// The capture.
+    pub name: String,
+    /// In words, with the path.
+    pub reason: String,
+}
+
+/// Analyses all captures, in their order. `done` is told of each one that is finished.
+pub fn analyse_all(
+    captures: &[Capture],
+    settings: &Settings,
+    done: &(dyn Fn(&Capture) + Sync),
+) -> Vec<Result<CaptureAnalysis, Unread>> {
+    let one = |capture: &Capture| {
+        let result = analyse_one(capture, settings);
+        done(capture);
+        result
+    };
+    if settings.parallel && captures.len() > 1 {
+        captures.par_iter().map(one).collect()
+    } else {
+        captures.iter().map(one).collect()
+    }
+}
+
+fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis, Unread> {
+    let unread = |reason: String| Unread { name: capture.name.clone(), reason };
+    let mut run = scenario::run_beside(&capture.path).map_err(|e| unread(e.to_string()))?;
+    if settings.app.is_some() || settings.vantage.is_some() {
+        let run = run.get_or_insert_default();
+        run.messenger = run.messenger.take().or_else(|| settings.app.clone());
+        run.vantage = run.vantage.or(settings.vantage);
+    }
+    let mut canaries = settings.canaries.clone();
+    for (name, value) in run.iter().flat_map(|r| &r.canaries) {
+        if !canaries.iter().any(|(n, _)| n == name) {
+            canaries.push((name.clone(), value.clone()));
+        }
+    }
+    let canaries = CanarySet::new(&canaries).map_err(|e| unread(format!("{:?}: {e}", capture.path)))?;
+    let size = std::fs::metadata(&capture.path).map_or(u64::MAX, |m| m.len());
+    let options = Options {
+        observe: false,
+        canaries: Arc::new(canaries),
+        show_secrets: settings.show_secrets,
+        parallel: settings.parallel && size > SPLIT_BYTES,
+    };
+    let mut analysis = analyse_file(&capture.path, &capture.name, &options, &mut |_| {})
+        .map_err(|e| unread(e.to_string()))?;
+    analysis.input.run = run;
+    Ok(analysis)
+}
+
+/// Judges what was read.
+pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Catalogue) -> Report {
+    let mut report = Report {
+        schema: REPORT_SCHEMA.into(),
+        tool: Tool::this(),
+        reference: db.sources(),
+        ..Report::default()
+    };
+    for analysis in analyses {
+        report.inputs.push(analysis.input);
+        report.coverage.push(analysis.coverage);
+        report.flows.extend(analysis.flows);
+        report.findings.extend(analysis.findings);
+        report.warnings.extend(analysis.warnings);
+    }
+    destination::attribute(&mut report.flows, db);
+    let vantage = |capture: &str| run_of(&report, capture).and_then(|r| r.vantage);
+    let mut destinations = destination::destinations(&report.flows, db, &vantage);
+    if attribute_runs(&mut report, &destinations) {
+        let vantage = |capture: &str| run_of(&report, capture).and_then(|r| r.vantage);
+        destinations = destination::destinations(&report.flows, db, &vantage);
+    }
+    report.destinations = destinations;
+    name_findings(&mut report);
+    report.claims = claims::judge(catalogue, &report);
+    report
+}
+
+fn run_of<'r>(report: &'r Report, capture: &str) -> Option<&'r Run> {
+    report.inputs.iter().find(|i| i.file == capture).and_then(|i| i.run.as_ref())
+}
+
+/// Flows of a capture whose run names the messenger are that messenger's, unless they go to a service of the platform
+/// or network; `true` when any flow was attributed.
+fn attribute_runs(report: &mut Report, destinations: &[crate::model::Destination]) -> bool {
+    let messengers: std::collections::BTreeMap<&str, &str> = report
+        .inputs
+        .iter()
+        .filter_map(|i| Some((i.file.as_str(), i.run.as_ref()?.messenger.as_deref()?)))
+        .collect();
+    if messengers.is_empty() {
+        return false;
+    }
+    let service: std::collections::BTreeSet<&str> = destinations
+        .iter()
+        .filter(|d| matches!(d.role, Role::Resolver | Role::Time | Role::Platform | Role::Push))
+        .map(|d| d.address.as_str())
+        .collect();
+    let mut any = false;
+    for flow in &mut report.flows {
+        let Some(messenger) = messengers.get(flow.capture.as_str()) else { continue };
+        if flow.messenger.is_none() && !is_network_service(flow, &service) {
+            flow.messenger = Some((*messenger).to_owned());
+            flow.messenger_why = Some("run".into());
+            any = true;
+        }
+    }
+    any
+}
+
+fn is_network_service(flow: &Flow, service: &std::collections::BTreeSet<&str>) -> bool {
+    let transport = matches!(flow.transport.as_str(), "tcp" | "udp");
+    let server = flow.server_address();
+    !transport
+        || flow.app_protocols.iter().any(|p| p == "dns")
+        || server.is_some_and(|a| a.is_multicast() || service.contains(a.to_string().as_str()))
+}
+
+/// Numbers the findings and gives them their flow's messenger.
+fn name_findings(report: &mut Report) {
+    let messengers: std::collections::HashMap<(&str, u64), &str> = report
+        .flows
+        .iter()
+        .filter_map(|f| Some(((f.capture.as_str(), f.flow), f.messenger.as_deref()?)))
+        .collect();
+    for (finding, number) in report.findings.iter_mut().zip(1..) {
+        finding.id = format!("f{number}");
+        finding.messenger =
+            messengers.get(&(finding.capture.as_str(), finding.flow)).map(|m| (*m).to_owned());
+    }
+}
+
+/// All captures of a folder and its subfolders, by name: what ends in `.pcap`, `.pcapng` or `.cap`, also with `.gz` or `.zst`.
+///
+/// # Errors
+/// When the folder itself cannot be read; unreadable subfolders are passed over.
+pub fn captures_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![(folder.to_owned(), 0)];
+    let mut first = true;
+    while let Some((dir, depth)) = open.pop() {
+        let entries = match std::fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(e) if first => return Err(e),
+            Err(_) => continue,
+        };
+        first = false;
+        for entry in entries.flatten() {
+            let (path, kind) = (entry.path(), entry.file_type());
+            let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+            if name.starts_with('.') {
+                continue;
+            }
+            // Links to folders are not followed: no loops, nothing twice.
+            if kind.is_ok_and(|k| k.is_dir()) {
+                if depth < 8 {
+                    open.push((path, depth + 1));
+                }
+            } else if is_capture(name) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_capture(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let plain = lower.strip_suffix(".gz").or_else(|| lower.strip_suffix(".zst")).unwrap_or(&lower);
+    [".pcap", ".pcapng", ".cap"].iter().any(|end| plain.len() > end.len() && plain.ends_with(end))
+}

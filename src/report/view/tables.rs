@@ -1,0 +1,287 @@
+//! The rows of the page's tables: destinations, findings, captures, coverage.
+//!
+//! Takes entries of a report; gives their cells in words. What is left out of a cell is counted there.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Capped, MAX_IN_CELL, frames};
+use crate::model::{Coverage, Destination, Finding, Input, ReferenceSource, Warning};
+use crate::report::chart;
+use crate::report::wording::{Arg, Wording};
+use crate::report::words;
+
+#[derive(Serialize)]
+pub(super) struct DestinationRow {
+    address: String,
+    names: Capped<String>,
+    operator: String,
+    operator_source: String,
+    place: String,
+    agreement: String,
+    disputed: bool,
+    sources: Vec<String>,
+    rtt: Option<String>,
+    jurisdictions: Vec<String>,
+    role: String,
+    role_why: Option<String>,
+    bytes: String,
+    bytes_split: String,
+    used_by: Option<String>,
+    seen: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct FindingRow {
+    id: String,
+    severity: String,
+    severity_class: String,
+    kind: String,
+    what: String,
+    encoding: Option<String>,
+    capture: String,
+    frames: String,
+    flow: String,
+    direction: Option<String>,
+    messenger: Option<String>,
+    readable: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct InputRow {
+    file: String,
+    sha256: String,
+    frames: String,
+    size: String,
+    from: Option<String>,
+    to: Option<String>,
+    year_note: String,
+    truncated: Option<String>,
+    run: Vec<String>,
+    provenance: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct CoverageRow {
+    capture: String,
+    total: String,
+    classes: Vec<ClassShare>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ClassShare {
+    class: String,
+    name: String,
+    share: String,
+    bytes: String,
+    percent: f64,
+}
+
+#[derive(Serialize)]
+pub(super) struct WarningRow {
+    capture: String,
+    frame: String,
+    offset: String,
+    what: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct ReferenceRow {
+    name: String,
+    as_of: String,
+    licence: String,
+    attribution: String,
+    sha256: String,
+}
+
+pub(super) fn destination(destination: &Destination, wording: &Wording) -> DestinationRow {
+    let local = chart::is_local(&destination.address);
+    let sources = chart::named_countries(destination).into_iter().map(|code| {
+        let named_by = destination.places.iter().filter(|p| p.country == code);
+        let named_by: Vec<&str> = named_by.map(|p| p.source.as_str()).collect();
+        let country = wording.country(code);
+        wording.with(
+            "place-sources",
+            &[("country", Arg::Text(&country)), ("sources", Arg::Text(&named_by.join(", ")))],
+        )
+    });
+    let jurisdictions = destination.jurisdictions.iter().map(|j| {
+        wording.with(
+            "jurisdiction",
+            &[
+                ("country", Arg::Text(&wording.country(&j.code))),
+                ("why", Arg::Text(&wording.text(words::why_id(j.why)))),
+                ("basis", Arg::Text(&wording.text(words::basis_id(j.basis)))),
+                ("date", Arg::Text(&wording.date(&j.as_of))),
+            ],
+        )
+    });
+    let rtt = destination.rtt_min_ms.map(|ms| {
+        let ms = wording.decimal(ms, 1);
+        match destination.max_km {
+            Some(km) => {
+                let km = wording.decimal(km, 0);
+                wording.with("rtt-bound", &[("km", Arg::Text(&km)), ("ms", Arg::Text(&ms))])
+            }
+            None => wording.with("rtt-seen", &[("ms", Arg::Text(&ms))]),
+        }
+    });
+    let named: Vec<String> = destination.messengers.iter().map(|m| wording.messenger(m)).collect();
+    let (up, down) = (wording.bytes(destination.bytes_up), wording.bytes(destination.bytes_down));
+    DestinationRow {
+        address: destination.address.clone(),
+        names: Capped::new(&destination.names, MAX_IN_CELL, "more-in-json", wording, Clone::clone),
+        operator: chart::operator(destination, wording),
+        operator_source: destination
+            .operator
+            .as_ref()
+            .filter(|_| !local)
+            .map_or(String::new(), |o| o.source.clone()),
+        place: chart::place(destination, wording),
+        agreement: if local {
+            String::new()
+        } else {
+            wording.text(words::agreement_id(destination.agreement))
+        },
+        disputed: !local && destination.country.is_none() && !destination.places.is_empty(),
+        sources: sources.collect(),
+        rtt,
+        jurisdictions: jurisdictions.collect(),
+        role: wording.text(words::role_id(destination.role)),
+        role_why: (!destination.role_why.is_empty())
+            .then(|| wording.with("role-because", &[("why", Arg::Text(&destination.role_why))])),
+        bytes: wording.bytes(destination.bytes_up.saturating_add(destination.bytes_down)),
+        bytes_split: wording.with("bytes-up-down", &[("up", Arg::Text(&up)), ("down", Arg::Text(&down))]),
+        used_by: (!named.is_empty())
+            .then(|| wording.with("used-by", &[("messengers", Arg::Text(&named.join(", ")))])),
+        seen: destination.flows.first().map(|flow| {
+            let capture = flow.rsplit_once('#').map_or(flow.as_str(), |(capture, _)| capture);
+            wording.with(
+                "seen",
+                &[
+                    ("flows", Arg::Count(destination.flows.len() as u64)),
+                    ("frame", Arg::Text(&destination.first_frame.to_string())),
+                    ("capture", Arg::Text(capture)),
+                ],
+            )
+        }),
+    }
+}
+
+pub(super) fn finding(finding: &Finding, wording: &Wording) -> FindingRow {
+    FindingRow {
+        id: finding.id.clone(),
+        severity: wording.text(words::severity_id(finding.severity)),
+        severity_class: format!("{:?}", finding.severity).to_lowercase(),
+        kind: wording.text(words::kind_id(finding.kind)),
+        what: finding.what.clone(),
+        encoding: (!finding.encoding.is_empty())
+            .then(|| wording.with("encoding-chain", &[("chain", Arg::Text(&finding.encoding.join(" > ")))])),
+        capture: finding.capture.clone(),
+        frames: frames(&finding.frames, wording),
+        flow: wording.with("flow-n", &[("flow", Arg::Text(&finding.flow.to_string()))]),
+        direction: finding.direction.map(|d| wording.text(words::direction_id(d))),
+        messenger: finding.messenger.as_ref().map(|m| wording.messenger(m)),
+        readable: wording.text(if finding.decrypted { "finding-decrypted" } else { "finding-clear" }),
+    }
+}
+
+pub(super) fn input(input: &Input, wording: &Wording) -> InputRow {
+    let year = input.first_time.as_deref().and_then(|t| t.get(..4));
+    let year_note = match year {
+        None => String::new(),
+        // A device without a clock starts to count at the epoch.
+        Some("1970") => wording.text("year-none"),
+        Some(year) => wording.with("year-note", &[("year", Arg::Text(year))]),
+    };
+    let mut run = Vec::new();
+    let mut provenance = String::new();
+    if let Some(made) = &input.run {
+        let mut tell = |id: &str, name: &str, value: String| {
+            run.push(wording.with(id, &[(name, Arg::Text(&value))]));
+        };
+        if let Some(id) = &made.messenger {
+            tell("run-messenger", "messenger", wording.messenger(id));
+        }
+        if let Some(app) = &made.app {
+            tell("run-app", "app", app.clone());
+        }
+        if let Some(device) = &made.device {
+            tell("run-device", "device", device.clone());
+        }
+        if let Some(vantage) = made.vantage {
+            tell("run-vantage", "vantage", wording.text(words::vantage_id(vantage)));
+        }
+        if let Some(recorder) = &made.recorder {
+            tell("run-recorder", "recorder", recorder.clone());
+        }
+        if !made.steps.is_empty() {
+            tell("run-steps", "steps", made.steps.join(", "));
+        }
+        provenance = made.provenance.clone().unwrap_or_default();
+    }
+    InputRow {
+        file: input.file.clone(),
+        sha256: input.sha256.clone(),
+        frames: wording.count(input.frames),
+        size: wording.bytes(input.bytes),
+        from: input.first_time.as_deref().map(|t| wording.moment(t)),
+        to: input.last_time.as_deref().map(|t| wording.moment(t)),
+        year_note,
+        truncated: input.truncated.then(|| wording.text("truncated")),
+        run,
+        provenance,
+    }
+}
+
+pub(super) fn coverage(
+    capture: String,
+    total: u64,
+    classes: &BTreeMap<String, u64>,
+    wording: &Wording,
+) -> CoverageRow {
+    let mut sorted: Vec<(&String, &u64)> = classes.iter().filter(|(_, bytes)| **bytes > 0).collect();
+    sorted.sort_by_key(|(class, bytes)| (Reverse(**bytes), class.as_str()));
+    let classes = sorted.into_iter().map(|(class, bytes)| ClassShare {
+        class: class.clone(),
+        name: wording.ledger_class(class),
+        share: wording.share(*bytes, total),
+        bytes: wording.bytes(*bytes),
+        percent: if total == 0 { 0.0 } else { (*bytes as f64 / total as f64 * 100.0).clamp(0.0, 100.0) },
+    });
+    CoverageRow { capture, total: wording.bytes(total), classes: classes.collect() }
+}
+
+pub(super) fn all_coverage(ledgers: &[Coverage], wording: &Wording) -> CoverageRow {
+    let mut total = 0u64;
+    let mut classes: BTreeMap<String, u64> = BTreeMap::new();
+    for ledger in ledgers {
+        total = total.saturating_add(ledger.total);
+        for (class, bytes) in &ledger.classes {
+            let sum = classes.entry(class.clone()).or_default();
+            *sum = sum.saturating_add(*bytes);
+        }
+    }
+    coverage(wording.text("all-captures"), total, &classes, wording)
+}
+
+pub(super) fn warning(warning: &Warning, wording: &Wording) -> WarningRow {
+    WarningRow {
+        capture: warning.capture.clone(),
+        frame: warning.frame.map(|f| wording.count(f)).unwrap_or_default(),
+        offset: wording.count(warning.offset),
+        what: warning.what.clone(),
+    }
+}
+
+pub(super) fn reference(source: &ReferenceSource, wording: &Wording) -> ReferenceRow {
+    ReferenceRow {
+        name: source.name.clone(),
+        as_of: wording.date(&source.as_of),
+        licence: source.licence.clone(),
+        attribution: source.attribution.clone(),
+        sha256: source.sha256.clone(),
+    }
+}
