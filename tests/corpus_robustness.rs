@@ -52,9 +52,17 @@ fn read(name: &str, bytes: &[u8]) -> Seen {
     };
     let told = analysis.observations.iter().filter(|o| AT_ONCE.contains(&o.kind));
     let sum: u64 = analysis.coverage.classes.values().sum();
-    let total = analysis.coverage.total;
-    let fault =
-        (sum != total).then(|| format!("the ledger's classes sum to {sum}, the capture has {total} bytes"));
+    let (total, decoded) = (analysis.coverage.total, analysis.input.decoded_bytes);
+    let plain = !bytes.starts_with(&[0x1f, 0x8b]) && !bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+    let fault = if plain && decoded != bytes.len() as u64 {
+        Some(format!("{decoded} bytes were read of {}", bytes.len()))
+    } else if sum != decoded || total != decoded {
+        Some(format!(
+            "the ledger's classes sum to {sum}, its total is {total}, the capture has {decoded} bytes"
+        ))
+    } else {
+        None
+    };
     Seen { frames: Some(analysis.input.frames), messages: told.map(|o| o.json(name)).collect(), fault }
 }
 

@@ -57,18 +57,37 @@ pub(crate) fn values(cell: &str) -> impl Iterator<Item = &str> {
 struct Exception {
     line: usize,
     file: String,
-    /// A frame, or `None` for `*`.
-    frame: Option<u64>,
+    /// The frames, and which of them differ; `None` for `*`.
+    frames: Option<BTreeMap<u64, bool>>,
     /// A value, or `None` for `*`.
     value: Option<String>,
     used: bool,
 }
 
 impl Exception {
-    fn covers(&self, row: &Row) -> bool {
-        self.file == row.file
-            && self.frame.is_none_or(|f| f == row.frame)
-            && self.value.as_ref().is_none_or(|v| *v == row.value)
+    /// Whether this row is meant; remembers that it was.
+    fn covers(&mut self, row: &Row) -> bool {
+        if self.file != row.file || self.value.as_ref().is_some_and(|v| *v != row.value) {
+            return false;
+        }
+        if let Some(frames) = &mut self.frames {
+            let Some(used) = frames.get_mut(&row.frame) else { return false };
+            *used = true;
+        }
+        self.used = true;
+        true
+    }
+
+    /// What of it covers nothing.
+    fn unused(&self) -> Option<String> {
+        let idle =
+            self.frames.iter().flatten().filter(|(_, used)| !**used).map(|(frame, _)| frame.to_string());
+        let idle: Vec<_> = idle.collect();
+        match (self.used, idle.is_empty()) {
+            (false, _) => Some("nothing differs there; take the line out".to_owned()),
+            (true, false) => Some(format!("nothing differs in frame {}; take it out", idle.join(", "))),
+            (true, true) => None,
+        }
     }
 }
 
@@ -87,10 +106,12 @@ fn exceptions(table: &str, present: &BTreeSet<String>) -> Vec<Exception> {
         assert!(reason.len() >= 20, "{at}: say why in words that another person can check");
         assert!(present.contains(file), "{at}: no capture {file:?} in the corpus");
         if of == table {
-            let frame = (frame != "*")
-                .then(|| frame.parse().unwrap_or_else(|_| panic!("{at}: {frame:?} is no frame")));
+            let number = |f: &str| {
+                f.parse().unwrap_or_else(|_| panic!("{at}: {f:?} is no frame; write 7 or 7,9 or *"))
+            };
+            let frames = (frame != "*").then(|| frame.split(',').map(|f| (number(f), false)).collect());
             let value = (value != "*").then(|| value.to_owned());
-            found.push(Exception { line: n + 1, file: file.to_owned(), frame, value, used: false });
+            found.push(Exception { line: n + 1, file: file.to_owned(), frames, value, used: false });
         }
     }
     found
@@ -141,13 +162,9 @@ impl Comparison<'_> {
         let mut listed = exceptions(self.table, present);
         let mut excepted = 0;
         differences.retain(|(_, row)| {
-            let covering: Vec<_> = listed.iter_mut().filter(|e| e.covers(row)).collect();
-            let keep = covering.is_empty();
-            excepted += usize::from(!keep);
-            for exception in covering {
-                exception.used = true;
-            }
-            keep
+            let covered = listed.iter_mut().fold(false, |any, exception| exception.covers(row) || any);
+            excepted += usize::from(covered);
+            !covered
         });
         println!(
             "{}: {total} {} in {in_captures} captures, {equal} equal, {excepted} exceptions",
@@ -160,12 +177,10 @@ impl Comparison<'_> {
         if differences.len() > 40 {
             let _ = writeln!(report, "  … and {} more", differences.len() - 40);
         }
-        for exception in listed.iter().filter(|e| !e.used) {
-            let _ = writeln!(
-                report,
-                "  tests/exceptions.tsv:{}: nothing differs there; take the line out",
-                exception.line
-            );
+        for exception in &listed {
+            if let Some(why) = exception.unused() {
+                let _ = writeln!(report, "  tests/exceptions.tsv:{}: {why}", exception.line);
+            }
         }
         assert!(
             report.is_empty(),
