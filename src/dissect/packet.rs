@@ -480,7 +480,9 @@ impl<'a> Decoder<'_, 'a> {
         self.ledger.network += header as u64;
         let proto = IpProto(inner.ip_number.0);
         let (src, dst) = (ip.source_addr(), ip.destination_addr());
-        if inner.fragmented {
+        // A first fragment that the snap length cut can never be joined: what is there of it is read, as Wireshark does.
+        let cut = inner.incomplete;
+        if inner.fragmented && !(cut && first_fragment(&ip)) {
             let (id, offset, more) = match &ip {
                 LaxIpSlice::Ipv4(v4) => {
                     let h = v4.header();
@@ -749,6 +751,16 @@ pub(super) fn decode_reassembled<'a>(last: &Fragment<'_>, datagram: &'a [u8]) ->
             Decoded::Packet(p)
         }
         other => other,
+    }
+}
+
+/// The fragment holds the transport header.
+fn first_fragment(ip: &LaxIpSlice<'_>) -> bool {
+    match ip {
+        LaxIpSlice::Ipv4(v4) => v4.header().fragments_offset().value() == 0,
+        LaxIpSlice::Ipv6(v6) => v6.extensions().clone().into_iter().any(
+            |e| matches!(e, etherparse::Ipv6ExtensionSlice::Fragment(f) if f.fragment_offset().value() == 0),
+        ),
     }
 }
 
