@@ -5,7 +5,7 @@
 //! shards run in parallel while the next batch is read. The number of shards is fixed and each flow sees its packets
 //! in frame order, so the number of threads changes nothing in the result.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -337,7 +337,6 @@ impl Run<'_> {
         }
         warnings.sort_by(|a, b| (a.offset, a.frame, &a.what).cmp(&(b.offset, b.frame, &b.what)));
         let coverage = self.coverage(name, &file);
-        self.links.sort_unstable();
         CaptureAnalysis {
             input: Input {
                 file: name.to_owned(),
@@ -347,7 +346,7 @@ impl Run<'_> {
                 frames: file.frames,
                 first_time: self.times.map(|(first, _)| first.rfc3339()),
                 last_time: self.times.map(|(_, last)| last.rfc3339()),
-                link_types: self.links.iter().map(|l| l.name()).collect(),
+                link_types: self.links.iter().map(|l| l.name()).collect::<BTreeSet<_>>().into_iter().collect(),
                 truncated: file.truncated,
                 run: None,
             },

@@ -16,7 +16,10 @@ mod tcp;
 
 mod dns;
 mod ja4;
+mod mtproto;
+mod threema;
 mod tls;
+mod whatsapp;
 
 pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes, analyse_file};
 pub use flow::FlowFacts;
@@ -31,7 +34,13 @@ use crate::payload::RawFinding;
 use flow::Place;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
-pub static PROTOCOLS: &[&Protocol] = &[&tls::PROTOCOL, &dns::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &tls::PROTOCOL,
+    &whatsapp::PROTOCOL,
+    &threema::PROTOCOL,
+    &mtproto::PROTOCOL,
+    &dns::PROTOCOL,
+];
 
 /// What one protocol's file declares.
 pub struct Protocol {
@@ -307,9 +316,21 @@ impl Cx<'_> {
         detail: &str,
         range: Range<usize>,
     ) {
-        let frames = self.place.frames(range.clone());
+        let frames = self.place.frames(range);
+        self.signature_at(messenger, id, confidence, detail, frames);
+    }
+
+    /// As [`Cx::signature`], with the frames of both directions.
+    pub fn signature_at(
+        &mut self,
+        messenger: &'static str,
+        id: &'static str,
+        confidence: &'static str,
+        detail: &str,
+        frames: Frames,
+    ) {
         self.facts.signature(messenger, id, confidence, detail, &frames.all);
-        self.emit("messenger.signature", range, || {
+        self.emit_at("messenger.signature", frames, || {
             serde_json::json!({
                 "messenger": messenger, "signature": id, "confidence": confidence, "detail": detail,
             })

@@ -1,0 +1,393 @@
+//! Telegram's transport over TCP: the framings of MTProto 2.0, obfuscated or not.
+//!
+//! Takes both directions of a connection; gives a signature with the framing, the encryption `mtproto` once a message of the
+//! key exchange or an encrypted message was parsed, and the `auth_key_id` that each encrypted message shows in clear.
+//! Framings: abridged, intermediate, padded intermediate, full, obfuscated (core.telegram.org/mtproto/mtproto-transports). The
+//! obfuscation's key travels in the same stream, so it is undone here; the messages' own encryption is not.
+
+use aes::cipher::{KeyIvInit as _, StreamCipher as _};
+
+use super::packet::IpProto;
+use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step};
+use crate::capture::hex;
+use crate::model::{Direction, FindingKind, Severity};
+use crate::payload::{Masking, RawFinding};
+
+type Cipher = ctr::Ctr128BE<aes::Aes256>;
+
+/// Registration.
+pub(super) static PROTOCOL: Protocol = Protocol {
+    id: "mtproto",
+    title: "MTProto",
+    source: "core.telegram.org/mtproto/mtproto-transports, core.telegram.org/mtproto/description",
+    over: &[IpProto::TCP],
+    ports: &[443, 80, 5222],
+    reads: "framing, undone obfuscation, key exchange, auth_key_id of encrypted messages; not the fake-TLS framing",
+    probe,
+    start: || Box::new(MtProto::default()),
+};
+
+const SETUP: Class = Class::handshake("mtproto.handshake");
+const MESSAGES: Class = Class::encrypted("mtproto.messages");
+const OPAQUE: Class = Class::opaque("opaque");
+
+/// Constructors of the key exchange that a client sends or receives first: req_pq, req_pq_multi, resPQ, req_DH_params,
+/// server_DH_params_ok, set_client_DH_params, dh_gen_ok (core.telegram.org/mtproto/auth_key).
+const KEY_EXCHANGE: [u32; 7] =
+    [0x6046_9778, 0xbe7e_8ef1, 0x0516_2463, 0xd712_e4be, 0xd0e8_075c, 0xf504_5f1f, 0x3bcb_f734];
+
+/// How messages are framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Abridged,
+    Intermediate,
+    Padded,
+    Full,
+}
+
+impl Framing {
+    fn signature(self, obfuscated: bool) -> &'static str {
+        match self {
+            _ if obfuscated => "telegram.mtproto-obfuscated2",
+            Framing::Abridged => "telegram.mtproto-abridged",
+            Framing::Intermediate => "telegram.mtproto-intermediate",
+            Framing::Padded => "telegram.mtproto-padded",
+            Framing::Full => "telegram.mtproto-full",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Framing::Abridged => "abridged",
+            Framing::Intermediate => "intermediate",
+            Framing::Padded => "padded intermediate",
+            Framing::Full => "full",
+        }
+    }
+
+    /// (header, body length) of the frame at the start of `data`; `None` when more bytes are needed.
+    fn header(self, data: &[u8]) -> Option<(usize, usize)> {
+        match (self, data) {
+            (Framing::Abridged, [0x7f | 0xff, a, b, c, ..]) => {
+                Some((4, (usize::from(*c) << 16 | usize::from(*b) << 8 | usize::from(*a)) * 4))
+            }
+            (Framing::Abridged, [0x7f | 0xff, ..]) => None,
+            (Framing::Abridged, [n, ..]) => Some((1, usize::from(n & 0x7f) * 4)),
+            (Framing::Intermediate | Framing::Padded, [a, b, c, d, ..]) => {
+                Some((4, u32::from_le_bytes([*a, *b, *c, d & 0x7f]) as usize))
+            }
+            // Length and sequence number before, checksum behind; the length counts all of them.
+            (Framing::Full, [a, b, c, d, _, _, _, _, ..]) => {
+                Some((8, (u32::from_le_bytes([*a, *b, *c, *d]) as usize).saturating_sub(8)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a message's first bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Message {
+    /// Of the key exchange, in clear by design.
+    Setup,
+    /// `auth_key_id`, `msg_key`, ciphertext in blocks of 16 bytes.
+    Encrypted([u8; 8]),
+    /// A transport error or quick acknowledgment: four bytes.
+    Short,
+    Other,
+}
+
+fn message(body: &[u8], framing: Framing) -> Message {
+    let body = if framing == Framing::Full { body.get(..body.len().saturating_sub(4)).unwrap_or_default() } else { body };
+    if body.len() <= 8 {
+        return Message::Short;
+    }
+    let Some((id, rest)) = body.split_at_checked(8) else { return Message::Other };
+    if id == [0; 8] {
+        // message_id, length, constructor
+        let constructor = rest.get(12..16).and_then(|c| <[u8; 4]>::try_from(c).ok()).map(u32::from_le_bytes);
+        return if constructor.is_some_and(|c| KEY_EXCHANGE.contains(&c)) { Message::Setup } else { Message::Other };
+    }
+    let encrypted = rest.len().checked_sub(16).is_some_and(|n| {
+        n > 0 && if framing == Framing::Padded { n >= 16 } else { n % 16 == 0 }
+    });
+    match <[u8; 8]>::try_from(id) {
+        Ok(id) if encrypted => Message::Encrypted(id),
+        _ => Message::Other,
+    }
+}
+
+/// What the first bytes of a client say: framing, bytes of the preface, and the ciphers when obfuscated.
+struct Start {
+    framing: Framing,
+    preface: usize,
+    ciphers: Option<[Cipher; 2]>,
+}
+
+enum Opening {
+    Is(Box<Start>),
+    Wait,
+    No,
+}
+
+/// The first message after the preface must parse: random bytes do not.
+fn plausible(framing: Framing, data: &[u8], strict: bool) -> Option<bool> {
+    let (header, length) = framing.header(data)?;
+    if !(20..=1 << 20).contains(&length) {
+        return Some(false);
+    }
+    let body = data.get(header..)?;
+    let whole = body.get(..length.min(body.len()))?;
+    if body.len() < length.min(24) {
+        return None;
+    }
+    Some(match message(whole, framing) {
+        Message::Setup => true,
+        Message::Encrypted(_) => !strict && body.len() >= length,
+        _ => false,
+    })
+}
+
+fn opening(data: &[u8]) -> Opening {
+    let (framing, preface) = match data {
+        [0xef, ..] => (Framing::Abridged, 1),
+        [0xee, 0xee, 0xee, 0xee, ..] => (Framing::Intermediate, 4),
+        [0xdd, 0xdd, 0xdd, 0xdd, ..] => (Framing::Padded, 4),
+        // Full: length, then sequence number 0.
+        [a, b, 0, 0, 0, 0, 0, 0, ..] if u16::from_le_bytes([*a, *b]) >= 32 => (Framing::Full, 0),
+        _ => return obfuscated(data),
+    };
+    match plausible(framing, data.get(preface..).unwrap_or_default(), preface < 4) {
+        Some(true) => Opening::Is(Box::new(Start { framing, preface, ciphers: None })),
+        Some(false) => obfuscated(data),
+        None if data.len() < 64 => Opening::Wait,
+        None => Opening::No,
+    }
+}
+
+/// Obfuscated transport: 64 bytes, of which 8..40 are key, 40..56 IV; the tag at 56..60 is only readable with them.
+fn obfuscated(data: &[u8]) -> Opening {
+    let Some(header) = data.get(..64).and_then(|h| <[u8; 64]>::try_from(h).ok()) else {
+        return Opening::No;
+    };
+    let keys = |bytes: &[u8; 64]| -> Option<Cipher> {
+        let key = bytes.get(8..40)?;
+        let iv = bytes.get(40..56)?;
+        Cipher::new_from_slices(key, iv).ok()
+    };
+    let mut reversed = header;
+    reversed.reverse();
+    // The reversed bytes 8..56 are key and IV of the other direction.
+    let (Some(mut up), Some(down)) = (keys(&header), keys(&reversed)) else { return Opening::No };
+    let mut open = header;
+    up.apply_keystream(&mut open);
+    let framing = match open.get(56..60) {
+        Some([0xef, 0xef, 0xef, 0xef]) => Framing::Abridged,
+        Some([0xee, 0xee, 0xee, 0xee]) => Framing::Intermediate,
+        Some([0xdd, 0xdd, 0xdd, 0xdd]) => Framing::Padded,
+        _ => return Opening::No,
+    };
+    Opening::Is(Box::new(Start { framing, preface: 64, ciphers: Some([up, down]) }))
+}
+
+fn probe(p: &Probe<'_>) -> Match {
+    if p.direction != Direction::Up || !p.from_start || p.data.is_empty() {
+        return Match::No;
+    }
+    // Text and TLS are none of ours, and are what most flows begin with.
+    if matches!(p.data, [0x16, 0x03, ..]) || p.data.iter().take(8).all(|b| b.is_ascii_graphic() || *b == b' ') {
+        return Match::No;
+    }
+    match opening(p.data) {
+        Opening::Is(_) => Match::Yes,
+        Opening::Wait => Match::Maybe,
+        Opening::No => Match::No,
+    }
+}
+
+#[derive(Default)]
+struct MtProto {
+    start: Option<Start>,
+    /// Decrypted bytes of a frame that is not whole, by direction.
+    partial: [Vec<u8>; 2],
+    /// Bytes of the current frame still to come, by direction.
+    rest: [usize; 2],
+    encrypted: bool,
+    told: bool,
+    lost: [bool; 2],
+}
+
+impl Dissector for MtProto {
+    fn stream(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
+        if self.start.is_none() {
+            if d == Direction::Down {
+                return Step::Took(data.len(), OPAQUE);
+            }
+            return match opening(data) {
+                Opening::Is(start) => {
+                    let obfuscated = start.ciphers.is_some();
+                    let signature = start.framing.signature(obfuscated);
+                    let detail = format!(
+                        "{} framing{}",
+                        start.framing.name(),
+                        if obfuscated { ", obfuscated; the key travels in the same stream" } else { ", not obfuscated" }
+                    );
+                    let size = start.preface.max(1).min(data.len());
+                    cx.signature("telegram", signature, "certain", &detail, 0..size);
+                    let preface = start.preface;
+                    self.start = Some(*start);
+                    if preface == 0 { self.frames(d, data, cx) } else { Step::Took(preface, SETUP) }
+                }
+                Opening::Wait => Step::More(data.len() + 1),
+                Opening::No => Step::Took(data.len(), OPAQUE),
+            };
+        }
+        self.frames(d, data, cx)
+    }
+
+    fn gap(&mut self, d: Direction, _: u64, _: &mut Cx<'_>) {
+        // The key stream's position could be kept, the frame border not.
+        self.lost[d as usize] = true;
+    }
+
+    fn unfinished(&self) -> Class {
+        if self.encrypted { MESSAGES } else { OPAQUE }
+    }
+}
+
+impl MtProto {
+    /// Takes all of `data`: undoes the obfuscation and follows the frames.
+    fn frames(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
+        let class = if self.encrypted { MESSAGES } else { SETUP };
+        let side = d as usize;
+        let Some(start) = &mut self.start else { return Step::Took(data.len(), OPAQUE) };
+        if self.lost.get(side).copied().unwrap_or(true) {
+            return Step::Took(data.len(), if self.encrypted { MESSAGES } else { OPAQUE });
+        }
+        let mut plain = data.to_vec();
+        if let Some(cipher) = start.ciphers.as_mut().and_then(|c| c.get_mut(side)) {
+            cipher.apply_keystream(&mut plain);
+        }
+        let framing = start.framing;
+        let (Some(partial), Some(rest)) = (self.partial.get_mut(side), self.rest.get_mut(side)) else {
+            return Step::Took(data.len(), OPAQUE);
+        };
+        let mut seen = Vec::new();
+        let mut bytes = plain.as_slice();
+        while !bytes.is_empty() {
+            if *rest > 0 {
+                let n = bytes.len().min(*rest);
+                *rest -= n;
+                bytes = bytes.get(n..).unwrap_or_default();
+                continue;
+            }
+            // A frame begins: its header and the first 48 bytes tell what it is.
+            partial.push(bytes.first().copied().unwrap_or_default());
+            bytes = bytes.get(1..).unwrap_or_default();
+            let Some((header, length)) = framing.header(partial) else { continue };
+            if length > 1 << 24 {
+                self.lost[side] = true;
+                break;
+            }
+            let wanted = header + length.min(48);
+            if partial.len() < wanted {
+                continue;
+            }
+            let head = partial.get(header..).unwrap_or_default();
+            let kind = if head.len() == length { message(head, framing) } else { long_message(head, length, framing) };
+            seen.push(kind);
+            *rest = header + length - partial.len();
+            partial.clear();
+        }
+        for kind in seen {
+            self.seen(kind, 0..data.len(), cx);
+        }
+        Step::Took(data.len(), if self.encrypted { MESSAGES } else { class })
+    }
+
+    fn seen(&mut self, kind: Message, range: std::ops::Range<usize>, cx: &mut Cx<'_>) {
+        match kind {
+            Message::Setup if !self.encrypted => {
+                cx.encrypted("mtproto", range);
+            }
+            Message::Encrypted(id) => {
+                self.encrypted = true;
+                if !std::mem::replace(&mut self.told, true) {
+                    cx.encrypted("mtproto", range.clone());
+                    let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
+                    cx.finding(
+                        range,
+                        RawFinding {
+                            kind: FindingKind::Identifier,
+                            severity: Severity::Medium,
+                            what: format!("auth_key_id of the device, readable by any observer: {}", masking.apply(&hex(&id))),
+                            encoding: Vec::new(),
+                            range: (0, 0),
+                            decrypted: false,
+                        },
+                    );
+                }
+            }
+            Message::Setup | Message::Short | Message::Other => {}
+        }
+    }
+}
+
+/// As [`message`], for one of which only the head is there.
+fn long_message(head: &[u8], length: usize, framing: Framing) -> Message {
+    let Some(id) = head.get(..8).and_then(|i| <[u8; 8]>::try_from(i).ok()) else { return Message::Other };
+    if id == [0; 8] {
+        return message(head, framing);
+    }
+    let tail = if framing == Framing::Full { 4 } else { 0 };
+    let body = length.saturating_sub(24 + tail);
+    if framing == Framing::Padded || body % 16 == 0 { Message::Encrypted(id) } else { Message::Other }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `req_pq_multi` in an unencrypted message of 40 bytes.
+    fn req_pq() -> Vec<u8> {
+        let mut m = vec![0; 8];
+        m.extend([1, 2, 3, 4, 5, 6, 7, 8]);
+        m.extend(20_u32.to_le_bytes());
+        m.extend(0xbe7e_8ef1_u32.to_le_bytes());
+        m.extend([9; 16]);
+        m
+    }
+
+    #[test]
+    fn framings_are_told_apart() {
+        let body = req_pq();
+        let length = (body.len() as u32).to_le_bytes();
+        for (name, bytes, framing) in [
+            ("abridged", [&[0xef, 10][..], &body].concat(), Framing::Abridged),
+            ("intermediate", [&[0xee; 4][..], &length, &body].concat(), Framing::Intermediate),
+            ("padded", [&[0xdd; 4][..], &length, &body].concat(), Framing::Padded),
+        ] {
+            match opening(&bytes) {
+                Opening::Is(start) => assert_eq!(start.framing, framing, "{name}"),
+                _ => panic!("{name} not recognised"),
+            }
+            for cut in 0..bytes.len() {
+                let _ = opening(&bytes[..cut]);
+            }
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_not_mtproto() {
+        let mut state = 1_u64;
+        for _ in 0..20_000 {
+            let bytes: Vec<u8> = (0..96)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 56) as u8
+                })
+                .collect();
+            assert!(!matches!(opening(&bytes), Opening::Is(_)));
+        }
+    }
+}
