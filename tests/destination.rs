@@ -1,27 +1,531 @@
+//! Area tests of `destination`: the reference data, its building and its hand-written files.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic; clippy.toml allows it only within #[test] functions"
+)]
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+
+use metaleak::destination::{FactTexts, REGIONS, ReferenceDb, ReferenceError, Sources, build};
+use metaleak::model::Agreement;
+use sha2::{Digest, Sha256};
+
+fn db() -> &'static ReferenceDb {
+    ReferenceDb::embedded().expect("the embedded reference data is sound")
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// What a source says, `-` when nothing.
+fn says(address: &str, source: &str) -> String {
+    let facts = db().lookup(ip(address));
+    facts.places.iter().find(|p| p.source == source).map_or_else(|| "-".into(), |p| p.country.clone())
+}
+
+fn table_bytes() -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/metaleak.db")).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// A small generator (Marsaglia's xorshift), so that failures can be repeated.
+struct Seeded(u64);
+
+impl Seeded {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+// ---- the table -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_eight_addresses_and_what_three_sources_say() {
+    for (address, iptoasn, whois, ipfire, country, agreement, asn) in [
+        ("185.88.236.110", "CH", "CH", "CH", Some("CH"), Agreement::All, Some(29691)),
+        ("31.13.86.51", "US", "IE", "IE", Some("IE"), Agreement::Majority, Some(32934)),
+        ("157.240.20.53", "US", "US", "US", Some("US"), Agreement::All, Some(32934)),
+        ("149.154.167.50", "VG", "GB", "GB", Some("GB"), Agreement::Majority, Some(62041)),
+        ("91.108.56.100", "VG", "RU", "NL", None, Agreement::Disagree, Some(62041)),
+        ("35.169.3.40", "US", "US", "US", Some("US"), Agreement::All, Some(14618)),
+        ("52.214.0.1", "US", "IE", "IE", Some("IE"), Agreement::Majority, Some(16509)),
+        ("158.85.224.179", "-", "US", "US", Some("US"), Agreement::All, None),
+    ] {
+        assert_eq!(says(address, "iptoasn"), iptoasn, "{address} iptoasn");
+        assert_eq!(says(address, "geo-whois-asn"), whois, "{address} geo-whois-asn");
+        assert_eq!(says(address, "ipfire"), ipfire, "{address} ipfire");
+        let facts = db().lookup(ip(address));
+        assert_eq!(facts.country.as_deref(), country, "{address}");
+        assert_eq!(facts.agreement, agreement, "{address}");
+        assert_eq!(facts.operator.and_then(|o| o.asn), asn, "{address}");
+        assert_eq!(facts.special, None, "{address}");
+    }
+}
+
+#[test]
+fn ipv6_has_places_and_operators_too() {
+    for (address, asn, country) in [
+        ("2001:67c:4e8:f002::a", 62041, None),
+        ("2a03:2880:f12d:83:face:b00c:0:25de", 32934, None),
+        ("2001:4860:4860::8888", 15169, Some("US")),
+        ("2606:4700:4700::1111", 13335, None),
+        ("2620:fe::fe", 19281, None),
+    ] {
+        let facts = db().lookup(ip(address));
+        assert_eq!(facts.operator.as_ref().and_then(|o| o.asn), Some(asn), "{address}");
+        assert!(facts.places.len() >= 2, "{address}: {:?}", facts.places);
+        if country.is_some() {
+            assert_eq!(facts.country.as_deref(), country, "{address}: {:?}", facts.places);
+        }
+    }
+}
+
+#[test]
+fn clouds_tell_their_region() {
+    for (address, provider, region, country) in [
+        ("52.214.0.1", "Amazon AWS", Some("eu-west-1"), Some("IE")),
+        ("18.192.0.1", "Amazon AWS", Some("eu-central-1"), Some("DE")),
+        ("3.5.140.1", "Amazon AWS", Some("ap-northeast-2"), Some("KR")),
+        ("104.16.0.1", "CloudFlare", None, None),
+        ("34.35.0.1", "Google Cloud Platform", None, Some("ZA")),
+    ] {
+        let facts = db().lookup(ip(address));
+        let cloud = facts.cloud.unwrap_or_else(|| panic!("{address} has no cloud"));
+        assert_eq!((cloud.provider.as_str(), cloud.region.as_deref()), (provider, region), "{address}");
+        let said = facts.places.iter().find(|p| p.source == cloud.source).map(|p| p.country.as_str());
+        assert_eq!(said, country, "{address}");
+    }
+}
+
+#[test]
+fn special_ranges_have_no_place() {
+    for (address, kind) in [
+        ("10.1.2.3", "private"),
+        ("172.16.0.1", "private"),
+        ("172.31.255.255", "private"),
+        ("192.168.0.1", "private"),
+        ("127.0.0.1", "loopback"),
+        ("169.254.1.1", "link-local"),
+        ("224.0.0.251", "multicast"),
+        ("239.255.255.250", "multicast"),
+        ("255.255.255.255", "broadcast"),
+        ("0.0.0.0", "unspecified"),
+        ("100.64.0.1", "cgnat"),
+        ("100.127.255.255", "cgnat"),
+        ("192.0.2.1", "documentation"),
+        ("198.51.100.1", "documentation"),
+        ("203.0.113.1", "documentation"),
+        ("198.19.0.1", "benchmark"),
+        ("240.0.0.1", "reserved"),
+        ("::", "unspecified"),
+        ("::1", "loopback"),
+        ("fe80::1", "link-local"),
+        ("fd00::1", "private"),
+        ("ff02::fb", "multicast"),
+        ("2001:db8::1", "documentation"),
+        ("3fff:fff::1", "documentation"),
+        ("::ffff:192.168.0.1", "private"),
+        ("64:ff9b::10.0.0.1", "private"),
+    ] {
+        let facts = db().lookup(ip(address));
+        assert_eq!(facts.special, Some(kind), "{address}");
+        assert!(
+            facts.places.is_empty() && facts.operator.is_none() && facts.jurisdictions.is_empty(),
+            "{address}"
+        );
+        assert_eq!((facts.country, facts.agreement), (None, Agreement::None), "{address}");
+    }
+    for address in ["100.63.255.255", "100.128.0.0", "172.32.0.1", "11.0.0.1", "9.255.255.255", "3ffe::1"] {
+        assert_eq!(db().lookup(ip(address)).special, None, "{address}");
+    }
+}
+
+#[test]
+fn an_ipv4_address_in_ipv6_dress_is_looked_up_as_itself() {
+    let plain = db().lookup(ip("149.154.167.50"));
+    assert_eq!(db().lookup(ip("::ffff:149.154.167.50")), plain);
+    assert_eq!(db().lookup(ip("64:ff9b::149.154.167.50")), plain);
+}
+
+#[test]
+fn every_address_has_an_answer() {
+    let mut seeded = Seeded(7);
+    let mut placed = 0;
+    for _ in 0..20_000 {
+        let v4 = db().lookup(IpAddr::V4(Ipv4Addr::from(seeded.next() as u32)));
+        let v6 = u128::from(seeded.next()) << 64 | u128::from(seeded.next());
+        // Into 2000::/3, where addresses are given out.
+        let v6 = db().lookup(IpAddr::V6(Ipv6Addr::from(v6 >> 3 | 1 << 125)));
+        placed += usize::from(!v4.places.is_empty());
+        assert!(v4.places.iter().chain(&v6.places).all(|p| p.country.len() == 2 && p.as_of.len() == 10));
+    }
+    // 3.7 of 4.3 thousand million IPv4 addresses can be routed.
+    assert!(placed > 15_000, "{placed} of 20000 IPv4 addresses have a place");
+    for address in ["0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
+        assert!(db().lookup(ip(address)).special.is_some());
+    }
+}
+
+/// A table that is cut, or whose bytes were changed while its checksum was made to fit, is refused or answers.
+#[test]
+fn a_hostile_table_is_refused_or_answers() {
+    let raw = synthetic();
+    let table = build(&raw.sources(), REGIONS, raw.folder.path()).unwrap();
+    let probes: Vec<IpAddr> =
+        ["1.0.0.1", "5.5.5.5", "223.255.255.255", "2001:200::1", "fc::1", "::2"].map(ip).to_vec();
+    let ask = |bytes: Vec<u8>| match ReferenceDb::from_parts(Cow::Owned(bytes), &FactTexts::embedded()) {
+        Err(error) => assert!(error.to_string().contains("reference table"), "{error}"),
+        Ok(db) => {
+            for probe in &probes {
+                db.lookup(*probe);
+            }
+            let _ = (db.tracker("x.tracker.example"), db.sources(), db.info());
+        }
+    };
+    for cut in 0..table.len() {
+        ask(table[..cut].to_vec());
+        let mut fitting = table[..cut].to_vec();
+        fix_checksum(&mut fitting);
+        ask(fitting);
+    }
+    let mut seeded = Seeded(42);
+    for _ in 0..4000 {
+        let mut bytes = table.clone();
+        let bit = seeded.next() as usize % (bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        ask(bytes.clone());
+        fix_checksum(&mut bytes);
+        ask(bytes);
+    }
+}
+
+/// The same on the real table: cut at places that no factor of its layout meets, and 200 flipped bits.
+#[test]
+fn the_real_table_cut_or_flipped_is_refused() {
+    let table = table_bytes();
+    let refused =
+        |bytes: Vec<u8>| ReferenceDb::from_parts(Cow::Owned(bytes), &FactTexts::embedded()).is_err();
+    for cut in (0..4096).step_by(97).chain((4096..table.len()).step_by(97 * 1021)) {
+        assert!(refused(table[..cut].to_vec()), "cut at {cut}");
+    }
+    let mut seeded = Seeded(1);
+    for _ in 0..200 {
+        let mut bytes = table.clone();
+        let bit = seeded.next() as usize % (bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(refused(bytes.clone()), "bit {bit}");
+        if bit / 8 >= 16 {
+            fix_checksum(&mut bytes);
+            if let Ok(db) = ReferenceDb::from_parts(Cow::Owned(bytes), &FactTexts::embedded()) {
+                for _ in 0..50 {
+                    db.lookup(IpAddr::V4(Ipv4Addr::from(seeded.next() as u32)));
+                    db.lookup(IpAddr::V6(Ipv6Addr::from(u128::from(seeded.next()) << 64)));
+                }
+            }
+        }
+    }
+}
+
+fn fix_checksum(bytes: &mut [u8]) {
+    if bytes.len() > 16 {
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[16..]);
+        let sum = crc.sum().to_le_bytes();
+        bytes[12..16].copy_from_slice(&sum);
+    }
+}
+
+#[test]
+fn the_embedded_table_is_small() {
+    let bytes = db().info().bytes;
+    assert!(bytes < 9 << 20, "{bytes} bytes; 12 MiB is the limit for the whole of it");
+}
+
+// ---- building ------------------------------------------------------------------------------------------------------
+
+/// A folder with small raw files and the `SOURCES.toml` that fits.
+struct Raw {
+    folder: tempfile::TempDir,
+    toml: String,
+}
+
+impl Raw {
+    fn new() -> Raw {
+        Raw { folder: tempfile::tempdir().unwrap(), toml: "schema = 1\n".into() }
+    }
+
+    fn add(mut self, name: &str, kind: &str, format: &str, path: &str, content: &[u8]) -> Raw {
+        fs::write(self.folder.path().join(path), content).unwrap();
+        let hash = hex(&Sha256::digest(content));
+        let _ = write!(
+            self.toml,
+            "[[source]]\nname = \"{name}\"\ntitle = \"t\"\nkind = \"{kind}\"\nversion = \"1\"\nas_of = \"2026-01-02\"\n\
+             licence = \"CC0-1.0\"\nlicence_files = [\"CC0-1.0.txt\"]\nattribution = \"\"\nget = \"npm:x\"\n\
+             [[source.file]]\npath = \"{path}\"\nformat = \"{format}\"\nsha256 = \"{hash}\"\n"
+        );
+        self
+    }
+
+    fn sources(&self) -> Sources {
+        Sources::parse("SOURCES.toml", &self.toml).unwrap()
+    }
+
+    fn build(&self) -> Result<Vec<u8>, ReferenceError> {
+        build(&self.sources(), REGIONS, self.folder.path())
+    }
+}
+
+fn synthetic() -> Raw {
+    Raw::new()
+        .add("one", "country", "tor-geoip", "one", b"# c\n16777216,16777471,AU\n2001:200::,2001:200:ffff:ffff:ffff:ffff:ffff:ffff,JP\n")
+        .add("two", "country", "tor-geoip", "two", b"16777216,16777217,CN\n16777218,33554431,UK\n84215045,84215045,??\n")
+        .add("asn", "asn", "asn-csv", "asn.csv", b"1.0.0.0,1.0.0.255,13335,\"Cloud, \"\"flare\"\"\"\n2001:200::,2001:200::ff,2500,WIDE\n")
+        .add("cloud", "cloud", "cloud-tsv", "cloud.tsv", b"# c\nprovider\tprefix\tcountry\nBig\t5.0.0.0/8\tde\nBig\t5.5.0.0/16\tfr\nAmazon AWS\t6.0.0.0/24\tie\n")
+        .add("aws", "cloud", "aws-regions-tsv", "aws.tsv", b"prefix\tregion\tservices\n6.0.0.0/16\teu-west-1\tEC2\n7.0.0.0/16\tGLOBAL\tCLOUDFRONT\n")
+        .add("trackers", "trackers", "trackers-tsv", "t.tsv", b"domain\ttracker\tcompany\tcategory\ntracker.example\tT\tTrack Inc\tadvertising\n")
+}
+
+#[test]
+fn a_built_table_says_what_its_sources_say() {
+    let raw = synthetic();
+    let table = raw.build().unwrap();
+    assert_eq!(table, raw.build().unwrap(), "the same input gives the same bytes");
+    let db = ReferenceDb::from_parts(Cow::Owned(table), &FactTexts::embedded()).unwrap();
+    for (address, places, asn, cloud) in [
+        ("1.0.0.0", "one AU, two CN", Some(13335), None),
+        ("1.0.0.2", "one AU, two GB", Some(13335), None),
+        ("1.0.0.255", "one AU, two GB", Some(13335), None),
+        ("1.0.1.0", "two GB", None, None),
+        ("1.255.255.255", "two GB", None, None),
+        ("2.0.0.0", "", None, None),
+        ("5.4.255.255", "cloud DE", None, Some("Big")),
+        ("5.5.5.5", "cloud FR", None, Some("Big")),
+        ("6.0.0.1", "aws IE", None, Some("Amazon AWS")),
+        ("7.0.0.1", "", None, Some("Amazon AWS")),
+        ("2001:200::ff", "one JP", Some(2500), None),
+        ("2001:200::100", "one JP", None, None),
+        ("2001:201::", "", None, None),
+    ] {
+        let facts = db.lookup(ip(address));
+        let said: Vec<String> = facts.places.iter().map(|p| format!("{} {}", p.source, p.country)).collect();
+        assert_eq!(said.join(", "), places, "{address}");
+        assert_eq!(facts.operator.as_ref().and_then(|o| o.asn), asn, "{address}");
+        assert_eq!(facts.cloud.as_ref().map(|c| c.provider.as_str()), cloud, "{address}");
+    }
+    assert_eq!(db.lookup(ip("1.0.0.0")).operator.unwrap().name, "Cloud, \"flare\"");
+    assert_eq!(db.tracker("a.b.tracker.example").unwrap().company, "Track Inc");
+    assert_eq!(db.tracker("nottracker.example"), None);
+}
+
+#[test]
+fn a_wrong_line_names_file_line_and_remedy() {
+    for (kind, format, content, want) in [
+        ("country", "tor-geoip", "# c\n1,2\n", "raw:2: not a range; write FIRST,LAST,CC"),
+        ("country", "tor-geoip", "1,2,CH\n9,3,CH\n", "raw:2: the range ends before it starts"),
+        ("country", "tor-geoip", "1,2001::,CH\n", "raw:1: the range ends before it starts"),
+        ("asn", "asn-csv", "1.0.0.0,1.0.0.1,x,y\n", "raw:1: not a range of an AS"),
+        (
+            "cloud",
+            "cloud-tsv",
+            "provider\tprefix\tcountry\nA\t1.2.3.4/8\tde\n",
+            "raw:2: \"1.2.3.4/8\": bits are set",
+        ),
+        ("cloud", "cloud-tsv", "provider\tprefix\tcountry\nA\t1.0.0.0/8\n", "raw:2: 2 columns instead of 3"),
+        (
+            "cloud",
+            "aws-regions-tsv",
+            "p\tr\ts\n1.0.0.0/8\tmars-1\tEC2\n",
+            "raw:2: region \"mars-1\" is not known",
+        ),
+        ("trackers", "trackers-tsv", "d\tt\tc\tk\na.b\t\t\t\na.b\t\t\t\n", "raw:3: \"a.b\" is listed twice"),
+        ("country", "mmdb-country", "no mmdb", "not a readable MaxMind database"),
+        ("country", "tor-geoip", "\u{1f}\u{fffd}", "raw:1: not a range"),
+    ] {
+        let error =
+            Raw::new().add("x", kind, format, "raw", content.as_bytes()).build().unwrap_err().to_string();
+        assert!(error.contains(want), "{error}\ndoes not say {want}");
+    }
+    let broken =
+        Raw::new().add("x", "country", "tor-geoip", "raw", &[b'1', b'\n', 0xff]).build().unwrap_err();
+    assert!(broken.to_string().contains("raw:2: not UTF-8"), "{broken}");
+    let gzip =
+        Raw::new().add("x", "trackers", "trackers-tsv", "raw", &[0x1f, 0x8b, 8, 0, 1]).build().unwrap_err();
+    assert!(gzip.to_string().contains("gzip cannot be unpacked"), "{gzip}");
+}
+
+#[test]
+fn a_file_that_is_not_the_named_one_is_refused() {
+    let raw = synthetic();
+    fs::write(raw.folder.path().join("two"), "changed").unwrap();
+    let error = raw.build().unwrap_err();
+    assert!(matches!(&error, ReferenceError::Hash { file, .. } if file == "two"), "{error}");
+    fs::remove_file(raw.folder.path().join("one")).unwrap();
+    assert!(matches!(raw.build().unwrap_err(), ReferenceError::Read { .. }));
+}
+
+/// With the raw files at hand: the committed table is what they give. `METALEAK_BLESS` writes it.
 #[test]
 fn the_committed_table_is_what_the_sources_give() {
     let Some(raw) = std::env::var_os("METALEAK_RAW") else {
-        return println!("skipped: METALEAK_RAW names no folder with the files of reference/fetch.sh");
+        println!("skipped: METALEAK_RAW names no folder with the files that reference/fetch.sh gets");
+        return;
     };
-    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/metaleak.db");
-    let built = metaleak::destination::build(
-        &metaleak::destination::Sources::embedded().unwrap(),
-        metaleak::destination::REGIONS,
-        Path::new(&raw),
-    )
-    .unwrap();
-    std::fs::write(table, built).unwrap();
+    let built = build(&Sources::embedded().unwrap(), REGIONS, Path::new(&raw)).unwrap();
+    if std::env::var_os("METALEAK_BLESS").is_some() {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/metaleak.db"), &built).unwrap();
+    }
+    assert!(
+        built == table_bytes(),
+        "run reference/fetch.sh DIR and metaleak db build --from DIR -o reference/metaleak.db"
+    );
 }
+
 #[test]
-fn speed() {
-    use std::net::*;
-    let t=std::time::Instant::now();
-    let db = metaleak::destination::ReferenceDb::embedded().unwrap();
-    println!("load {:?}", t.elapsed());
-    let mut x=12345u32;
-    let t=std::time::Instant::now();
-    let mut n=0;
-    for _ in 0..100_000 { x = x.wrapping_mul(1664525).wrapping_add(1013904223); n += db.lookup(IpAddr::V4(Ipv4Addr::from(x))).places.len(); }
-    println!("lookup {:?}/1e5 {n}", t.elapsed());
+fn a_damaged_mmdb_is_refused_or_read_without_panic() {
+    let Some(raw) = std::env::var_os("METALEAK_RAW") else {
+        println!("skipped: METALEAK_RAW names no folder with the files that reference/fetch.sh gets");
+        return;
+    };
+    let whole = fs::read(Path::new(&raw).join("iptoasn-country.mmdb")).unwrap();
+    let mut seeded = Seeded(3);
+    for round in 0..6 {
+        let mut bytes = whole.clone();
+        if round < 3 {
+            bytes.truncate(seeded.next() as usize % whole.len());
+        } else {
+            for _ in 0..2000 {
+                let at = seeded.next() as usize % bytes.len();
+                bytes[at] ^= seeded.next() as u8;
+            }
+        }
+        let _ = Raw::new().add("x", "country", "mmdb-country", "raw", &bytes).build();
+    }
+}
+
+// ---- hand-written files --------------------------------------------------------------------------------------------
+
+#[test]
+fn every_source_ships_its_licence_and_has_a_date() {
+    let sources = Sources::embedded().unwrap();
+    let licences = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/licences");
+    for source in &sources.sources {
+        for file in source.licence_files.get_ref() {
+            let text = fs::read_to_string(licences.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+            assert!(text.len() > 200, "{file} holds no licence text");
+        }
+        if source.licence.get_ref().contains("CC-BY") {
+            assert!(!source.attribution.is_empty(), "{} asks for attribution", source.name.get_ref());
+        }
+    }
+    let listed = db().sources();
+    assert_eq!(listed.len(), sources.sources.len() + 4);
+    assert!(listed.iter().all(|s| s.sha256.len() == 64 && s.as_of.len() == 10 && !s.licence.is_empty()));
+    assert!(listed.is_sorted());
+    assert!(["iptoasn", "geo-whois-asn", "ipfire"].iter().all(|n| listed.iter().any(|s| s.name == *n)));
+}
+
+/// One change to a sound file each, and what the error must say.
+#[test]
+fn a_broken_fact_names_file_line_and_remedy() {
+    let whole = FactTexts::embedded();
+    let line_of = |text: &str, part: &str| text[..text.find(part).unwrap()].matches('\n').count() + 1;
+    for (file, from, to, want) in [
+        ("messengers", "id = \"telegram\"", "id = \"whatsapp\"", "\"whatsapp\" is listed twice"),
+        ("messengers", "id = \"telegram\"", "id = \"Tele gram\"", "is no id"),
+        ("messengers", "company = \"telegram\"", "company = \"telegraph\"", "add an [[operator]]"),
+        ("messengers", "\"149.154.160.0/20\"", "\"149.154.160.0/10\"", "bits are set behind the prefix"),
+        ("messengers", "\"149.154.160.0/20\"", "\"149.154.160\"", "write ADDRESS/LENGTH"),
+        (
+            "messengers",
+            "\"149.154.160.0/20\"",
+            "\"31.13.24.0/24\"",
+            "overlaps with a network of another messenger",
+        ),
+        ("messengers", "\"threema.ch\"", "\"*.threema.ch\"", "write it in lower case without wildcard"),
+        ("messengers", "\"threema.ch\"", "\"whatsapp.net\"", "is listed twice, or exclusive"),
+        ("messengers", "date = \"2026-04-23\"", "date = \"2026-13-23\"", "write YYYY-MM-DD"),
+        ("messengers", "date = \"2026-04-23\"", "date = \"spring\"", "write YYYY-MM-DD"),
+        ("messengers", "servers = \"chosen\"", "servers = \"own\"", "write servers = \"chosen\""),
+        ("messengers", "servers = \"chosen\"", "servers = \"rented\"", "unknown variant"),
+        ("messengers", "\"tcp/5222\"", "\"sctp/5222\"", "write tcp/443"),
+        ("messengers", "title = \"Wire\"", "titel = \"Wire\"", "unknown field `titel`"),
+        ("messengers", "schema = 1", "schema = 2", "write schema = 1"),
+        ("operators", "seat = \"VG\"", "seat = \"British Virgin Islands\"", "two upper-case letters"),
+        ("operators", "[29691]", "[62041]", "listed twice"),
+        ("operators", "dpf = \"certified\"", "dpf = \"not-applicable\"", "for organisations in the US only"),
+        ("operators", "dpf_source", "# dpf_source", "add dpf_source"),
+        ("operators", "parent = \"alphabet\"", "parent = \"abc\"", "drop parent"),
+        ("operators", "parent = \"alphabet\"", "parent = \"google\"", "drop parent"),
+        ("adequacy", "country = \"JP\"", "country = \"CH\"", "CH has a status already"),
+        ("adequacy", "country = \"JP\"", "country = \"DE\"", "DE has a status already"),
+        ("adequacy", "number = \"2013/65/EU\"", "number = \"\"", "number is empty"),
+        ("adequacy", "\"BG\"", "\"AT\"", "AT is listed twice"),
+        ("services", "role = \"push\"", "role = \"first-party\"", "messengers go to messengers.toml"),
+        ("services", "operator = \"quad9\"", "operator = \"quad8\"", "add an [[operator]]"),
+        ("services", "ports = [\"udp/123\"]", "ports = []", "add names, prefixes or ports"),
+        ("services", "\"udp/123\"", "\"udp/53\"", "is listed twice"),
+        ("services", "id = \"apns\"", "id = \"fcm\"", "is listed twice"),
+        ("services", "[[service]]", "[[service]", "expected"),
+    ] {
+        let text = match file {
+            "messengers" => whole.messengers,
+            "operators" => whole.operators,
+            "adequacy" => whole.adequacy,
+            _ => whole.services,
+        };
+        assert!(text.contains(from), "{file} no longer holds {from}");
+        let changed = text.replacen(from, to, 1);
+        let mut texts = whole;
+        match file {
+            "messengers" => texts.messengers = &changed,
+            "operators" => texts.operators = &changed,
+            "adequacy" => texts.adequacy = &changed,
+            _ => texts.services = &changed,
+        }
+        let error = ReferenceDb::from_parts(Cow::Owned(table_bytes()), &texts).expect_err(to).to_string();
+        assert!(error.contains(want), "{file}, {to}: {error}");
+        let prefix = format!("reference/{file}.toml:");
+        let line = error.strip_prefix(&prefix).and_then(|rest| rest.split(':').next()?.parse::<usize>().ok());
+        // A change to a line may be found at it, or where it clashes with another within the same entry.
+        let near = line_of(text, from);
+        assert!(line.is_some_and(|line| line.abs_diff(near) <= 6), "{file}, {to} at line {near}: {error}");
+    }
+}
+
+#[test]
+fn a_broken_source_list_names_file_line_and_remedy() {
+    let whole = include_str!("../reference/SOURCES.toml");
+    for (from, to, want) in [
+        ("name = \"ipfire\"", "name = \"iptoasn\"", "is listed twice"),
+        ("as_of = \"2026-06-25\"", "as_of = \"last week\"", "write YYYY-MM-DD"),
+        ("get = \"deb:tor-geoipdb\"", "get = \"https://example.org\"", "write npm:PACKAGE"),
+        ("sha256 = \"af9c", "sha256 = \"AF9C", "64 lower-case hex digits"),
+        ("path = \"geoip6\"", "path = \"../geoip6\"", "plain file name"),
+        ("path = \"geoip6\"", "path = \"geoip\"", "is listed twice"),
+        ("format = \"asn-csv\"", "format = \"tor-geoip\"", "correct kind or format"),
+        ("licence_files = [\"PDDL-1.0.txt\"]", "licence_files = []", "name at least one file"),
+        ("kind = \"trackers\"", "kind = \"people\"", "unknown variant"),
+    ] {
+        assert!(whole.contains(from), "SOURCES.toml no longer holds {from}");
+        let error = Sources::parse("SOURCES.toml", &whole.replacen(from, to, 1)).expect_err(to).to_string();
+        assert!(error.starts_with("SOURCES.toml:") && error.contains(want), "{error}");
+    }
 }

@@ -297,7 +297,7 @@ impl Reader {
         }
         let Some(length) = u32_at(here, 4, big) else { return Record::NeedMore };
         let size = length as usize;
-        if size < 12 || size % 4 != 0 || size > MAX_BLOCK {
+        if size < 12 || !size.is_multiple_of(4) || size > MAX_BLOCK {
             return Record::Fault { what: format!("block of type {kind:#010x} claims {length} bytes") };
         }
         let Some(block) = here.get(..size) else { return Record::NeedMore };

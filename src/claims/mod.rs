@@ -1,8 +1,122 @@
-//! stand-in until the engine lands
-use crate::model::{ClaimResult, Report};
-pub struct Catalogue;
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct E;
-impl Catalogue { pub fn embedded() -> Result<Catalogue, E> { Ok(Catalogue) } pub fn load(_: &[std::path::PathBuf]) -> Result<Catalogue, E> { Ok(Catalogue) } }
-pub fn judge(_: &Catalogue, _: &Report) -> Vec<ClaimResult> { vec![] }
+//! Claims: a language to write them in, a catalogue, and verdicts with evidence.
+//!
+//! Takes a [`Report`](crate::model::Report) whose inputs, flows, destinations and findings are filled; gives one
+//! [`ClaimResult`](crate::model::ClaimResult) a claim. Claims and wording are data: `claims/*.toml`, described in
+//! `docs/claims-language.md`. Knows nothing of how results are shown.
+
+mod evidence;
+mod judge;
+mod language;
+mod load;
+mod predicate;
+mod wording;
+
+pub use judge::{judge, judge_with_controls};
+pub use language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
+pub use load::{ClaimError, Fault};
+pub use predicate::{Conditions, Value};
+
+use std::path::PathBuf;
+
+/// The catalogue that is built in, file by file, in the order of the report.
+/// A messenger is one file here and one line in this table.
+static FILES: &[(&str, &str)] = &[
+    ("claims/whatsapp.toml", include_str!("../../claims/whatsapp.toml")),
+    ("claims/messenger.toml", include_str!("../../claims/messenger.toml")),
+    ("claims/telegram.toml", include_str!("../../claims/telegram.toml")),
+    ("claims/signal.toml", include_str!("../../claims/signal.toml")),
+    ("claims/wire.toml", include_str!("../../claims/wire.toml")),
+    ("claims/threema.toml", include_str!("../../claims/threema.toml")),
+    ("claims/conversations.toml", include_str!("../../claims/conversations.toml")),
+    ("claims/caritas.toml", include_str!("../../claims/caritas.toml")),
+    ("claims/common.toml", include_str!("../../claims/common.toml")),
+];
+
+/// Checked claims in the order of the report.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    claims: Vec<Claim>,
+}
+
+impl Catalogue {
+    /// The built-in catalogue.
+    ///
+    /// # Errors
+    /// [`ClaimError`] names every fault with file and line; a test keeps the built-in files free of them.
+    pub fn embedded() -> Result<Catalogue, ClaimError> {
+        Catalogue::from_texts(FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+    }
+
+    /// Claim files instead of the built-in ones.
+    ///
+    /// # Errors
+    /// [`ClaimError`] with every fault of every file.
+    pub fn load(paths: &[PathBuf]) -> Result<Catalogue, ClaimError> {
+        let mut texts = Vec::new();
+        for path in paths {
+            let text = std::fs::read_to_string(path).map_err(|e| ClaimError::unreadable(path, &e))?;
+            texts.push((path.to_string_lossy().into_owned(), text));
+        }
+        Catalogue::from_texts(texts)
+    }
+
+    /// Claims from (file name, text) pairs. Claims with `*` for a messenger become one for each messenger that has claims of
+    /// its own; where none has, one for each of the eight built-in messengers.
+    ///
+    /// # Errors
+    /// As [`Catalogue::load`].
+    pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Result<Catalogue, ClaimError> {
+        let mut faults = Vec::new();
+        let mut claims: Vec<Claim> = Vec::new();
+        for (name, text) in texts {
+            let (read, wrong) = load::read(&name, &text);
+            faults.extend(wrong);
+            for claim in read {
+                if let Some(first) = claims.iter().find(|c| c.id == claim.id) {
+                    faults.push(Fault {
+                        file: name.clone(),
+                        line: claim.line,
+                        what: format!("the id {:?} is taken by {}:{}", claim.id, first.file, first.line),
+                        remedy: "give each claim an id of its own".into(),
+                    });
+                } else {
+                    claims.push(claim);
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(ClaimError { faults });
+        }
+        let (common, own): (Vec<Claim>, Vec<Claim>) = claims.into_iter().partition(|c| c.messenger == "*");
+        let mut messengers: Vec<String> = Vec::new();
+        for claim in &own {
+            if !messengers.contains(&claim.messenger) {
+                messengers.push(claim.messenger.clone());
+            }
+        }
+        if messengers.is_empty() && !common.is_empty() {
+            messengers = load::MESSENGERS.iter().map(|m| (*m).to_owned()).collect();
+        }
+        let mut claims = Vec::new();
+        for messenger in messengers {
+            claims.extend(own.iter().filter(|c| c.messenger == messenger).cloned());
+            for claim in &common {
+                let id = claim.id.replacen('*', &messenger, 1);
+                claims.push(Claim { id, messenger: messenger.clone(), ..claim.clone() });
+            }
+        }
+        Ok(Catalogue { claims })
+    }
+
+    /// All claims, by messenger in the order of the files.
+    #[must_use]
+    pub fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
+
+    /// The claim with this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Claim> {
+        self.claims.iter().find(|c| c.id == id)
+    }
+}

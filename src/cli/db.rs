@@ -10,7 +10,9 @@ use std::path::Path;
 use comfy_table::{Cell, Table};
 use serde_json::{Value, json};
 
-use crate::destination::{REGIONS, ReferenceDb, ReferenceError, Sources, build as build_table, lookup_destination};
+use crate::destination::{
+    REGIONS, ReferenceDb, ReferenceError, Sources, build as build_table, lookup_destination,
+};
 use crate::model::{Agreement, Destination};
 
 /// How to print.
@@ -67,7 +69,10 @@ pub fn info(db: &ReferenceDb, format: DbFormat, out: &mut dyn Write) -> Result<(
         ]);
     }
     for facts in &info.facts {
-        table.add_row([&facts.name, &facts.as_of, "", &facts.licence, "hand-written facts of this project"].map(printable));
+        table.add_row(
+            [&facts.name, &facts.as_of, "", &facts.licence, "hand-written facts of this project"]
+                .map(printable),
+        );
     }
     writeln!(out, "{table}")?;
     writeln!(
@@ -101,7 +106,13 @@ pub fn build(from: &Path, to: &Path, sources: Option<&Path>, out: &mut dyn Write
     };
     let bytes = build_table(&sources, REGIONS, from)?;
     fs::write(to, &bytes).map_err(|source| ReferenceError::Write { path: to.to_owned(), source })?;
-    writeln!(out, "{}: {} bytes from {} sources", printable(&to.display().to_string()), bytes.len(), sources.sources.len())?;
+    writeln!(
+        out,
+        "{}: {} bytes from {} sources",
+        printable(to.display().to_string()),
+        bytes.len(),
+        sources.sources.len()
+    )?;
     Ok(())
 }
 
@@ -114,7 +125,8 @@ pub fn lookup(
 ) -> Result<(), DbError> {
     let mut found = Vec::new();
     for text in addresses {
-        let address: IpAddr = text.trim_matches(['[', ']']).parse().map_err(|_| DbError::Address { text: text.clone() })?;
+        let address: IpAddr =
+            text.trim_matches(['[', ']']).parse().map_err(|_| DbError::Address { text: text.clone() })?;
         found.push(lookup_destination(address, db));
     }
     if format == DbFormat::Json {
@@ -158,7 +170,8 @@ fn row(destination: &Destination) -> Vec<Cell> {
         None => agreement.to_owned(),
     };
     let lines = |lines: Vec<String>| lines.join("\n");
-    let places = destination.places.iter().map(|p| format!("{} {} {}", p.country, p.source, p.as_of)).collect();
+    let places =
+        destination.places.iter().map(|p| format!("{} {} {}", p.country, p.source, p.as_of)).collect();
     let operator = destination.operator.as_ref().map_or_else(String::new, |operator| match operator.asn {
         Some(asn) => format!("{} (AS{asn})", operator.name),
         None => operator.name.clone(),

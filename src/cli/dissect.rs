@@ -10,7 +10,7 @@ use crate::dissect::{Observation, analyse_file};
 
 /// Arguments of `dissect`.
 #[derive(Debug, Args)]
-pub struct DissectArgs {
+pub(super) struct DissectArgs {
     /// Captures (pcap, pcapng, .gz, .zst); `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,

@@ -2,14 +2,17 @@
 //!
 //! Results go to standard output or `-o`, progress and warnings to standard error. Only this module prints.
 
+mod claims;
 pub mod db;
 mod dissect;
+mod doctor;
 mod inputs;
 mod replay;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 /// Measures what a messenger tells the network, and whom.
 #[derive(Debug, Parser)]
@@ -33,6 +36,81 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Replay a folder of captures, write report.html and report.json, print the verdicts.
     Study(replay::StudyArgs),
+    /// List, explain and check claims.
+    Claims {
+        #[command(subcommand)]
+        command: claims::ClaimsCommand,
+    },
+    /// Show, build and query the reference data.
+    Db {
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+    /// Say what is installed, what is missing, and what each part is for.
+    Doctor,
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff).
+    Man,
+}
+
+/// What to do with the reference data.
+#[derive(Debug, Subcommand)]
+enum DbCommand {
+    /// Sources, dates, licences and sizes.
+    Info {
+        /// How to print.
+        #[arg(long, value_enum, default_value = "table")]
+        format: TableOrJson,
+        /// A table other than the built-in one.
+        #[arg(long, value_name = "FILE")]
+        db: Option<std::path::PathBuf>,
+    },
+    /// Build the table from the raw files that `reference/SOURCES.toml` names.
+    Build {
+        /// Folder with the raw files (`reference/fetch.sh` gets them).
+        #[arg(long, value_name = "DIR")]
+        from: std::path::PathBuf,
+        /// Where to write the table.
+        #[arg(short, long, value_name = "FILE")]
+        output: std::path::PathBuf,
+        /// Another SOURCES.toml.
+        #[arg(long, value_name = "FILE")]
+        sources: Option<std::path::PathBuf>,
+    },
+    /// Say what is known of addresses.
+    Lookup {
+        /// IPv4 or IPv6 addresses.
+        #[arg(required = true, value_name = "ADDRESS")]
+        addresses: Vec<String>,
+        /// How to print.
+        #[arg(long, value_enum, default_value = "table")]
+        format: TableOrJson,
+        /// A table other than the built-in one.
+        #[arg(long, value_name = "FILE")]
+        db: Option<std::path::PathBuf>,
+    },
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum TableOrJson {
+    /// A table.
+    Table,
+    /// JSON.
+    Json,
+}
+
+impl From<TableOrJson> for db::DbFormat {
+    fn from(format: TableOrJson) -> db::DbFormat {
+        match format {
+            TableOrJson::Table => db::DbFormat::Table,
+            TableOrJson::Json => db::DbFormat::Json,
+        }
+    }
 }
 
 /// Arguments that mean the same in `dissect`, `replay` and `study`.
@@ -93,6 +171,11 @@ pub fn main() -> ExitCode {
         Command::Dissect(args) => dissect::run(args, cli.quiet),
         Command::Replay(args) => replay::replay(args, cli.quiet),
         Command::Study(args) => replay::study(args, cli.quiet),
+        Command::Claims { command } => claims::run(command),
+        Command::Db { command } => reference(command),
+        Command::Doctor => doctor::run(),
+        Command::Completions { shell } => completions(*shell),
+        Command::Man => man(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,4 +185,47 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+fn reference(command: &DbCommand) -> Result<(), Failure> {
+    let mut out = inputs::output(None)?;
+    let done = match command {
+        DbCommand::Info { format, db } => with_db(db.as_deref(), |t| db::info(t, (*format).into(), &mut out)),
+        DbCommand::Lookup { addresses, format, db } => {
+            with_db(db.as_deref(), |t| db::lookup(t, addresses, (*format).into(), &mut out))
+        }
+        DbCommand::Build { from, output, sources } => db::build(from, output, sources.as_deref(), &mut out),
+    };
+    done.map_err(|e| match e {
+        db::DbError::Address { .. } => Failure::Usage(e.to_string()),
+        db::DbError::Write(e) => Failure::Write(e),
+        db::DbError::Reference(_) | db::DbError::Json(_) => Failure::Unreadable(e.to_string()),
+    })?;
+    Ok(out.flush()?)
+}
+
+fn with_db(
+    path: Option<&std::path::Path>,
+    work: impl FnOnce(&crate::destination::ReferenceDb) -> Result<(), db::DbError>,
+) -> Result<(), db::DbError> {
+    use crate::destination::ReferenceDb;
+    match path {
+        Some(path) => work(&ReferenceDb::open(path)?),
+        None => work(ReferenceDb::embedded()?),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    // Into memory first: the generator does not survive a closed pipe.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "metaleak", &mut text);
+    let mut out = inputs::output(None)?;
+    out.write_all(&text)?;
+    Ok(out.flush()?)
+}
+
+fn man() -> Result<(), Failure> {
+    let mut out = inputs::output(None)?;
+    clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+    Ok(out.flush()?)
 }

@@ -15,7 +15,7 @@ use crate::report::{self, Lang, ReportError, Wording};
 
 /// Arguments of both commands.
 #[derive(Clone, Debug, Args)]
-pub struct Judging {
+pub(super) struct Judging {
     #[command(flatten)]
     common: Common,
     /// Messenger that the captures are of, where no run.json says it.
@@ -64,7 +64,7 @@ impl From<VantageArg> for Vantage {
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
-pub struct ReplayArgs {
+pub(super) struct ReplayArgs {
     /// Captures (pcap, pcapng, .gz, .zst); `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -77,7 +77,7 @@ pub struct ReplayArgs {
 
 /// Arguments of `study`.
 #[derive(Debug, Args)]
-pub struct StudyArgs {
+pub(super) struct StudyArgs {
     /// A folder with captures, or captures.
     #[arg(required = true, value_name = "DIR")]
     paths: Vec<PathBuf>,
@@ -87,7 +87,7 @@ pub struct StudyArgs {
 
 /// What `replay` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// A table of verdicts for the terminal.
     Table,
     /// report.json.

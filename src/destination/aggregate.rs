@@ -24,6 +24,7 @@ struct Seen<'a> {
     protocols: BTreeSet<&'a str>,
     ports: BTreeSet<Port>,
     messengers: BTreeSet<(&'a str, &'a str)>,
+    captures: BTreeSet<&'a str>,
     flows: Vec<&'a Flow>,
     bytes_up: u64,
     bytes_down: u64,
@@ -43,6 +44,7 @@ pub fn destinations(
     vantage: &dyn Fn(&str) -> Option<Vantage>,
 ) -> Vec<Destination> {
     let mut ends: HashMap<IpAddr, Seen<'_>> = HashMap::new();
+    let shown = messengers_shown(flows);
     let mut last: Option<(&str, Option<Vantage>)> = None;
     for flow in flows {
         let Some(server) = flow.server_address() else { continue };
@@ -56,12 +58,23 @@ pub fn destinations(
     }
     let mut ends: Vec<(IpAddr, Seen<'_>)> = ends.into_iter().collect();
     ends.sort_unstable_by_key(|(address, _)| *address);
-    ends.into_iter().map(|(address, seen)| seen.into_destination(address, db)).collect()
+    ends.into_iter().map(|(address, seen)| seen.into_destination(address, db, &shown)).collect()
 }
 
 /// What is known of an address without traffic, as `metaleak db lookup` shows it.
 pub fn lookup_destination(address: IpAddr, db: &ReferenceDb) -> Destination {
-    Seen::default().into_destination(address, db)
+    Seen::default().into_destination(address, db, &HashMap::new())
+}
+
+/// The messengers that each capture shows.
+fn messengers_shown(flows: &[Flow]) -> HashMap<&str, BTreeSet<&str>> {
+    let mut shown: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for flow in flows {
+        if let Some(messenger) = &flow.messenger {
+            shown.entry(&flow.capture).or_default().insert(messenger);
+        }
+    }
+    shown
 }
 
 impl<'a> Seen<'a> {
@@ -71,7 +84,9 @@ impl<'a> Seen<'a> {
             self.names.extend(flow.names.iter().map(|name| name.name.as_str()));
         }
         self.protocols.extend(flow.app_protocols.iter().map(String::as_str));
-        if let (true, Some(transport), Some(port)) = (server, Transport::parse(&flow.transport), flow.server_port()) {
+        if let (true, Some(transport), Some(port)) =
+            (server, Transport::parse(&flow.transport), flow.server_port())
+        {
             self.ports.insert((transport, port));
         }
         if let Some(messenger) = &flow.messenger {
@@ -89,11 +104,20 @@ impl<'a> Seen<'a> {
                 self.bounding_rtt_ms = least(self.bounding_rtt_ms);
             }
         }
+        self.captures.insert(&flow.capture);
         self.flows.push(flow);
     }
 
-    fn into_destination(self, address: IpAddr, db: &ReferenceDb) -> Destination {
+    fn into_destination(
+        self,
+        address: IpAddr,
+        db: &ReferenceDb,
+        shown: &HashMap<&str, BTreeSet<&str>>,
+    ) -> Destination {
         let facts = db.lookup(address);
+        let nothing = BTreeSet::new();
+        let beside: Vec<&BTreeSet<&str>> =
+            self.captures.iter().map(|capture| shown.get(capture).unwrap_or(&nothing)).collect();
         let ports: Vec<Port> = self.ports.iter().copied().collect();
         let (role, role_why) = role(
             &End {
@@ -103,11 +127,13 @@ impl<'a> Seen<'a> {
                 ports: &ports,
                 protocols: &self.protocols,
                 messengers: &self.messengers,
+                beside: &beside,
             },
             db,
         );
         let first = self.flows.first();
-        let in_first = self.flows.iter().filter(|flow| first.is_some_and(|first| first.capture == flow.capture));
+        let in_first =
+            self.flows.iter().filter(|flow| first.is_some_and(|first| first.capture == flow.capture));
         let messengers: BTreeSet<&str> = self.messengers.iter().map(|(messenger, _)| *messenger).collect();
         Destination {
             address: address.to_string(),

@@ -30,8 +30,7 @@ impl DataFile<'_> {
 
     /// Line of a span, from 1.
     pub(crate) fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
+        line_at(self.text.as_bytes(), span.start)
     }
 
     /// An error at `span`.
@@ -51,7 +50,10 @@ impl DataFile<'_> {
             let parts: Vec<&str> = text.split('-').collect();
             let lengths = [4, 2, 2];
             parts.len() <= 3
-                && parts.iter().zip(lengths).all(|(p, n)| p.len() == n && p.bytes().all(|b| b.is_ascii_digit()))
+                && parts
+                    .iter()
+                    .zip(lengths)
+                    .all(|(p, n)| p.len() == n && p.bytes().all(|b| b.is_ascii_digit()))
                 && match parts.as_slice() {
                     [_, month, day] => {
                         let full = format!("{}-{month}-{day}", parts.first().copied().unwrap_or_default());
@@ -107,13 +109,39 @@ impl DataFile<'_> {
         if !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
             return Ok(());
         }
-        Err(self.fault(&text.span(), format!("{id:?} is no id"), "use lower-case letters, digits and hyphens"))
+        Err(self.fault(
+            &text.span(),
+            format!("{id:?} is no id"),
+            "use lower-case letters, digits and hyphens",
+        ))
     }
 
     /// A text that must say something (a source, a reason).
     pub(crate) fn said(&self, text: &toml::Spanned<String>, field: &str) -> Result<(), ReferenceError> {
         if text.get_ref().trim().is_empty() {
-            return Err(self.fault(&text.span(), format!("{field} is empty"), format!("say it: {field} must be known")));
+            return Err(self.fault(
+                &text.span(),
+                format!("{field} is empty"),
+                format!("say it: {field} must be known"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Every fact has a source with a date; where there is neither a date nor a page to cite, it must be marked.
+    pub(crate) fn sourced(
+        &self,
+        source: &toml::Spanned<String>,
+        date: &toml::Spanned<String>,
+        unverified: bool,
+    ) -> Result<(), ReferenceError> {
+        self.said(source, "source")?;
+        self.date(date)?;
+        let text = source.get_ref();
+        let citable = ["://", ".com", ".org", ".ch", "RFC ", "IANA"].iter().any(|mark| text.contains(mark));
+        if date.get_ref() == "undated" && !unverified && !citable {
+            let remedy = "name a page or document, or write unverified = true";
+            return Err(self.fault(&source.span(), "neither a date nor a page", remedy));
         }
         Ok(())
     }
@@ -123,6 +151,15 @@ impl DataFile<'_> {
         if *schema.get_ref() == 1 {
             return Ok(());
         }
-        Err(self.fault(&schema.span(), format!("schema {} is not known", schema.get_ref()), "write schema = 1"))
+        Err(self.fault(
+            &schema.span(),
+            format!("schema {} is not known", schema.get_ref()),
+            "write schema = 1",
+        ))
     }
+}
+
+/// Line of a byte, from 1.
+pub(crate) fn line_at(text: &[u8], at: usize) -> usize {
+    text.get(..at).unwrap_or_default().split(|byte| *byte == b'\n').count()
 }

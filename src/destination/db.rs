@@ -113,7 +113,10 @@ impl ReferenceDb {
     }
 
     /// A table from bytes, and facts from texts; both are checked.
-    pub fn from_parts(table: Cow<'static, [u8]>, facts: &FactTexts<'_>) -> Result<ReferenceDb, ReferenceError> {
+    pub fn from_parts(
+        table: Cow<'static, [u8]>,
+        facts: &FactTexts<'_>,
+    ) -> Result<ReferenceDb, ReferenceError> {
         Ok(ReferenceDb { table: Table::parse(table)?, facts: Facts::parse(facts)? })
     }
 
@@ -205,12 +208,21 @@ impl ReferenceDb {
     }
 
     /// The company behind an operator, by its AS or its name in a cloud list.
-    pub(crate) fn company(&self, operator: Option<&Operator>, cloud: Option<&CloudFacts>) -> Option<&Company> {
+    pub(crate) fn company(
+        &self,
+        operator: Option<&Operator>,
+        cloud: Option<&CloudFacts>,
+    ) -> Option<&Company> {
         let asn = operator.and_then(|operator| operator.asn);
         self.facts.operators.find(asn, cloud.map(|cloud| cloud.provider.as_str()))
     }
 
-    fn jurisdictions(&self, places: &[Place], country: Option<&str>, company: Option<&Company>) -> Vec<Jurisdiction> {
+    fn jurisdictions(
+        &self,
+        places: &[Place],
+        country: Option<&str>,
+        company: Option<&Company>,
+    ) -> Vec<Jurisdiction> {
         let named: BTreeSet<&str> = match country {
             Some(country) => BTreeSet::from([country]),
             None => places.iter().map(|place| place.country.as_str()).collect(),

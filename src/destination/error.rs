@@ -19,7 +19,9 @@ pub enum ReferenceError {
         remedy: String,
     },
     /// The compact table (`metaleak.db`) is truncated, damaged or of another version.
-    #[error("reference table: {what} at byte {at}; build it again with `metaleak db build`, or leave out --db")]
+    #[error(
+        "reference table: {what} at byte {at}; build it again with `metaleak db build`, or leave out --db"
+    )]
     Table {
         /// What is wrong.
         what: String,
@@ -38,7 +40,7 @@ pub enum ReferenceError {
         /// What the file has.
         found: String,
     },
-    /// A raw database in MaxMind's format cannot be read.
+    /// A raw database in mmdb format cannot be read.
     #[error("{file}: not a readable MaxMind database: {what}; fetch it again with reference/fetch.sh")]
     Mmdb {
         /// The raw file.

@@ -41,7 +41,8 @@ impl<'a> Layer<'a> {
         let start_width = if family == Family::V4 { 4 } else { 16 };
         let (starts, rest) =
             count.checked_mul(start_width).and_then(|n| rest.split_at_checked(n)).ok_or_else(short)?;
-        let (offsets, body) = count.checked_mul(4).and_then(|n| rest.split_at_checked(n)).ok_or_else(short)?;
+        let (offsets, body) =
+            count.checked_mul(4).and_then(|n| rest.split_at_checked(n)).ok_or_else(short)?;
         Ok(Layer { family, width, starts, offsets: offsets.as_chunks::<4>().0, body })
     }
 
@@ -90,8 +91,8 @@ impl<'a> Layer<'a> {
             pick += 1;
         }
         match values.chunks_exact(self.width).nth(usize::from(*picks.get(pick)?))? {
-            &[a, b] => Some(u32::from_le_bytes([a, b, 0, 0])),
-            &[a, b, c] => Some(u32::from_le_bytes([a, b, c, 0])),
+            [a, b] => Some(u32::from_le_bytes([*a, *b, 0, 0])),
+            [a, b, c] => Some(u32::from_le_bytes([*a, *b, *c, 0])),
             _ => None,
         }
     }
@@ -106,10 +107,11 @@ pub(crate) fn take_length(bytes: &[u8]) -> Option<(u128, &[u8])> {
     loop {
         let (&byte, left) = rest.split_first()?;
         rest = left;
-        if shift > 119 {
+        let part = u128::from(byte & 0x7f);
+        if shift > 126 || part > u128::MAX >> shift {
             return None;
         }
-        half |= u128::from(byte & 0x7f) << shift;
+        half |= part << shift;
         shift += 7;
         if byte < 128 {
             break;
@@ -144,7 +146,21 @@ mod tests {
 
     #[test]
     fn lengths_survive_the_round_trip() {
-        let odd = [1, 2, 3, 5, 6, 255, 256, 257, 768, u128::from(u32::MAX), u128::from(u64::MAX) + 2, 1 << 127, u128::MAX];
+        let odd = [
+            1,
+            2,
+            3,
+            5,
+            6,
+            255,
+            256,
+            257,
+            768,
+            u128::from(u32::MAX),
+            u128::from(u64::MAX) + 2,
+            1 << 127,
+            u128::MAX,
+        ];
         for length in odd {
             let mut bytes = Vec::new();
             put_length(length, &mut bytes);

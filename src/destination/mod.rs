@@ -1,8 +1,8 @@
 //! For each remote end: who operates it, where it stands, under whose law it falls, what it is for.
 //!
-//! Takes flows with their names from `dissect`; sets the messenger of each flow ([`attribute`]) and gives
-//! [`crate::model::Destination`]s ([`destinations`]), each fact with its source. The reference data ([`ReferenceDb`]) is
-//! embedded, and made by [`build`] from files that `reference/SOURCES.toml` names; `docs/reference.md` tells of both.
+//! Takes flows with their names from `dissect`; sets the messenger of each flow ([`attribute()`]) and gives
+//! [`crate::model::Destination`]s ([`destinations()`]), each fact with its source. The reference data ([`ReferenceDb`]) is
+//! embedded, and made by [`build()`] from files that `reference/SOURCES.toml` names; `docs/reference.md` tells of both.
 //! Never asserts a place on the word of one database, sends nothing anywhere, and knows nothing of claims.
 
 mod aggregate;
@@ -31,5 +31,5 @@ pub use sources::{Format, Kind, Source, SourceFile, Sources};
 pub use special::special;
 pub use table::{SourceMeta, Tracker};
 
-/// Country of Amazon's regions, as [`build`] needs it: the text of `reference/regions.toml`.
+/// Country of Amazon's regions, as [`build()`] needs it: the text of `reference/regions.toml`.
 pub const REGIONS: &str = sources::REGIONS;

@@ -34,7 +34,8 @@ mod tests {
             ("US US IE IE", None, Agreement::Disagree),
             ("US IE IE IE", Some("IE"), Agreement::Majority),
         ] {
-            let place = |code: &str| Place { country: code.into(), source: String::new(), as_of: String::new() };
+            let place =
+                |code: &str| Place { country: code.into(), source: String::new(), as_of: String::new() };
             let places: Vec<Place> = codes.split_whitespace().map(place).collect();
             assert_eq!(agree(&places), (country.map(str::to_owned), agreement), "{codes}");
         }

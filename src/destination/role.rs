@@ -24,17 +24,26 @@ pub(crate) struct End<'a> {
     pub(crate) protocols: &'a BTreeSet<&'a str>,
     /// Messengers of its flows with the reason, sorted.
     pub(crate) messengers: &'a BTreeSet<(&'a str, &'a str)>,
+    /// For each capture that it appears in, the messengers that the capture shows.
+    pub(crate) beside: &'a [&'a BTreeSet<&'a str>],
 }
 
 /// The categories of the tracker list that mean observation of users.
-const TRACKING: [&str; 6] =
-    ["advertising", "site_analytics", "mobile_analytics", "customer_interaction", "pornvertising", "telemetry"];
+const TRACKING: [&str; 6] = [
+    "advertising",
+    "site_analytics",
+    "mobile_analytics",
+    "customer_interaction",
+    "pornvertising",
+    "telemetry",
+];
 
 /// The role of an end and the rule that decided.
 pub(crate) fn role(end: &End<'_>, db: &ReferenceDb) -> (Role, String) {
     let company = db.company(end.facts.operator.as_ref(), end.facts.cloud.as_ref());
     let decided = special(end, db)
         .or_else(|| messenger(end, db, company))
+        .or_else(|| shared(end, db, company))
         .or_else(|| by_service_name(end, db))
         .or_else(|| service(db.facts().services.of_address(end.address, end.ports), "address"))
         .or_else(|| {
@@ -42,21 +51,30 @@ pub(crate) fn role(end: &End<'_>, db: &ReferenceDb) -> (Role, String) {
             service(db.facts().services.of_system(asn, end.ports), "AS and port")
         })
         .or_else(|| tracker(end, db))
-        .or_else(|| shared(end, db, company))
         .or_else(|| service(db.facts().services.of_port(end.ports), "port"))
         .or_else(|| media(end, company))
         .or_else(|| edge(end, company));
-    decided.unwrap_or_else(|| (Role::Unknown, "no rule: no known name, network, service or port".to_owned()))
+    decided.unwrap_or_else(|| {
+        let network =
+            company.map_or_else(String::new, |c| format!("; a network of {} does not tell what for", c.name));
+        (Role::Unknown, format!("no rule: no known name, network, service or port{network}"))
+    })
 }
 
 /// Ends without a place: group addresses, and machines of the local network.
 fn special(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
     let kind = end.facts.special?;
     if matches!(kind, "multicast" | "broadcast") {
-        return Some((Role::Platform, format!("{kind} address: local network (IANA special-purpose addresses)")));
+        return Some((
+            Role::Platform,
+            format!("{kind} address: local network (IANA special-purpose addresses)"),
+        ));
     }
     if let Some((id, why)) = end.messengers.iter().next() {
-        return Some((Role::FirstParty, format!("{why} of {id} at a {kind} address: a server of one's own choice")));
+        return Some((
+            Role::FirstParty,
+            format!("{why} of {id} at a {kind} address: a server of one's own choice"),
+        ));
     }
     if let Some(decided) = service(db.facts().services.of_port(end.ports), "port") {
         return Some(decided);
@@ -64,13 +82,17 @@ fn special(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
     if end.protocols.contains("rtp") {
         return Some((Role::Peer, format!("media to a {kind} address: another device of the local network")));
     }
-    Some((Role::Unknown, format!("{kind} address: stands for no place or operator (IANA special-purpose addresses)")))
+    Some((
+        Role::Unknown,
+        format!("{kind} address: stands for no place or operator (IANA special-purpose addresses)"),
+    ))
 }
 
 /// The messenger's own end, by a first-party name or because its flows were attributed to it.
 fn messenger(end: &End<'_>, db: &ReferenceDb, company: Option<&Company>) -> Option<(Role, String)> {
     let messengers = &db.facts().messengers;
-    let by_flow = end.messengers.iter().find_map(|(id, why)| Some((messengers.by_id(id)?, (*why).to_owned())));
+    let by_flow =
+        end.messengers.iter().find_map(|(id, why)| Some((messengers.by_id(id)?, (*why).to_owned())));
     let (messenger, why) = by_flow.or_else(|| {
         end.names.iter().find_map(|name| {
             let owner = messengers.of_name(plain(name))?.exclusive?;
@@ -80,40 +102,59 @@ fn messenger(end: &End<'_>, db: &ReferenceDb, company: Option<&Company>) -> Opti
     let id = &messenger.id;
     let relay = end.protocols.iter().any(|p| matches!(*p, "stun" | "turn")) && has_relay_port(end.ports);
     if relay {
-        return Some((Role::Relay, format!("{why} of {id} with STUN on a relay port (messengers.toml, RFC 8656)")));
+        return Some((
+            Role::Relay,
+            format!("{why} of {id} with STUN on a relay port (messengers.toml, RFC 8656)"),
+        ));
     }
     if why.starts_with("network:") {
         return Some((Role::FirstParty, format!("{why} is {id}'s alone (messengers.toml)")));
     }
     if messenger.servers == Servers::Chosen {
-        return Some((Role::FirstParty, format!("{why} of {id}: the server that was chosen (messengers.toml)")));
+        return Some((
+            Role::FirstParty,
+            format!("{why} of {id}: the server that was chosen (messengers.toml)"),
+        ));
     }
     Some(own_or_rented(end, messenger, company, &why))
 }
 
 /// Whether a messenger's end stands in a network of its company, of a delivery network or of another operator.
-fn own_or_rented(end: &End<'_>, messenger: &Messenger, company: Option<&Company>, why: &str) -> (Role, String) {
+fn own_or_rented(
+    end: &End<'_>,
+    messenger: &Messenger,
+    company: Option<&Company>,
+    why: &str,
+) -> (Role, String) {
     let id = &messenger.id;
     let Some(operator) = &end.facts.operator else {
-        return (Role::FirstParty, format!("{why} of {id}, operator of the network not known (messengers.toml)"));
+        return (
+            Role::FirstParty,
+            format!("{why} of {id}, operator of the network not known (messengers.toml)"),
+        );
     };
     match company {
-        Some(company) if messenger.company.as_deref() == Some(company.id.as_str()) => {
-            (Role::FirstParty, format!("{why} of {id} in a network of {} (messengers.toml, operators.toml)", company.name))
-        }
+        Some(company) if messenger.company.as_deref() == Some(company.id.as_str()) => (
+            Role::FirstParty,
+            format!("{why} of {id} in a network of {} (messengers.toml, operators.toml)", company.name),
+        ),
         Some(company) if company.kind == CompanyKind::Cdn => {
             (Role::Cdn, format!("{why} of {id} at the delivery network of {} (operators.toml)", company.name))
         }
         _ if delivery_service(end) => {
             (Role::Cdn, format!("{why} of {id} at CloudFront of {} (aws-regions)", operator.name))
         }
-        _ => (Role::Hosting, format!("{why} of {id} in a network of {} (messengers.toml, {})", operator.name, operator.source)),
+        _ => (
+            Role::Hosting,
+            format!("{why} of {id} in a network of {} (messengers.toml, {})", operator.name, operator.source),
+        ),
     }
 }
 
 fn by_service_name(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
     // A delivery network's name says less than another service's, so it is asked last.
-    let services = || end.names.iter().filter_map(|name| Some((name, db.facts().services.of_name(plain(name))?)));
+    let services =
+        || end.names.iter().filter_map(|name| Some((name, db.facts().services.of_name(plain(name))?)));
     let found = services().find(|(_, service)| service.role != Role::Cdn);
     // A tracker that is delivered by a CDN is a tracker.
     if found.is_none()
@@ -146,16 +187,15 @@ fn tracker(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
     })
 }
 
-/// A name that a messenger shares with its company's other services, in that company's network.
+/// A name that a messenger shares with its company's other services, in captures that all show that messenger. Elsewhere
+/// the same name is a third party's, and the tracker list decides.
 fn shared(end: &End<'_>, db: &ReferenceDb, company: Option<&Company>) -> Option<(Role, String)> {
     let messengers = &db.facts().messengers;
-    let company = company?;
+    let everywhere = |id: &str| !end.beside.is_empty() && end.beside.iter().all(|ids| ids.contains(id));
     end.names.iter().find_map(|name| {
-        let owners = &messengers.of_name(plain(name))?.all;
-        let owner = owners.iter().filter_map(|i| messengers.get(*i));
-        let owner = owner.into_iter().find(|m| m.company.as_deref() == Some(company.id.as_str()))?;
-        let why = format!("name {name}, which {} shares with other services of {} (messengers.toml)", owner.id, company.name);
-        Some((Role::FirstParty, why))
+        let owners = messengers.of_name(plain(name))?.all.iter().filter_map(|i| messengers.get(*i));
+        let owner = owners.into_iter().find(|owner| everywhere(&owner.id))?;
+        Some(own_or_rented(end, owner, company, &format!("name:{name}, shared with other services,")))
     })
 }
 
@@ -165,9 +205,15 @@ fn media(end: &End<'_>, company: Option<&Company>) -> Option<(Role, String)> {
         return None;
     }
     Some(match (company, &end.facts.cloud) {
-        (None, None) => (Role::Peer, "media to a network of no known operator of servers (operators.toml)".to_owned()),
-        (Some(company), _) => (Role::Relay, format!("media to a network of {} (operators.toml)", company.name)),
-        (None, Some(cloud)) => (Role::Relay, format!("media to a network of {} ({})", cloud.provider, cloud.source)),
+        (None, None) => {
+            (Role::Peer, "media to a network of no known operator of servers (operators.toml)".to_owned())
+        }
+        (Some(company), _) => {
+            (Role::Relay, format!("media to a network of {} (operators.toml)", company.name))
+        }
+        (None, Some(cloud)) => {
+            (Role::Relay, format!("media to a network of {} ({})", cloud.provider, cloud.source))
+        }
     })
 }
 

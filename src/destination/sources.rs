@@ -90,7 +90,7 @@ pub struct SourceFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// MaxMind's format with a country.
+    /// mmdb with a country.
     MmdbCountry,
     /// `first,last,CC`.
     TorGeoip,
@@ -125,7 +125,11 @@ impl Sources {
             let get = source.get.get_ref();
             if !["npm:", "deb:", "shared:"].iter().any(|scheme| get.starts_with(scheme)) {
                 let remedy = "write npm:PACKAGE, deb:PACKAGE or shared:FILE";
-                return Err(file.fault(&source.get.span(), format!("{get:?} does not say where from"), remedy));
+                return Err(file.fault(
+                    &source.get.span(),
+                    format!("{get:?} does not say where from"),
+                    remedy,
+                ));
             }
             if source.licence_files.get_ref().is_empty() {
                 let remedy = "name at least one file under reference/licences/";
@@ -162,7 +166,11 @@ impl Sources {
         for kind in [Kind::Asn, Kind::Trackers] {
             if let Some(second) = sources.sources.iter().filter(|s| s.kind == kind).nth(1) {
                 let remedy = "leave one out: the table holds one of this kind";
-                return Err(file.fault(&second.name.span(), format!("a second source of kind {kind:?}"), remedy));
+                return Err(file.fault(
+                    &second.name.span(),
+                    format!("a second source of kind {kind:?}"),
+                    remedy,
+                ));
             }
         }
         Ok(sources)

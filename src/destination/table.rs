@@ -19,8 +19,8 @@ pub(crate) const MAGIC: [u8; 8] = *b"MLEAKDB\n";
 pub(crate) const VERSION: u32 = 1;
 /// Sections in the order of the directory.
 pub(crate) const TAGS: [[u8; 4]; 13] = [
-    *b"META", *b"CCTB", *b"PLCS", *b"PLC4", *b"PLC6", *b"ASNS", *b"ASN4", *b"ASN6", *b"CLDS", *b"CLD4", *b"CLD6",
-    *b"TRAK", *b"STRS",
+    *b"META", *b"CCTB", *b"PLCS", *b"PLC4", *b"PLC6", *b"ASNS", *b"ASN4", *b"ASN6", *b"CLDS", *b"CLD4",
+    *b"CLD6", *b"TRAK", *b"STRS",
 ];
 /// Bytes before the first section: magic, version, checksum, directory.
 pub(crate) const HEADER: usize = 16 + TAGS.len() * 12;
@@ -128,7 +128,10 @@ impl Table {
         }
         let version = u32_at(head, 8).ok_or_else(|| short("the version", 8))?;
         if version != VERSION {
-            return Err(ReferenceError::table(format!("layout version {version}, this program reads {VERSION}"), 8));
+            return Err(ReferenceError::table(
+                format!("layout version {version}, this program reads {VERSION}"),
+                8,
+            ));
         }
         let stated = u32_at(head, 12).ok_or_else(|| short("the checksum", 12))?;
         let mut sections: [Range<usize>; TAGS.len()] = std::array::from_fn(|_| 0..0);
@@ -136,7 +139,10 @@ impl Table {
         for (i, ((entry, tag), section)) in directory.zip(TAGS).zip(&mut sections).enumerate() {
             let at = 16 + i * 12;
             if entry.get(..4) != Some(&tag) {
-                return Err(ReferenceError::table(format!("section {:?} missing", tag.escape_ascii().to_string()), at));
+                return Err(ReferenceError::table(
+                    format!("section {:?} missing", tag.escape_ascii().to_string()),
+                    at,
+                ));
             }
             let start = u32_at(entry, 4).ok_or_else(|| short("the directory", at))? as usize;
             let length = u32_at(entry, 8).ok_or_else(|| short("the directory", at))? as usize;
@@ -150,15 +156,19 @@ impl Table {
             return Err(ReferenceError::table("the checksum does not fit", 12));
         }
         let meta = bytes.get(sections[META].clone()).unwrap_or_default();
-        let meta: Meta = serde_json::from_slice(meta)
-            .map_err(|e| ReferenceError::table(format!("META is not readable ({e})"), sections[META].start))?;
+        let meta: Meta = serde_json::from_slice(meta).map_err(|e| {
+            ReferenceError::table(format!("META is not readable ({e})"), sections[META].start)
+        })?;
         let known = |&i: &usize| i < meta.sources.len();
         if meta.place_sources.len() > MOST_PLACE_SOURCES
             || !meta.place_sources.iter().all(known)
             || !meta.asn_source.iter().all(known)
             || !meta.tracker_source.iter().all(known)
         {
-            return Err(ReferenceError::table("META names sources that it does not list", sections[META].start));
+            return Err(ReferenceError::table(
+                "META names sources that it does not list",
+                sections[META].start,
+            ));
         }
         let table = Table { bytes, sections, meta };
         for i in [PLACES_V4, PLACES_V6, SYSTEMS_V4, SYSTEMS_V6, CLOUDS_V4, CLOUDS_V6] {
@@ -200,9 +210,10 @@ impl Table {
         let place = value(PLACES_V4, PLACES_V6);
         let countries = self.record(PLACES, place, width).unwrap_or_default();
         let system = value(SYSTEMS_V4, SYSTEMS_V6);
-        let asn = self.record(SYSTEMS, system, 8).filter(|_| system > 0).and_then(|record| {
-            Some((u32_at(record, 0)?, self.string(u32_at(record, 4)?)))
-        });
+        let asn = self
+            .record(SYSTEMS, system, 8)
+            .filter(|_| system > 0)
+            .and_then(|record| Some((u32_at(record, 0)?, self.string(u32_at(record, 4)?))));
         let cloud = value(CLOUDS_V4, CLOUDS_V6);
         let cloud = self.record(CLOUDS, cloud, 14).filter(|_| cloud > 0).and_then(|record| {
             Some(Cloud {
@@ -227,10 +238,16 @@ impl Table {
         let entries = self.section(TRACKERS).as_chunks::<16>().0;
         let mut rest = name;
         loop {
-            let found = entries.binary_search_by(|entry| self.string(u32_at(entry, 0).unwrap_or(0)).cmp(rest));
+            let found =
+                entries.binary_search_by(|entry| self.string(u32_at(entry, 0).unwrap_or(0)).cmp(rest));
             if let Some(entry) = found.ok().and_then(|i| entries.get(i)) {
                 let field = |at| self.string(u32_at(entry, at).unwrap_or(0));
-                return Some(Tracker { domain: field(0), tracker: field(4), company: field(8), category: field(12) });
+                return Some(Tracker {
+                    domain: field(0),
+                    tracker: field(4),
+                    company: field(8),
+                    category: field(12),
+                });
             }
             rest = rest.split_once('.')?.1;
         }

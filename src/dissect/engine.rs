@@ -237,11 +237,10 @@ impl Run<'_> {
         }
         let mut extra: Vec<Vec<Packet<'_>>> = (0..SHARDS).map(|_| Vec::new()).collect();
         for (_, bytes, last) in &joined {
-            if let Decoded::Packet(p) = decode_reassembled(last, bytes) {
-                if let Some(list) = extra.get_mut(shard_of(&p.key)) {
+            if let Decoded::Packet(p) = decode_reassembled(last, bytes)
+                && let Some(list) = extra.get_mut(shard_of(&p.key)) {
                     list.push(p);
                 }
-            }
         }
         let shared = Shared { options: self.options, fragments: &self.fragments };
         let work = |(index, shard): (usize, &mut Shard)| {

@@ -18,10 +18,10 @@ use crate::model::{CaptureTime, Direction, FlowTls, SignatureHit};
 use crate::payload::{CanaryState, Masking, RawFinding, Readability, TextMeter};
 
 /// Bytes of an unfinished message that are kept, each direction; beyond it the message is given up.
-pub const MAX_PENDING: usize = 1 << 20;
+pub(super) const MAX_PENDING: usize = 1 << 20;
 
 /// Findings of one flow that are kept; the rest is counted in one warning.
-pub const MAX_FINDINGS: u32 = 64;
+pub(super) const MAX_FINDINGS: u32 = 64;
 
 /// Segments of a stream that are probed before it counts as unknown.
 const MAX_PROBES: u8 = 24;
@@ -148,7 +148,7 @@ fn add_frames(to: &mut Vec<u64>, frames: &[u64]) {
 
 /// A finding with its flow.
 #[derive(Clone, Debug)]
-pub struct FlowFinding {
+pub(super) struct FlowFinding {
     /// The flow's first frame.
     pub flow: u64,
     /// Who sent it.
@@ -174,7 +174,7 @@ pub struct DnsName {
 
 /// A fault in the traffic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TrafficWarning {
+pub(super) struct TrafficWarning {
     /// The frame.
     pub frame: u64,
     /// Bytes into the decompressed file.
@@ -185,7 +185,7 @@ pub struct TrafficWarning {
 
 /// What the flows of a shard have said.
 #[derive(Default)]
-pub struct Output {
+pub(super) struct Output {
     pub(super) observations: Vec<Observation>,
     pub(super) findings: Vec<FlowFinding>,
     pub(super) dns: Vec<DnsName>,
@@ -279,7 +279,7 @@ impl Output {
 
 /// Where the bytes shown to a dissector came from.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub(super) struct Place<'a> {
     source: Source<'a>,
     /// Frames of datagrams that came in fragments, by the frame of the last one.
     fragments: &'a BTreeMap<u64, Vec<u64>>,
@@ -349,7 +349,7 @@ impl<'a> Place<'a> {
 
 /// Payload bytes by class.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger(Vec<(&'static str, u64)>);
+pub(super) struct Ledger(Vec<(&'static str, u64)>);
 
 impl Ledger {
     pub(super) fn add(&mut self, class: &'static str, bytes: u64) {
@@ -414,7 +414,7 @@ struct Flow {
 
 /// The flows whose keys fall into one shard.
 #[derive(Default)]
-pub struct Shard {
+pub(super) struct Shard {
     map: HashMap<FlowKey, u32, foldhash::fast::RandomState>,
     flows: Vec<Flow>,
     pub(super) out: Output,
@@ -425,7 +425,7 @@ pub struct Shard {
 
 /// What a shard needs of the whole.
 #[derive(Clone, Copy)]
-pub struct Shared<'a> {
+pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
     pub(super) fragments: &'a BTreeMap<u64, Vec<u64>>,
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::packet::{Fragment, IpProto};
 
 /// Datagrams that may be incomplete at one time.
-pub const MAX_DATAGRAMS: usize = 1024;
+pub(super) const MAX_DATAGRAMS: usize = 1024;
 
 /// The largest datagram, bytes.
 const MAX_SIZE: usize = 65_535;
@@ -21,7 +21,7 @@ type Key = (IpAddr, IpAddr, IpProto, u32);
 
 /// A datagram that is whole again.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Datagram {
+pub(super) struct Datagram {
     /// Its bytes, from the transport header on.
     pub bytes: Vec<u8>,
     /// The frames of its fragments, ascending.
@@ -40,13 +40,13 @@ struct Open {
 
 /// All datagrams of which parts are missing.
 #[derive(Default)]
-pub struct Pool {
+pub(super) struct Pool {
     open: BTreeMap<Key, Open>,
 }
 
 impl Pool {
     /// Adds a fragment; the datagram when it is whole now.
-    pub fn add(&mut self, f: &Fragment<'_>) -> Option<Datagram> {
+    pub(super) fn add(&mut self, f: &Fragment<'_>) -> Option<Datagram> {
         let key = (f.src, f.dst, f.proto, f.id);
         let (start, end) = (f.offset as usize, f.offset as usize + f.payload.len());
         if end > MAX_SIZE {

@@ -1,4 +1,4 @@
-//! JA4, the TLS client fingerprint (FoxIO, `technical_details/JA4.md`; JA4 alone is under the BSD 3-Clause licence).
+//! JA4, the TLS client fingerprint (`FoxIO`, `technical_details/JA4.md`; JA4 alone is under the BSD 3-Clause licence).
 //!
 //! Takes what a client hello offers; gives `ja4` and the unhashed `ja4_r`. The rest of that family is not open source and not
 //! here.
@@ -9,7 +9,7 @@ use crate::capture::hex;
 
 /// What the fingerprint is made of, in the order of the hello.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Offer<'a> {
+pub(super) struct Offer<'a> {
     /// `t` for TCP, `q` for QUIC, `d` for DTLS.
     pub transport: char,
     /// Highest version offered, as on the wire.
@@ -28,13 +28,13 @@ pub struct Offer<'a> {
 
 /// GREASE values (RFC 8701) have the form `0x?a?a` with equal halves.
 #[must_use]
-pub fn is_grease(value: u16) -> bool {
+pub(super) fn is_grease(value: u16) -> bool {
     value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
 }
 
 /// The three parts of JA4, joined: hashed and raw.
 #[must_use]
-pub fn fingerprint(offer: &Offer<'_>) -> (String, String) {
+pub(super) fn fingerprint(offer: &Offer<'_>) -> (String, String) {
     let real = |list: &[u16]| list.iter().copied().filter(|v| !is_grease(*v)).collect::<Vec<u16>>();
     let mut ciphers = real(offer.ciphers);
     let mut extensions = real(offer.extensions);
@@ -83,10 +83,13 @@ fn version(version: u16) -> &'static str {
     }
 }
 
-/// First and last character of the first ALPN value; of its hex when either is not alphanumeric.
+/// First and last character of the first ALPN value; of its hex when either is not alphanumeric. A value that begins outside
+/// of ASCII is `99`, as in the fingerprints that the authors publish with their captures.
 fn alpn_ends(alpn: Option<&[u8]>) -> String {
     let Some((first, last)) = alpn.and_then(|a| a.first().zip(a.last())) else { return "00".into() };
-    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+    if !first.is_ascii() {
+        "99".into()
+    } else if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         format!("{}{}", *first as char, *last as char)
     } else {
         format!("{:x}{:x}", first >> 4, last & 0x0f)
@@ -126,7 +129,7 @@ mod tests {
     #[test]
     fn ends_of_alpn() {
         for (alpn, ends) in
-            [(None, "00"), (Some(&b"h2"[..]), "h2"), (Some(b"http/1.1"), "h1"), (Some(&[0xab, 0xcd]), "ad")]
+            [(None, "00"), (Some(&b"h2"[..]), "h2"), (Some(b"http/1.1"), "h1"), (Some(&[0xab, 0xcd]), "99"), (Some(b"-h"), "28")]
         {
             assert_eq!(alpn_ends(alpn), ends);
         }

@@ -2,7 +2,7 @@
 //!
 //! Takes one frame; gives at most one [`Packet`] or one IP [`Fragment`], and puts every byte of the frame that is not
 //! payload into the [`Overhead`] ledger. IP, TCP and UDP headers are read by `etherparse`; the short shims between link and
-//! IP (VLAN, MPLS, PPPoE, cooked headers, tunnels) are read here.
+//! IP (VLAN, MPLS, `PPPoE`, cooked headers, tunnels) are read here.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -532,11 +532,10 @@ impl<'a> Decoder<'_, 'a> {
         payload: &'a [u8],
         counted: bool,
     ) -> Decoded<'a> {
-        if self.depth < MAX_DEPTH {
-            if let Some(inner) = self.ip_tunnel(proto, payload) {
+        if self.depth < MAX_DEPTH
+            && let Some(inner) = self.ip_tunnel(proto, payload) {
                 return inner;
             }
-        }
         let (mut sport, mut dport, mut tcp, mut data) = (0, 0, TcpInfo::default(), payload);
         match proto {
             IpProto::TCP => {
@@ -558,11 +557,10 @@ impl<'a> Decoder<'_, 'a> {
                     return self.uncounted_malformed(payload, counted, "malformed UDP header");
                 };
                 (sport, dport, data) = (u.source_port(), u.destination_port(), u.payload());
-                if self.depth < MAX_DEPTH {
-                    if let Some(inner) = self.udp_tunnel(sport, dport, data, counted) {
+                if self.depth < MAX_DEPTH
+                    && let Some(inner) = self.udp_tunnel(sport, dport, data, counted) {
                         return inner;
                     }
-                }
             }
             _ => {}
         }
@@ -732,7 +730,7 @@ impl<'a> Decoder<'_, 'a> {
 }
 
 /// Decodes the transport layer of a datagram put together from fragments.
-pub fn decode_reassembled<'a>(last: &Fragment<'_>, datagram: &'a [u8]) -> Decoded<'a> {
+pub(super) fn decode_reassembled<'a>(last: &Fragment<'_>, datagram: &'a [u8]) -> Decoded<'a> {
     let raw = RawFrame {
         number: last.frame,
         time: last.time,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::model::CaptureTime;
 
 /// Bytes that may wait for a missing segment, each direction; beyond it the gap is accepted.
-pub const MAX_WAITING: usize = 1 << 20;
+pub(super) const MAX_WAITING: usize = 1 << 20;
 
 /// A segment farther ahead than this is not believed until two follow each other there.
 const MAX_AHEAD: i64 = 16 << 20;
@@ -22,7 +22,7 @@ const KEPT_BEHIND: u64 = 8192;
 
 /// A run of stream bytes and the frame that brought it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub(super) struct Segment {
     /// Stream offset of the first byte.
     pub start: u64,
     /// Stream offset behind the last byte.
@@ -37,18 +37,18 @@ pub struct Segment {
 
 /// Which frames brought which bytes of a stream, ascending by offset.
 #[derive(Clone, Debug, Default)]
-pub struct Provenance {
+pub(super) struct Provenance {
     segments: VecDeque<Segment>,
 }
 
 impl Provenance {
     /// Notes a run; runs come in stream order.
-    pub fn push(&mut self, segment: Segment) {
+    pub(super) fn push(&mut self, segment: Segment) {
         self.segments.push_back(segment);
     }
 
     /// Forgets runs that end more than 8 KiB before `position`.
-    pub fn forget_before(&mut self, position: u64) {
+    pub(super) fn forget_before(&mut self, position: u64) {
         let limit = position.saturating_sub(KEPT_BEHIND);
         while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.end <= limit) {
             self.segments.pop_front();
@@ -56,22 +56,16 @@ impl Provenance {
     }
 
     /// Runs that overlap `start..end`. An empty range gives the run that holds or ends at `start`.
-    pub fn covering(&self, start: u64, end: u64) -> impl Iterator<Item = &Segment> {
+    pub(super) fn covering(&self, start: u64, end: u64) -> impl Iterator<Item = &Segment> {
         let end = end.max(start + 1);
         let first = self.segments.partition_point(|s| s.end <= start);
         self.segments.range(first..).take_while(move |s| s.start < end)
-    }
-
-    /// The last run.
-    #[must_use]
-    pub fn last(&self) -> Option<&Segment> {
-        self.segments.back()
     }
 }
 
 /// What has to happen with the bytes of a segment.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event<'a> {
+pub(super) enum Event<'a> {
     /// The next bytes of the stream.
     Bytes(Segment, &'a [u8]),
     /// Bytes that are missing in the capture.
@@ -89,7 +83,7 @@ struct Waiting {
 
 /// Orders one direction.
 #[derive(Default)]
-pub struct Half {
+pub(super) struct Half {
     /// Sequence number of stream offset `next`; `None` before the first segment.
     next_seq: Option<u32>,
     /// Stream offset of the next byte expected.
@@ -106,33 +100,21 @@ pub struct Half {
 
 impl Half {
     /// A SYN: the first byte has the next sequence number.
-    pub fn syn(&mut self, seq: u32) {
+    pub(super) fn syn(&mut self, seq: u32) {
         if self.next_seq.is_none() {
             self.next_seq = Some(seq.wrapping_add(1));
         }
     }
 
-    /// The initial sequence number or the first segment's is known.
-    #[must_use]
-    pub fn started(&self) -> bool {
-        self.next_seq.is_some()
-    }
-
-    /// Stream offset of the next byte expected.
-    #[must_use]
-    pub fn position(&self) -> u64 {
-        self.next
-    }
-
     /// Bytes that wait for a missing segment.
     #[must_use]
-    pub fn waiting_bytes(&self) -> usize {
+    pub(super) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
     }
 
     /// The first frame that waits.
     #[must_use]
-    pub fn first_waiting_frame(&self) -> Option<u64> {
+    pub(super) fn first_waiting_frame(&self) -> Option<u64> {
         self.waiting.values().map(|w| w.frame).min()
     }
 
@@ -143,7 +125,7 @@ impl Half {
     }
 
     /// A segment with payload.
-    pub fn segment(
+    pub(super) fn segment(
         &mut self,
         seq: u32,
         data: &[u8],
@@ -181,7 +163,7 @@ impl Half {
     }
 
     /// The receiver of this direction acknowledged `ack_no`.
-    pub fn acknowledged(&mut self, ack_no: u32, out: &mut dyn FnMut(Event<'_>)) {
+    pub(super) fn acknowledged(&mut self, ack_no: u32, out: &mut dyn FnMut(Event<'_>)) {
         if self.next_seq.is_none() {
             return;
         }
@@ -199,7 +181,7 @@ impl Half {
     }
 
     /// No more will come: what waits is given with the gaps before it.
-    pub fn finish(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+    pub(super) fn finish(&mut self, out: &mut dyn FnMut(Event<'_>)) {
         while !self.waiting.is_empty() {
             self.accept_gap(out);
         }

@@ -84,7 +84,7 @@ fn sslv2(data: &[u8]) -> Option<usize> {
     match *data {
         [high @ 0x80..=0xff, low, 1, 0, 2, ..] | [high @ 0x80..=0xff, low, 1, 3, 0..=3, ..] => {
             let size = 2 + (usize::from(high & 0x7f) << 8 | usize::from(low));
-            (size >= 12 && size <= 2048).then_some(size)
+            (12..=2048).contains(&size).then_some(size)
         }
         _ => None,
     }
@@ -109,7 +109,6 @@ struct Tls {
     begun: bool,
     /// Version of the server hello, as on the wire.
     version: Option<u16>,
-    names: usize,
 }
 
 impl Tls {
@@ -132,11 +131,10 @@ impl Dissector for Tls {
             self.hello_v2(message, cx);
             return Step::Took(size, HANDSHAKE);
         }
-        if data.len() < 5 {
-            if data.first().is_some_and(|k| (20..=24).contains(k)) || self.side(d).lost {
+        if data.len() < 5
+            && (data.first().is_some_and(|k| (20..=24).contains(k)) || self.side(d).lost) {
                 return Step::More(5);
             }
-        }
         let Some((kind, length)) = record_header(data) else {
             if !self.side(d).lost {
                 self.side(d).lost = true;
@@ -152,7 +150,13 @@ impl Dissector for Tls {
         }
         let tls13 = self.version == Some(0x0304);
         if self.side(d).ciphered && !tls13 && kind != 20 {
-            return Step::Took(size, self.application());
+            // After a hello-retry the client sends its second hello in clear behind a change-cipher-spec (RFC 8446 appendix D.4);
+            // where the server's side is not in the capture, only the record's own shape tells.
+            let second_hello = self.version.is_none()
+                && matches!(data, [22, _, _, _, _, 1, a, b, c, ..] if u32::from_be_bytes([0, *a, *b, *c]) as usize + 4 == length);
+            if !second_hello {
+                return Step::Took(size, self.application());
+            }
         }
         let Some(body) = data.get(5..size) else { return Step::More(size) };
         match kind {
@@ -478,7 +482,7 @@ impl ClientHello {
     }
 
     /// `unknown`: the extension is there, but GREASE looks the same (draft-ietf-tls-esni section 6.2); real use is only told by
-    /// an ECHConfig for the outer name.
+    /// an `ECHConfig` for the outer name.
     pub(super) fn ech(&self) -> &'static str {
         if self.extensions.iter().any(|e| matches!(e, 0xfe0d | 0xfe0a..=0xfe0c | 0xffce)) {
             "unknown"

@@ -31,7 +31,8 @@ pub fn build(sources: &Sources, regions_text: &str, folder: &Path) -> Result<Vec
         let mut files = Vec::new();
         for file in &source.files {
             let path = folder.join(file.path.get_ref());
-            let bytes = fs::read(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
+            let bytes =
+                fs::read(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
             let found = hex(&Sha256::digest(&bytes));
             if found != *file.sha256.get_ref() {
                 let expected = file.sha256.get_ref().clone();
@@ -92,7 +93,9 @@ impl Builder {
             };
             match format {
                 Format::MmdbCountry => append(&mut ranges, raw::mmdb_country(name, bytes, code)?),
-                Format::TorGeoip => append(&mut ranges, raw::tor_geoip(name, &raw::text(name, bytes)?, code)?),
+                Format::TorGeoip => {
+                    append(&mut ranges, raw::tor_geoip(name, &raw::text(name, bytes)?, code)?);
+                }
                 Format::AsnCsv => {
                     let systems = &mut self.systems;
                     append(
@@ -304,12 +307,16 @@ fn frame(sections: &[Vec<u8>]) -> Result<Vec<u8>, ReferenceError> {
     }
     let mut crc = flate2::Crc::new();
     crc.update(&directory);
-    sections.iter().for_each(|section| crc.update(section));
+    for section in sections {
+        crc.update(section);
+    }
     let mut out = Vec::with_capacity(at);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&crc.sum().to_le_bytes());
     out.extend_from_slice(&directory);
-    sections.iter().for_each(|section| out.extend_from_slice(section));
+    for section in sections {
+        out.extend_from_slice(section);
+    }
     Ok(out)
 }

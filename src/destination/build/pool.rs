@@ -65,8 +65,10 @@ impl Strings {
             return Ok(*offset);
         }
         let offset = size(self.bytes.len())?;
-        let length = u16::try_from(text.len())
-            .map_err(|_| ReferenceError::TooMany { what: "bytes in one string", limit: u64::from(u16::MAX) })?;
+        let length = u16::try_from(text.len()).map_err(|_| ReferenceError::TooMany {
+            what: "bytes in one string",
+            limit: u64::from(u16::MAX),
+        })?;
         self.bytes.extend_from_slice(&length.to_le_bytes());
         self.bytes.extend_from_slice(text.as_bytes());
         self.offsets.insert(text.to_owned(), offset);

@@ -47,16 +47,19 @@ fn flatten(ranges: &mut Vec<Range>) {
     }
     let mut out: Vec<Range> = Vec::with_capacity(ranges.len());
     let mut open: Vec<Range> = Vec::new();
-    let mut at = 0u128;
+    // The next address to be covered; none once the last address of all is.
+    let mut at = Some(0u128);
     // Emits what the innermost open range covers up to `until` (exclusive), closing those that end before it.
-    let drain = |open: &mut Vec<Range>, at: &mut u128, until: Option<u128>, out: &mut Vec<Range>| {
+    let drain = |open: &mut Vec<Range>, at: &mut Option<u128>, until: Option<u128>, out: &mut Vec<Range>| {
         while let Some(top) = open.last().copied() {
-            let limit = until.map_or(top.last, |u| top.last.min(u.saturating_sub(1)));
-            if *at <= limit && until != Some(0) {
-                out.push(Range { first: *at, last: limit, value: top.value });
-                *at = limit.saturating_add(1);
+            let limit = until.map_or(Some(top.last), |until| Some(top.last.min(until.checked_sub(1)?)));
+            if let (Some(first), Some(last)) = (*at, limit)
+                && first <= last
+            {
+                out.push(Range { first, last, value: top.value });
+                *at = last.checked_add(1);
             }
-            if until.is_some_and(|u| top.last >= u) {
+            if until.is_some_and(|until| top.last >= until) {
                 break;
             }
             open.pop();
@@ -64,7 +67,7 @@ fn flatten(ranges: &mut Vec<Range>) {
     };
     for range in ranges.iter().copied() {
         drain(&mut open, &mut at, Some(range.first), &mut out);
-        at = range.first;
+        at = Some(range.first);
         open.push(range);
     }
     drain(&mut open, &mut at, None, &mut out);
@@ -171,9 +174,11 @@ mod tests {
 
     #[test]
     fn the_closest_prefix_wins() {
-        let mut ranges = vec![range(0, 99, 1), range(10, 19, 2), range(12, 13, 3), range(90, 99, 4), range(100, 101, 5)];
+        let mut ranges =
+            vec![range(0, 99, 1), range(10, 19, 2), range(12, 13, 3), range(90, 99, 4), range(100, 101, 5)];
         flatten(&mut ranges);
-        let want = [(0, 9, 1), (10, 11, 2), (12, 13, 3), (14, 19, 2), (20, 89, 1), (90, 99, 4), (100, 101, 5)];
+        let want =
+            [(0, 9, 1), (10, 11, 2), (12, 13, 3), (14, 19, 2), (20, 89, 1), (90, 99, 4), (100, 101, 5)];
         assert_eq!(ranges, want.map(|(a, b, v)| range(a, b, v)));
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn text(file: &str, bytes: &[u8]) -> Result<String, ReferenceError> {
         bytes
     };
     let text = std::str::from_utf8(plain).map_err(|e| {
-        let line = plain.get(..e.valid_up_to()).unwrap_or_default().iter().filter(|b| **b == b'\n').count() + 1;
+        let line = crate::destination::data::line_at(plain, e.valid_up_to());
         ReferenceError::data(file, line, "not UTF-8", "save the file as UTF-8")
     })?;
     Ok(text.to_owned())
@@ -83,7 +83,8 @@ pub(crate) fn asn_csv(
 ) -> Result<Ranges, ReferenceError> {
     let mut out = Ranges::default();
     for (line, row) in lines(text) {
-        let wrong = || ReferenceError::data(file, line, "not a range of an AS", "write FIRST,LAST,NUMBER,NAME");
+        let wrong =
+            || ReferenceError::data(file, line, "not a range of an AS", "write FIRST,LAST,NUMBER,NAME");
         let mut columns = row.splitn(4, ',');
         let (Some(first), Some(last), Some(number), Some(name)) =
             (columns.next(), columns.next(), columns.next(), columns.next())
@@ -91,7 +92,8 @@ pub(crate) fn asn_csv(
             return Err(wrong());
         };
         let address = |text: &str| text.parse::<IpAddr>().ok().map(numeric);
-        let (Some(first), Some(last), Ok(number)) = (address(first), address(last), number.parse::<u32>()) else {
+        let (Some(first), Some(last), Ok(number)) = (address(first), address(last), number.parse::<u32>())
+        else {
             return Err(wrong());
         };
         let name = match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
@@ -123,8 +125,9 @@ pub(crate) fn tsv(
 
 /// A network in CIDR form, or a single address.
 pub(crate) fn network(file: &str, line: usize, text: &str) -> Result<Network, ReferenceError> {
-    let cidr = crate::destination::cidr::Cidr::parse(text)
-        .map_err(|why| ReferenceError::data(file, line, format!("{text:?}: {why}"), "write ADDRESS/LENGTH"))?;
+    let cidr = crate::destination::cidr::Cidr::parse(text).map_err(|why| {
+        ReferenceError::data(file, line, format!("{text:?}: {why}"), "write ADDRESS/LENGTH")
+    })?;
     let (v6, first) = numeric(cidr.first());
     let (_, last) = numeric(cidr.last());
     Ok(Network { v6, first, last })
@@ -136,7 +139,8 @@ pub(crate) fn mmdb_country(
     bytes: &[u8],
     mut value: impl FnMut(&str) -> Result<u32, ReferenceError>,
 ) -> Result<Ranges, ReferenceError> {
-    let fault = |e: maxminddb::MaxMindDbError| ReferenceError::Mmdb { file: file.to_owned(), what: e.to_string() };
+    let fault =
+        |e: maxminddb::MaxMindDbError| ReferenceError::Mmdb { file: file.to_owned(), what: e.to_string() };
     let reader = Reader::from_source(bytes).map_err(fault)?;
     let mut out = Ranges::default();
     let mut known: HashMap<usize, u32> = HashMap::new();
@@ -157,9 +161,8 @@ pub(crate) fn mmdb_country(
             code
         };
         let network = found.network().map_err(fault)?;
-        let cidr = crate::destination::cidr::Cidr::new(network.network(), network.prefix()).map_err(|why| {
-            ReferenceError::Mmdb { file: file.to_owned(), what: why.to_owned() }
-        })?;
+        let cidr = crate::destination::cidr::Cidr::new(network.network(), network.prefix())
+            .map_err(|why| ReferenceError::Mmdb { file: file.to_owned(), what: why.to_owned() })?;
         push(&mut out, file, 0, numeric(cidr.first()), numeric(cidr.last()), code)?;
     }
     Ok(out)
@@ -174,15 +177,22 @@ fn push(
     value: u32,
 ) -> Result<(), ReferenceError> {
     if first_v6 != last_v6 || last < first {
-        return Err(ReferenceError::data(file, line, "the range ends before it starts", "put the lower address first"));
+        return Err(ReferenceError::data(
+            file,
+            line,
+            "the range ends before it starts",
+            "put the lower address first",
+        ));
     }
     if value == 0 {
         return Ok(());
     }
-    let list = if first_v6 { &mut out.v6 } else { &mut out.v4 };
-    match list.last_mut() {
-        Some(before) if before.value == value && before.last.checked_add(1) == Some(first) => before.last = last,
-        _ => list.push(Range { first, last, value }),
+    let ranges = if first_v6 { &mut out.v6 } else { &mut out.v4 };
+    match ranges.last_mut() {
+        Some(before) if before.value == value && before.last.checked_add(1) == Some(first) => {
+            before.last = last;
+        }
+        _ => ranges.push(Range { first, last, value }),
     }
     Ok(())
 }

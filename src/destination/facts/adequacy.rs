@@ -71,7 +71,11 @@ impl Adequacy {
         for code in parsed.eea.members.iter().chain(&parsed.eea.territories) {
             file.country(code)?;
             if !eea.insert(code.get_ref().clone()) {
-                return Err(file.fault(&code.span(), format!("{} is listed twice", code.get_ref()), "list it once"));
+                return Err(file.fault(
+                    &code.span(),
+                    format!("{} is listed twice", code.get_ref()),
+                    "list it once",
+                ));
             }
         }
         for decision in &parsed.decisions {

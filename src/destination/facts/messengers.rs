@@ -62,7 +62,8 @@ struct Networks {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ports {
-    ports: Vec<Spanned<String>>,
+    #[serde(rename = "ports")]
+    numbers: Vec<Spanned<String>>,
     what: Spanned<String>,
     #[serde(default)]
     unverified: bool,
@@ -142,7 +143,11 @@ impl Messengers {
         }
         if let Some(company) = entry.company.as_ref().filter(|c| !operators.knows(c.get_ref())) {
             let what = format!("company {:?} is not known", company.get_ref());
-            return Err(file.fault(&company.span(), what, "add an [[operator]] with that id to operators.toml"));
+            return Err(file.fault(
+                &company.span(),
+                what,
+                "add an [[operator]] with that id to operators.toml",
+            ));
         }
         let servers = *entry.servers.get_ref();
         if servers == Servers::Own && (entry.domains.is_empty() || entry.company.is_none()) {
@@ -151,14 +156,14 @@ impl Messengers {
         }
         let index = self.list.len();
         for group in &entry.domains {
-            check(file, &group.source, &group.date, group.unverified)?;
+            file.sourced(&group.source, &group.date, group.unverified)?;
             for name in &group.names {
                 file.domain(name)?;
                 self.add_domain(file, name, index, group.exclusive)?;
             }
         }
         for group in &entry.networks {
-            check(file, &group.source, &group.date, group.unverified)?;
+            file.sourced(&group.source, &group.date, group.unverified)?;
             for prefix in &group.prefixes {
                 let cidr = file.cidr(prefix)?;
                 let overlap = |n: &&Network| {
@@ -174,9 +179,9 @@ impl Messengers {
             }
         }
         for group in &entry.ports {
-            check(file, &group.source, &group.date, group.unverified)?;
+            file.sourced(&group.source, &group.date, group.unverified)?;
             file.said(&group.what, "what")?;
-            for text in &group.ports {
+            for text in &group.numbers {
                 port(file, text)?;
             }
         }
@@ -199,8 +204,12 @@ impl Messengers {
             self.domains.insert(name.get_ref(), DomainOwners::default());
         }
         let Some(owners) = self.domains.exact_mut(name.get_ref()) else { return Ok(()) };
-        if owners.all.contains(&index) || owners.exclusive.is_some() || (exclusive && !owners.all.is_empty()) {
-            let what = format!("{:?} is listed twice, or exclusive for one messenger and used by another", name.get_ref());
+        if owners.all.contains(&index) || owners.exclusive.is_some() || (exclusive && !owners.all.is_empty())
+        {
+            let what = format!(
+                "{:?} is listed twice, or exclusive for one messenger and used by another",
+                name.get_ref()
+            );
             return Err(file.fault(&name.span(), what, "list it once, or write exclusive = false for all"));
         }
         owners.all.push(index);
@@ -228,26 +237,4 @@ impl Messengers {
         let around = self.networks.iter().filter(|network| network.cidr.contains(address));
         around.max_by_key(|network| network.cidr.length()).copied()
     }
-
-    /// Whether the address lies in a network that this messenger shares with others.
-    pub(crate) fn in_network_of(&self, messenger: usize, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.messenger == messenger && network.cidr.contains(address))
-    }
-}
-
-/// Every group of facts has a source with a date; one without any date must be marked when it is not a page.
-fn check(
-    file: DataFile<'_>,
-    source: &Spanned<String>,
-    date: &Spanned<String>,
-    unverified: bool,
-) -> Result<(), ReferenceError> {
-    file.said(source, "source")?;
-    file.date(date)?;
-    let citable = source.get_ref().contains('.') || source.get_ref().contains("RFC");
-    if date.get_ref() == "undated" && !unverified && !citable {
-        let remedy = "name a page or document, or write unverified = true";
-        return Err(file.fault(&source.span(), "neither a date nor a page", remedy));
-    }
-    Ok(())
 }

@@ -58,9 +58,12 @@ pub(crate) struct Facts {
 impl Facts {
     /// Parses and checks the four files.
     pub(crate) fn parse(texts: &FactTexts<'_>) -> Result<Facts, ReferenceError> {
-        let operators = Operators::parse(DataFile { name: "reference/operators.toml", text: texts.operators })?;
-        let messengers =
-            Messengers::parse(DataFile { name: "reference/messengers.toml", text: texts.messengers }, &operators)?;
+        let operators =
+            Operators::parse(DataFile { name: "reference/operators.toml", text: texts.operators })?;
+        let messengers = Messengers::parse(
+            DataFile { name: "reference/messengers.toml", text: texts.messengers },
+            &operators,
+        )?;
         let adequacy = Adequacy::parse(DataFile { name: "reference/adequacy.toml", text: texts.adequacy })?;
         let services =
             Services::parse(DataFile { name: "reference/services.toml", text: texts.services }, &operators)?;

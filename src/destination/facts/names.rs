@@ -51,8 +51,14 @@ mod tests {
         assert!(names.insert("cdn.whatsapp.net", 2));
         assert!(!names.insert("whatsapp.net", 1));
         for (name, want) in [
-            ("whatsapp.net", Some(1)), ("e1.whatsapp.net", Some(1)), ("a.cdn.whatsapp.net", Some(2)),
-            ("notwhatsapp.net", None), ("whatsapp.net.evil.example", None), ("net", None), ("", None), ("..", None),
+            ("whatsapp.net", Some(1)),
+            ("e1.whatsapp.net", Some(1)),
+            ("a.cdn.whatsapp.net", Some(2)),
+            ("notwhatsapp.net", None),
+            ("whatsapp.net.evil.example", None),
+            ("net", None),
+            ("", None),
+            ("..", None),
         ] {
             assert_eq!(names.find(name).copied(), want, "{name}");
         }

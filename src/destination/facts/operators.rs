@@ -65,7 +65,6 @@ pub(crate) struct Company {
     pub(crate) kind: CompanyKind,
     pub(crate) seat: String,
     pub(crate) dpf: Dpf,
-    pub(crate) unverified: bool,
     parent: Option<usize>,
 }
 
@@ -107,8 +106,7 @@ impl Operators {
 
     fn add(&mut self, file: DataFile<'_>, i: usize, entry: Entry) -> Result<(), ReferenceError> {
         file.said(&entry.name, "name")?;
-        file.said(&entry.source, "source")?;
-        file.date(&entry.date)?;
+        file.sourced(&entry.source, &entry.date, entry.unverified)?;
         file.country(&entry.seat)?;
         let dpf = *entry.dpf.get_ref();
         if dpf == Dpf::Certified && entry.dpf_source.as_ref().is_none_or(|s| s.get_ref().trim().is_empty()) {
@@ -117,7 +115,11 @@ impl Operators {
         }
         if (dpf == Dpf::NotApplicable) == (entry.seat.get_ref() == "US") {
             let remedy = "the framework is for organisations in the US only: \"not-applicable\" elsewhere, never there";
-            return Err(file.fault(&entry.dpf.span(), format!("dpf does not fit seat {}", entry.seat.get_ref()), remedy));
+            return Err(file.fault(
+                &entry.dpf.span(),
+                format!("dpf does not fit seat {}", entry.seat.get_ref()),
+                remedy,
+            ));
         }
         let parent = match &entry.parent {
             None => None,
@@ -125,7 +127,11 @@ impl Operators {
                 Some(p) if *p != i => Some(*p),
                 _ => {
                     let what = format!("parent {:?} is not known", parent.get_ref());
-                    return Err(file.fault(&parent.span(), what, "add an [[operator]] with that id, or drop parent"));
+                    return Err(file.fault(
+                        &parent.span(),
+                        what,
+                        "add an [[operator]] with that id, or drop parent",
+                    ));
                 }
             },
         };
@@ -147,7 +153,6 @@ impl Operators {
             kind: entry.kind,
             seat: entry.seat.into_inner(),
             dpf,
-            unverified: entry.unverified,
             parent,
         });
         Ok(())
@@ -161,11 +166,6 @@ impl Operators {
     /// Number of companies.
     pub(crate) fn len(&self) -> usize {
         self.companies.len()
-    }
-
-    /// The company by id.
-    pub(crate) fn by_id(&self, id: &str) -> Option<&Company> {
-        self.companies.get(*self.by_id.get(id)?)
     }
 
     /// The company behind an AS, or else behind a cloud's name.

@@ -108,8 +108,7 @@ impl Services {
     fn add(&mut self, file: DataFile<'_>, entry: Entry, operators: &Operators) -> Result<(), ReferenceError> {
         file.id(&entry.id)?;
         file.said(&entry.title, "title")?;
-        file.said(&entry.source, "source")?;
-        file.date(&entry.date)?;
+        file.sourced(&entry.source, &entry.date, entry.unverified)?;
         let twice = |span: &Spanned<String>| {
             let what = format!("{:?} is listed twice", span.get_ref());
             file.fault(&span.span(), what, "leave it with one service")
@@ -117,14 +116,23 @@ impl Services {
         if self.list.iter().any(|service| service.id == *entry.id.get_ref()) {
             return Err(twice(&entry.id));
         }
-        let fits = [Role::Push, Role::Resolver, Role::Time, Role::Cdn, Role::Platform, Role::Relay, Role::Tracker];
+        let fits =
+            [Role::Push, Role::Resolver, Role::Time, Role::Cdn, Role::Platform, Role::Relay, Role::Tracker];
         if !fits.contains(entry.role.get_ref()) {
             let remedy = "write push, resolver, time, cdn, platform, relay or tracker; messengers go to messengers.toml";
-            return Err(file.fault(&entry.role.span(), "this role is not decided by a list of services", remedy));
+            return Err(file.fault(
+                &entry.role.span(),
+                "this role is not decided by a list of services",
+                remedy,
+            ));
         }
         if let Some(operator) = entry.operator.as_ref().filter(|o| !operators.knows(o.get_ref())) {
             let what = format!("operator {:?} is not known", operator.get_ref());
-            return Err(file.fault(&operator.span(), what, "add an [[operator]] with that id to operators.toml"));
+            return Err(file.fault(
+                &operator.span(),
+                what,
+                "add an [[operator]] with that id to operators.toml",
+            ));
         }
         let index = self.list.len();
         let mut ports = Vec::new();
@@ -149,7 +157,11 @@ impl Services {
         }
         if entry.names.is_empty() && entry.prefixes.is_empty() && entry.asns.is_empty() {
             if ports.is_empty() {
-                return Err(file.fault(&entry.id.span(), "nothing to meet it by", "add names, prefixes or ports"));
+                return Err(file.fault(
+                    &entry.id.span(),
+                    "nothing to meet it by",
+                    "add names, prefixes or ports",
+                ));
             }
             for (port, text) in ports.iter().zip(&entry.ports) {
                 if self.ports.insert(*port, index).is_some() {

@@ -1,0 +1,558 @@
+//! Claim files into [`Claim`]s, with every fault named by file, line and remedy.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
+use super::predicate::{Conditions, Kind, Value};
+use crate::model::{Criterion, Text, Vantage};
+
+/// The messengers of the comparison.
+pub(super) const MESSENGERS: [&str; 8] =
+    ["whatsapp", "messenger", "telegram", "signal", "wire", "threema", "conversations", "caritas"];
+
+/// Reasons that a claim may give for staying undecided.
+const REASONS: [&str; 4] = ["not-exercised", "opaque", "too-few-runs", "vantage-unsuitable"];
+
+/// Keys of a claim.
+const KEYS: [&str; 19] = [
+    "id", "criterion", "text", "section", "decided_by", "supports", "contradicts", "shows", "absence", "steps", "vantage",
+    "min_runs", "otherwise", "undecided", "note", "superseded", "control", "sources", "claim",
+];
+
+/// Nesting of predicates that is accepted.
+const MAX_DEPTH: usize = 8;
+
+/// One fault of a claim file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}; {}", self.file, self.line, self.what, self.remedy)
+    }
+}
+
+/// All faults of the claim files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimError {
+    /// In the order of the files; never empty.
+    pub faults: Vec<Fault>,
+}
+
+impl ClaimError {
+    pub(super) fn unreadable(path: &Path, e: &std::io::Error) -> ClaimError {
+        let fault = Fault {
+            file: path.to_string_lossy().into_owned(),
+            line: 1,
+            what: format!("cannot read: {e}"),
+            remedy: "give the path of a claim file".into(),
+        };
+        ClaimError { faults: vec![fault] }
+    }
+}
+
+impl std::fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for ClaimError {}
+
+type Table<'i> = DeTable<'i>;
+type Node<'i> = Spanned<DeValue<'i>>;
+
+/// Reads one file: what could be read, and what is wrong.
+pub(super) fn read(file: &str, text: &str) -> (Vec<Claim>, Vec<Fault>) {
+    let mut loader = Loader { file, text, faults: Vec::new() };
+    let mut claims = Vec::new();
+    let root = match DeTable::parse(text) {
+        Ok(root) => root,
+        Err(e) => {
+            let span = e.span().unwrap_or(0..0);
+            let what = e.message().lines().collect::<Vec<_>>().join(" ");
+            loader.fault(&span, what, "write valid TOML (https://toml.io)");
+            return (claims, loader.faults);
+        }
+    };
+    let whole = root.span();
+    let root = root.into_inner();
+    for key in root.keys().filter(|k| k.get_ref().as_ref() != "claim") {
+        loader.unknown(&key.span(), "key", key.get_ref(), &["claim"]);
+    }
+    match root.get("claim").map(|n| (n.span(), n.get_ref())) {
+        Some((_, DeValue::Array(list))) => {
+            for item in list {
+                match item.get_ref() {
+                    DeValue::Table(table) => claims.extend(loader.claim(table, &item.span())),
+                    _ => loader.fault(&item.span(), "a claim is not a table", "write [[claim]] and its keys below"),
+                }
+            }
+        }
+        Some((span, _)) => loader.fault(&span, "`claim` is not a list of tables", "write [[claim]] for each claim"),
+        None => loader.fault(&whole, "there are no claims", "write [[claim]] and its keys below"),
+    }
+    (claims, loader.faults)
+}
+
+struct Loader<'a> {
+    file: &'a str,
+    text: &'a str,
+    faults: Vec<Fault>,
+}
+
+impl Loader<'_> {
+    fn fault(&mut self, span: &Range<usize>, what: impl Into<String>, remedy: impl Into<String>) {
+        let line = self.line(span);
+        self.faults.push(Fault { file: self.file.to_owned(), line, what: what.into(), remedy: remedy.into() });
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+        before.iter().filter(|b| **b == b'\n').count() + 1
+    }
+
+    /// A word that is not among the known ones; the nearest is proposed.
+    fn unknown(&mut self, span: &Range<usize>, kind: &str, word: &str, known: &[&str]) {
+        let near = known.iter().min_by_key(|k| distance(k, word)).filter(|k| distance(k, word) <= k.len() / 2 + 1);
+        let remedy = match near {
+            Some(near) if known.len() > 1 => format!("did you mean {near:?}? Known: {}", known.join(", ")),
+            _ => format!("write one of: {}", known.join(", ")),
+        };
+        self.fault(span, format!("unknown {kind} {word:?}"), remedy);
+    }
+
+    fn text<'n>(&mut self, node: &'n Node<'_>, what: &str) -> Option<&'n str> {
+        match node.get_ref() {
+            DeValue::String(s) => Some(s.as_ref()),
+            other => {
+                let found = type_of(other);
+                self.fault(&node.span(), format!("{what} is {found}"), "write a text in quotes");
+                None
+            }
+        }
+    }
+
+    fn flag(&mut self, node: &Node<'_>, what: &str) -> bool {
+        match node.get_ref() {
+            DeValue::Boolean(b) => *b,
+            other => {
+                let found = type_of(other);
+                self.fault(&node.span(), format!("{what} is {found}"), "write true or false");
+                false
+            }
+        }
+    }
+
+    fn number(&mut self, node: &Node<'_>, what: &str) -> Option<f64> {
+        let number = match node.get_ref() {
+            DeValue::Integer(i) => i.as_str().replace('_', "").parse().ok(),
+            DeValue::Float(f) => f.as_str().replace('_', "").parse::<f64>().ok(),
+            _ => None,
+        };
+        let number = number.filter(|n: &f64| n.is_finite() && *n >= 0.0);
+        if number.is_none() {
+            self.fault(&node.span(), format!("{what} is not a number of 0 or more"), "write a number");
+        }
+        number
+    }
+
+    fn whole(&mut self, node: &Node<'_>, what: &str) -> Option<u64> {
+        let n = self.number(node, what)?;
+        if n.fract() != 0.0 || n > 1e15 {
+            self.fault(&node.span(), format!("{what} is not a whole number"), "write a whole number");
+            return None;
+        }
+        Some(n as u64)
+    }
+
+    /// A list of texts; a single text counts as a list of one.
+    fn words(&mut self, node: &Node<'_>, what: &str) -> Vec<(String, Range<usize>)> {
+        match node.get_ref() {
+            DeValue::String(s) => vec![(s.as_ref().to_owned(), node.span())],
+            DeValue::Array(list) => {
+                let mut words = Vec::new();
+                for item in list {
+                    if let Some(word) = self.text(item, what) {
+                        words.push((word.to_owned(), item.span()));
+                    }
+                }
+                if list.is_empty() {
+                    self.fault(&node.span(), format!("{what} is empty"), "name one or more, or leave the key out");
+                }
+                words
+            }
+            other => {
+                let found = type_of(other);
+                self.fault(&node.span(), format!("{what} is {found}"), "write a list of texts");
+                Vec::new()
+            }
+        }
+    }
+
+    /// `{ en = "…", de = "…" }`.
+    fn both(&mut self, table: &Table<'_>, key: &str) -> Text {
+        let mut text = Text::default();
+        let Some(node) = table.get(key) else { return text };
+        let DeValue::Table(inner) = node.get_ref() else {
+            self.fault(&node.span(), format!("{key} is not a pair of texts"), format!("write {key} = {{ en = \"…\", de = \"…\" }}"));
+            return text;
+        };
+        for (name, value) in inner {
+            match name.get_ref().as_ref() {
+                "en" => text.en = self.text(value, "the English text").unwrap_or_default().to_owned(),
+                "de" => text.de = self.text(value, "the German text").unwrap_or_default().to_owned(),
+                other => self.unknown(&name.span(), "language", other, &["en", "de"]),
+            }
+        }
+        for (lang, value) in [("en", &text.en), ("de", &text.de)] {
+            if value.trim().is_empty() {
+                self.fault(&node.span(), format!("{key} has no text for {lang:?}"), format!("add {lang} = \"…\""));
+            }
+        }
+        text
+    }
+
+    fn claim(&mut self, table: &Table<'_>, span: &Range<usize>) -> Option<Claim> {
+        let before = self.faults.len();
+        for key in table.keys() {
+            if !KEYS.contains(&key.get_ref().as_ref()) {
+                self.unknown(&key.span(), "key", key.get_ref(), &KEYS[..18]);
+            }
+        }
+        for key in ["id", "criterion", "text", "decided_by", "sources"] {
+            if !table.contains_key(key) {
+                self.fault(span, format!("the claim has no {key}"), format!("add {key} = …"));
+            }
+        }
+        let (id, line) = match table.get("id") {
+            Some(node) => (self.id(node), self.line(&node.span())),
+            None => (None, self.line(span)),
+        };
+        let criterion = table.get("criterion").and_then(|n| self.criterion(n)).unwrap_or_default();
+        let decided_by = match table.get("decided_by") {
+            Some(node) => match self.text(node, "decided_by") {
+                Some("documentary") => DecidedBy::Documentary,
+                Some("traffic") | None => DecidedBy::Traffic,
+                Some(other) => {
+                    self.unknown(&node.span(), "way to decide", other, &["traffic", "documentary"]);
+                    DecidedBy::Traffic
+                }
+            },
+            None => DecidedBy::Traffic,
+        };
+        let predicate = |loader: &mut Self, key: &str| {
+            let node = table.get(key)?;
+            if decided_by == DecidedBy::Documentary {
+                loader.fault(&node.span(), format!("a documentary claim has {key}"), "remove it, or write decided_by = \"traffic\"");
+            }
+            loader.predicate(node, 0)
+        };
+        let supports = predicate(self, "supports");
+        let contradicts = predicate(self, "contradicts");
+        let shows = predicate(self, "shows");
+        let otherwise_given = table.contains_key("otherwise");
+        if decided_by == DecidedBy::Traffic
+            && !["supports", "contradicts"].iter().any(|k| table.contains_key(*k))
+            && !otherwise_given
+        {
+            self.fault(span, "nothing could decide this claim", "add supports or contradicts, or otherwise = \"…\" with the reason");
+        }
+        let absence = table.get("absence").is_some_and(|n| self.flag(n, "absence"));
+        let otherwise = match table.get("otherwise") {
+            Some(node) => match self.text(node, "otherwise").map(str::to_owned) {
+                Some(word) if REASONS.contains(&word.as_str()) => word,
+                Some(word) => {
+                    self.unknown(&node.span(), "reason", &word, &REASONS);
+                    String::new()
+                }
+                None => String::new(),
+            },
+            None => "not-exercised".into(),
+        };
+        let control = match table.get("control") {
+            Some(node) => match self.text(node, "control").map(str::to_owned) {
+                Some(k) if matches!(k.as_bytes(), [b'K', b'1'..=b'9']) => k,
+                Some(k) => {
+                    self.fault(&node.span(), format!("unknown control {k:?}"), "write K1 to K9");
+                    String::new()
+                }
+                None => String::new(),
+            },
+            None => String::new(),
+        };
+        let steps = table.get("steps").map(|n| self.words(n, "steps")).unwrap_or_default();
+        let vantage = table.get("vantage").map(|n| self.vantages(n)).unwrap_or_default();
+        let min_runs = table.get("min_runs").and_then(|n| self.whole(n, "min_runs")).unwrap_or(0);
+        let sources = table.get("sources").map(|n| self.sources(n)).unwrap_or_default();
+        let section = table.get("section").and_then(|n| self.text(n, "section")).unwrap_or_default().to_owned();
+        let text = self.both(table, "text");
+        let undecided = self.both(table, "undecided");
+        let note = self.both(table, "note");
+        let superseded = self.both(table, "superseded");
+        if self.faults.len() > before {
+            return None;
+        }
+        let id = id?;
+        let messenger = id.split_once('.').map(|(m, _)| m.to_owned())?;
+        Some(Claim {
+            id,
+            messenger,
+            criterion,
+            text,
+            section,
+            decided_by,
+            supports,
+            contradicts,
+            shows,
+            absence,
+            steps: steps.into_iter().map(|(s, _)| s).collect(),
+            vantage,
+            min_runs,
+            otherwise,
+            undecided,
+            note,
+            superseded,
+            control,
+            sources,
+            file: self.file.to_owned(),
+            line,
+        })
+    }
+
+    fn id(&mut self, node: &Node<'_>) -> Option<String> {
+        let id = self.text(node, "id")?.to_owned();
+        let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        match id.split_once('.') {
+            Some((m, name)) if (m == "*" || word(m)) && word(name) => Some(id),
+            _ => {
+                self.fault(&node.span(), format!("{id:?} is no claim id"), "write MESSENGER.NAME in lower-case letters, digits and hyphens, e.g. signal.servers-in-usa");
+                None
+            }
+        }
+    }
+
+    fn criterion(&mut self, node: &Node<'_>) -> Option<Criterion> {
+        match self.text(node, "criterion").map(str::to_owned)?.as_str() {
+            "gdpr" => Some(Criterion::Gdpr),
+            "metadata" => Some(Criterion::Metadata),
+            "threshold" => Some(Criterion::Threshold),
+            other => {
+                self.unknown(&node.span(), "criterion", other, &["gdpr", "metadata", "threshold"]);
+                None
+            }
+        }
+    }
+
+    fn vantages(&mut self, node: &Node<'_>) -> Vec<Vantage> {
+        let mut list = Vec::new();
+        for (word, span) in self.words(node, "vantage") {
+            match word.as_str() {
+                "router" => list.push(Vantage::Router),
+                "vpn" => list.push(Vantage::Vpn),
+                "device" => list.push(Vantage::Device),
+                "server" => list.push(Vantage::Server),
+                other => self.unknown(&span, "vantage", other, &["router", "vpn", "device", "server"]),
+            }
+        }
+        list
+    }
+
+    fn sources(&mut self, node: &Node<'_>) -> Vec<Source> {
+        let DeValue::Array(list) = node.get_ref() else {
+            self.fault(&node.span(), "sources is not a list", "write sources = [ { id = \"…\", text = \"…\", url = \"…\", date = \"…\" } ]");
+            return Vec::new();
+        };
+        if list.is_empty() {
+            self.fault(&node.span(), "the claim has no source", "name at least one; unverified = true where none could be checked");
+        }
+        let mut sources = Vec::new();
+        for item in list {
+            let DeValue::Table(table) = item.get_ref() else {
+                self.fault(&item.span(), "a source is not a table", "write { id = \"…\", text = \"…\" }");
+                continue;
+            };
+            let mut source = Source::default();
+            for (key, value) in table {
+                match key.get_ref().as_ref() {
+                    "id" => source.id = self.text(value, "id").unwrap_or_default().into(),
+                    "text" => source.text = self.text(value, "text").unwrap_or_default().into(),
+                    "url" => source.url = self.text(value, "url").unwrap_or_default().into(),
+                    "date" => source.date = self.text(value, "date").unwrap_or_default().into(),
+                    "unverified" => source.unverified = self.flag(value, "unverified"),
+                    other => self.unknown(&key.span(), "key of a source", other, &["id", "text", "url", "date", "unverified"]),
+                }
+            }
+            if source.id.is_empty() || source.text.is_empty() {
+                self.fault(&item.span(), "a source lacks id or text", "write { id = \"…\", text = \"…\" }");
+            }
+            sources.push(source);
+        }
+        sources
+    }
+
+    fn predicate(&mut self, node: &Node<'_>, depth: usize) -> Option<Predicate> {
+        if depth > MAX_DEPTH {
+            self.fault(&node.span(), "predicates are nested too deep", "use at most eight levels");
+            return None;
+        }
+        let DeValue::Table(table) = node.get_ref() else {
+            self.fault(&node.span(), "a predicate is not a table", "write e.g. { any = \"flows\", encryption = [\"none\"] }");
+            return None;
+        };
+        if let (1, Some((key, value))) = (table.len(), table.iter().next()) {
+            match key.get_ref().as_ref() {
+                "not" => return self.predicate(value, depth + 1).map(|p| Predicate::Not(Box::new(p))),
+                word @ ("all_of" | "any_of") => {
+                    let DeValue::Array(list) = value.get_ref() else {
+                        self.fault(&value.span(), format!("{word} is not a list"), format!("write {word} = [ {{ … }}, {{ … }} ]"));
+                        return None;
+                    };
+                    if list.is_empty() {
+                        self.fault(&value.span(), format!("{word} is empty"), "put predicates into it");
+                    }
+                    let parts: Vec<Option<Predicate>> = list.iter().map(|p| self.predicate(p, depth + 1)).collect();
+                    let parts: Option<Vec<Predicate>> = parts.into_iter().collect();
+                    return parts.map(if word == "all_of" { Predicate::AllOf } else { Predicate::AnyOf });
+                }
+                _ => {}
+            }
+        }
+        self.leaf(table, &node.span())
+    }
+
+    fn leaf(&mut self, table: &Table<'_>, span: &Range<usize>) -> Option<Predicate> {
+        const QUANTIFIERS: [&str; 5] = ["any", "all", "none", "count", "share"];
+        let given: Vec<_> = table.iter().filter(|(k, _)| QUANTIFIERS.contains(&k.get_ref().as_ref())).collect();
+        let [(key, value)] = given[..] else {
+            let what = if given.is_empty() { "a predicate without a quantifier" } else { "a predicate with two quantifiers" };
+            self.fault(span, what, "write exactly one of any, all, none, count, share = \"flows\" (or destinations, findings, names)");
+            return None;
+        };
+        let word = self.text(value, "the subject")?.to_owned();
+        let subject = match word.as_str() {
+            "flows" => Subject::Flows,
+            "destinations" => Subject::Destinations,
+            "findings" => Subject::Findings,
+            "names" => Subject::Names,
+            other => {
+                self.unknown(&value.span(), "subject", other, &["flows", "destinations", "findings", "names"]);
+                return None;
+            }
+        };
+        let limit = table.get("at_least").and_then(|n| self.number(n, "at_least"));
+        let quantifier = match (key.get_ref().as_ref(), limit) {
+            ("any", None) => Quantifier::Any,
+            ("all", None) => Quantifier::All,
+            ("none", None) => Quantifier::None,
+            ("count", Some(n)) if n >= 1.0 => Quantifier::Count(n as u64),
+            ("share", Some(x)) if x > 0.0 && x <= 1.0 => Quantifier::Share(x),
+            ("count", _) => {
+                self.fault(span, "count without a limit of 1 or more", "add at_least = N");
+                return None;
+            }
+            ("share", _) => {
+                self.fault(span, "share without a limit above 0 and up to 1", "add at_least = 0.5, say");
+                return None;
+            }
+            (other, _) => {
+                let what = format!("at_least does not go with {other}");
+                self.fault(span, what, "remove it, or use count or share");
+                return None;
+            }
+        };
+        let of = match table.get("of").map(|n| (n.span(), n.get_ref())) {
+            Some((_, DeValue::Table(inner))) => self.conditions(inner, subject, &[]),
+            Some((span, _)) => {
+                self.fault(&span, "`of` is not a table", "write of = { port = [443] }, say");
+                Conditions::default()
+            }
+            None => Conditions::default(),
+        };
+        let conditions = self.conditions(table, subject, &["any", "all", "none", "count", "share", "at_least", "of"]);
+        Some(Predicate::Leaf(Leaf { quantifier, subject, of, conditions }))
+    }
+
+    fn conditions(&mut self, table: &Table<'_>, subject: Subject, skip: &[&str]) -> Conditions {
+        let known = Conditions::known(subject);
+        let mut conditions = Conditions::default();
+        for (key, value) in table {
+            let word = key.get_ref().as_ref();
+            if skip.contains(&word) {
+                continue;
+            }
+            let Some((name, kind)) = known.iter().find(|(name, _)| *name == word) else {
+                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+                self.unknown(&key.span(), "condition", word, &names);
+                continue;
+            };
+            let read = match kind {
+                Kind::Words(allowed) => {
+                    let words = self.words(value, name);
+                    for (word, span) in &words {
+                        if !allowed.is_empty() && !allowed.contains(&word.as_str()) {
+                            self.unknown(span, name, word, allowed);
+                        }
+                    }
+                    Value::Words(words.into_iter().map(|(w, _)| w).collect())
+                }
+                Kind::Numbers => match value.get_ref() {
+                    DeValue::Array(list) => Value::Numbers(list.iter().filter_map(|n| self.whole(n, name)).collect()),
+                    _ => Value::Numbers(self.whole(value, name).into_iter().collect()),
+                },
+                Kind::Limit => match self.number(value, name) {
+                    Some(n) => Value::Limit(n),
+                    None => continue,
+                },
+                Kind::Flag => Value::Flag(self.flag(value, name)),
+            };
+            conditions.push(name, read);
+        }
+        conditions
+    }
+}
+
+fn type_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// Edits that turn one word into the other (Levenshtein), for words of a hundred bytes or less.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(100).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(100).enumerate() {
+        let mut diagonal = i;
+        let mut last = i + 1;
+        if let Some(first) = row.first_mut() {
+            *first = last;
+        }
+        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
+            let above = *cell;
+            *cell = (diagonal + usize::from(x != *y)).min(above + 1).min(last + 1);
+            diagonal = above;
+            last = *cell;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

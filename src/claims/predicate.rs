@@ -1,0 +1,312 @@
+//! Predicates over what belongs to one messenger.
+//!
+//! Takes checked predicates and the facts of a report; says whether they match, and which items made them match. The table
+//! [`Conditions::known`] is the vocabulary: loader, evaluation and documentation go by it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::language::{Leaf, Predicate, Quantifier, Subject};
+use crate::model::{Agreement, Destination, Finding, Flow, FlowName, Report, Severity};
+
+/// What a condition's value looks like.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// Texts; when the list is not empty, only these.
+    Words(&'static [&'static str]),
+    /// Whole numbers.
+    Numbers,
+    /// One number.
+    Limit,
+    /// True or false.
+    Flag,
+}
+
+/// A condition's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// One of these texts.
+    Words(Vec<String>),
+    /// One of these numbers.
+    Numbers(Vec<u64>),
+    /// A limit.
+    Limit(f64),
+    /// Whether it has to be so.
+    Flag(bool),
+}
+
+const ENCRYPTIONS: &[&str] = &[
+    "tls1.3", "tls1.2", "tls1.1", "tls1.0", "tls", "ssl3.0", "ssl2.0", "dtls1.3", "dtls1.2", "dtls1.0", "dtls", "quic", "noise", "mtproto",
+    "threema-csp", "srtp", "none", "opaque", "empty",
+];
+const ROLES: &[&str] = &[
+    "first-party", "hosting", "cdn", "push", "tracker", "resolver", "relay", "peer", "time", "platform", "unknown",
+];
+const BASES: &[&str] = &["eea", "adequacy", "dpf", "none"];
+const SEVERITIES: &[&str] = &["info", "low", "medium", "high", "critical"];
+
+static FLOWS: &[(&str, Kind)] = &[
+    ("encryption", Kind::Words(ENCRYPTIONS)),
+    ("not_encryption", Kind::Words(ENCRYPTIONS)),
+    ("app_protocol", Kind::Words(&[])),
+    ("transport", Kind::Words(&[])),
+    ("port", Kind::Numbers),
+    ("signature", Kind::Words(&[])),
+    ("tls_version", Kind::Words(&["tls1.3", "tls1.2", "tls1.1", "tls1.0", "ssl3.0", "ssl2.0"])),
+    ("ech", Kind::Words(&["absent", "outer", "unknown"])),
+    ("name", Kind::Words(&[])),
+    ("clear_bytes_over", Kind::Limit),
+    ("with_payload", Kind::Flag),
+    ("messenger_why", Kind::Words(&["signature", "name", "network", "run"])),
+];
+static DESTINATIONS: &[(&str, Kind)] = &[
+    ("country", Kind::Words(&[])),
+    ("not_country", Kind::Words(&[])),
+    ("agreement", Kind::Words(&["single", "majority", "all"])),
+    ("asn", Kind::Numbers),
+    ("operator", Kind::Words(&[])),
+    ("role", Kind::Words(ROLES)),
+    ("not_role", Kind::Words(ROLES)),
+    ("jurisdiction", Kind::Words(&[])),
+    ("basis", Kind::Words(BASES)),
+    ("not_basis", Kind::Words(BASES)),
+    ("max_km_below", Kind::Limit),
+];
+static FINDINGS: &[(&str, Kind)] = &[
+    ("kind", Kind::Words(&["credential", "canary", "identifier", "content", "cookie", "token", "name"])),
+    ("severity", Kind::Words(SEVERITIES)),
+    ("encoding", Kind::Words(&[])),
+    ("decrypted", Kind::Flag),
+];
+static NAMES: &[(&str, Kind)] = &[
+    ("suffix", Kind::Words(&[])),
+    ("source", Kind::Words(&["dns", "sni", "certificate", "http-host", "xmpp-to"])),
+];
+
+/// What an item must be; all conditions have to hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conditions(Vec<(&'static str, Value)>);
+
+impl Conditions {
+    /// The conditions that go with a subject.
+    pub(super) fn known(subject: Subject) -> &'static [(&'static str, Kind)] {
+        match subject {
+            Subject::Flows => FLOWS,
+            Subject::Destinations => DESTINATIONS,
+            Subject::Findings => FINDINGS,
+            Subject::Names => NAMES,
+        }
+    }
+
+    pub(super) fn push(&mut self, name: &'static str, value: Value) {
+        self.0.push((name, value));
+    }
+
+    /// Names and values, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.0.iter().map(|(n, v)| (*n, v))
+    }
+
+    fn fit(&self, item: &Item<'_>) -> bool {
+        self.0.iter().all(|(name, value)| item.fits(name, value))
+    }
+
+    fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| *n == name)
+    }
+}
+
+/// One thing that a predicate can match.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Item<'r> {
+    /// A flow; `true` when its signature is what matched.
+    Flow(&'r Flow, bool),
+    /// A destination.
+    Destination(&'r Destination),
+    /// A finding.
+    Finding(&'r Finding),
+    /// A name of a flow.
+    Name(&'r Flow, &'r FlowName),
+}
+
+fn below(name: &str, suffix: &str) -> bool {
+    name == suffix || name.strip_suffix(suffix).is_some_and(|head| head.ends_with('.'))
+}
+
+/// The kebab-case word that a model enum has in JSON.
+fn word<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn severity(word: &str) -> Severity {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).unwrap_or_default()
+}
+
+fn rank(agreement: Agreement) -> u8 {
+    match agreement {
+        Agreement::None | Agreement::Disagree => 0,
+        Agreement::Single => 1,
+        Agreement::Majority => 2,
+        Agreement::All => 3,
+    }
+}
+
+impl Item<'_> {
+    fn fits(&self, condition: &str, value: &Value) -> bool {
+        match (self, value) {
+            (Item::Flow(f, _), value) => flow_fits(f, condition, value),
+            (Item::Destination(d), value) => destination_fits(d, condition, value),
+            (Item::Finding(f), Value::Words(list)) => match condition {
+                "kind" => list.contains(&word(&f.kind)),
+                "severity" => list.iter().any(|s| f.severity >= severity(s)),
+                "encoding" => list.iter().any(|e| f.encoding.contains(e)),
+                _ => false,
+            },
+            (Item::Finding(f), Value::Flag(flag)) => condition == "decrypted" && f.decrypted == *flag,
+            (Item::Name(_, n), Value::Words(list)) => match condition {
+                "suffix" => list.iter().any(|s| below(&n.name, s)),
+                "source" => list.contains(&n.source),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
+    match (condition, value) {
+        ("encryption", Value::Words(list)) => list.contains(&f.encryption),
+        ("not_encryption", Value::Words(list)) => !list.contains(&f.encryption),
+        ("app_protocol", Value::Words(list)) => f.app_protocols.iter().any(|p| list.contains(p)),
+        ("transport", Value::Words(list)) => list.contains(&f.transport),
+        ("port", Value::Numbers(list)) => f.server_port().is_some_and(|p| list.contains(&u64::from(p))),
+        ("signature", Value::Words(list)) => f.signatures.iter().any(|s| list.contains(&s.signature)),
+        ("tls_version", Value::Words(list)) => {
+            f.tls.as_ref().and_then(|t| t.version.as_ref()).is_some_and(|v| list.contains(v))
+        }
+        ("ech", Value::Words(list)) => f.tls.as_ref().and_then(|t| t.ech.as_ref()).is_some_and(|e| list.contains(e)),
+        ("name", Value::Words(list)) => f.names.iter().any(|n| list.iter().any(|s| below(&n.name, s))),
+        ("clear_bytes_over", Value::Limit(n)) => f.clear_bytes as f64 > *n,
+        ("with_payload", Value::Flag(flag)) => (f.encryption != "empty") == *flag,
+        ("messenger_why", Value::Words(list)) => {
+            let why = f.messenger_why.as_deref().unwrap_or_default();
+            let kind = why.split_once(':').map_or(why, |(kind, _)| kind);
+            list.iter().any(|w| w == kind)
+        }
+        _ => false,
+    }
+}
+
+fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
+    match (condition, value) {
+        ("country", Value::Words(list)) => d.country.as_ref().is_some_and(|c| list.contains(c)),
+        ("not_country", Value::Words(list)) => d.country.as_ref().is_some_and(|c| !list.contains(c)),
+        ("agreement", Value::Words(list)) => list.iter().any(|w| {
+            let least = match w.as_str() {
+                "all" => 3,
+                "majority" => 2,
+                _ => 1,
+            };
+            rank(d.agreement) >= least
+        }),
+        ("asn", Value::Numbers(list)) => {
+            d.operator.as_ref().and_then(|o| o.asn).is_some_and(|a| list.contains(&u64::from(a)))
+        }
+        ("operator", Value::Words(list)) => d.operator.as_ref().is_some_and(|o| {
+            let name = o.name.to_lowercase();
+            list.iter().any(|part| name.contains(&part.to_lowercase()))
+        }),
+        ("role", Value::Words(list)) => list.contains(&word(&d.role)),
+        ("not_role", Value::Words(list)) => !list.contains(&word(&d.role)),
+        ("jurisdiction", Value::Words(list)) => d.jurisdictions.iter().any(|j| list.contains(&j.code)),
+        ("basis", Value::Words(list)) => d.jurisdictions.iter().any(|j| list.contains(&word(&j.basis))),
+        ("not_basis", Value::Words(list)) => d.jurisdictions.iter().any(|j| !list.contains(&word(&j.basis))),
+        ("max_km_below", Value::Limit(km)) => d.max_km.is_some_and(|m| m < *km),
+        _ => false,
+    }
+}
+
+/// What belongs to one messenger, in the captures that count.
+pub(super) struct Facts<'r> {
+    pub(super) flows: Vec<&'r Flow>,
+    pub(super) destinations: Vec<&'r Destination>,
+    pub(super) findings: Vec<&'r Finding>,
+    /// The messenger's flows by `CAPTURE#FLOW`.
+    pub(super) by_handle: HashMap<String, &'r Flow>,
+}
+
+impl<'r> Facts<'r> {
+    /// Those of `messenger` in `captures`.
+    pub(super) fn of(report: &'r Report, messenger: &str, captures: &BTreeSet<&str>) -> Facts<'r> {
+        let flows: Vec<&Flow> = report
+            .flows
+            .iter()
+            .filter(|f| f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str()))
+            .collect();
+        let by_handle: HashMap<String, &Flow> =
+            flows.iter().map(|f| (format!("{}#{}", f.capture, f.flow), *f)).collect();
+        Facts {
+            destinations: report
+                .destinations
+                .iter()
+                .filter(|d| d.messengers.iter().any(|m| m == messenger))
+                .filter(|d| d.flows.iter().any(|handle| by_handle.contains_key(handle)))
+                .collect(),
+            findings: report
+                .findings
+                .iter()
+                .filter(|f| f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str()))
+                .collect(),
+            flows,
+            by_handle,
+        }
+    }
+
+    fn items(&self, subject: Subject) -> Vec<Item<'r>> {
+        match subject {
+            Subject::Flows => self.flows.iter().map(|f| Item::Flow(f, false)).collect(),
+            Subject::Destinations => self.destinations.iter().map(|d| Item::Destination(d)).collect(),
+            Subject::Findings => self.findings.iter().map(|f| Item::Finding(f)).collect(),
+            Subject::Names => {
+                self.flows.iter().flat_map(|f| f.names.iter().map(|n| Item::Name(f, n))).collect()
+            }
+        }
+    }
+
+    /// Whether `predicate` matches, and the items that show it.
+    pub(super) fn eval(&self, predicate: &Predicate) -> (bool, Vec<Item<'r>>) {
+        match predicate {
+            Predicate::Not(inner) => (!self.eval(inner).0, Vec::new()),
+            Predicate::AllOf(parts) => {
+                let parts: Vec<_> = parts.iter().map(|p| self.eval(p)).collect();
+                let all = parts.iter().all(|(m, _)| *m);
+                (all, if all { parts.into_iter().flat_map(|(_, items)| items).collect() } else { Vec::new() })
+            }
+            Predicate::AnyOf(parts) => {
+                let parts: Vec<_> = parts.iter().map(|p| self.eval(p)).filter(|(m, _)| *m).collect();
+                (!parts.is_empty(), parts.into_iter().flat_map(|(_, items)| items).collect())
+            }
+            Predicate::Leaf(leaf) => self.leaf(leaf),
+        }
+    }
+
+    fn leaf(&self, leaf: &Leaf) -> (bool, Vec<Item<'r>>) {
+        let by_signature = leaf.conditions.names("signature") || leaf.of.names("signature");
+        let looked_at: Vec<Item<'r>> = self.items(leaf.subject).into_iter().filter(|i| leaf.of.fit(i)).collect();
+        let fit: Vec<Item<'r>> = looked_at
+            .iter()
+            .filter(|i| leaf.conditions.fit(i))
+            .map(|i| match i {
+                Item::Flow(f, _) => Item::Flow(f, by_signature),
+                other => *other,
+            })
+            .collect();
+        let matches = match leaf.quantifier {
+            Quantifier::Any => !fit.is_empty(),
+            Quantifier::All => !looked_at.is_empty() && fit.len() == looked_at.len(),
+            Quantifier::None => fit.is_empty(),
+            Quantifier::Count(n) => fit.len() as u64 >= n,
+            Quantifier::Share(x) => !looked_at.is_empty() && fit.len() as f64 >= x * looked_at.len() as f64,
+        };
+        (matches, if matches { fit } else { Vec::new() })
+    }
+}
