@@ -77,10 +77,10 @@ fn reading(c: &mut Criterion) {
         });
     });
     group.bench_function("flows and hellos", |b| {
-        b.iter(|| analyse_bytes("made.pcap", black_box(&bytes), &quiet).unwrap())
+        b.iter(|| analyse_bytes("made.pcap", black_box(&bytes), &quiet).unwrap());
     });
     group.bench_function("observations", |b| {
-        b.iter(|| analyse_bytes("made.pcap", black_box(&bytes), &telling).unwrap())
+        b.iter(|| analyse_bytes("made.pcap", black_box(&bytes), &telling).unwrap());
     });
     group.finish();
 }

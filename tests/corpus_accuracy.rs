@@ -117,7 +117,7 @@ fn dns_questions_over_udp_are_those_of_tshark() {
         let question = observation.0["name"].is_string() && !observation.0["type"].is_null();
         if observation.text("transport") == "udp" && !observation.decrypted() && question {
             let name = dns_name(observation.text("name")).expect("metaleak has no markers in names");
-            let value = format!("{role} {name} {}", dns_type(&observation));
+            let value = format!("{role} {name} {}", dns_type(observation));
             ours.push(Row::new(observation.text("capture"), observation.frame(), value));
         }
     }

@@ -34,6 +34,9 @@ struct Run {
     anonymous_kib: u64,
 }
 
+/// A program by its name in the table, and how to run it once.
+type Contender<'a> = (&'a str, Box<dyn Fn() -> Run + 'a>);
+
 /// The large capture; made once and kept among the build's temporary files.
 fn big_capture(shared: &Path) -> PathBuf {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("big-{SIZE}.pcap"));
@@ -97,7 +100,8 @@ fn median(runs: &[Run]) -> Duration {
 #[test]
 #[ignore = "takes minutes and a release build; `make bench` runs it"]
 fn a_large_capture_in_bounded_memory_and_time() {
-    assert!(!cfg!(debug_assertions), "times of a debug build say nothing: run with --release");
+    let debug = std::hint::black_box(cfg!(debug_assertions));
+    assert!(!debug, "times of a debug build say nothing: run with --release");
     if std::env::var_os("METALEAK_PERF").is_none() {
         println!("skipped: set METALEAK_PERF=1 to measure");
         return;
@@ -108,7 +112,7 @@ fn a_large_capture_in_bounded_memory_and_time() {
     let ours = |threads: &str| {
         run(BINARY, &["replay", file, "--format", "json", "-o", "/dev/null", "--threads", threads])
     };
-    let mut contenders: Vec<(&str, Box<dyn Fn() -> Run>)> =
+    let mut contenders: Vec<Contender<'_>> =
         vec![("metaleak, 1 thread", Box::new(|| ours("1"))), ("metaleak, 2 threads", Box::new(|| ours("2")))];
     for (name, program, arguments) in [
         ("ndpiReader -q", "ndpiReader", vec!["-q", "-i", file]),

@@ -162,7 +162,8 @@ impl Comparison<'_> {
         let mut listed = exceptions(self.table, present);
         let mut excepted = 0;
         differences.retain(|(_, row)| {
-            let covered = listed.iter_mut().fold(false, |any, exception| exception.covers(row) || any);
+            // Not `any`: every exception that covers the row is in use.
+            let covered = listed.iter_mut().filter_map(|e| e.covers(row).then_some(())).count() > 0;
             excepted += usize::from(covered);
             !covered
         });
