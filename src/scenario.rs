@@ -20,7 +20,9 @@ pub enum ScenarioError {
         source: std::io::Error,
     },
     /// The file is no run description.
-    #[error("{path:?}:{line}: {what}; the fields are messenger, steps, vantage (router, vpn, device, server), app, device, recorder, provenance, canaries")]
+    #[error(
+        "{path:?}:{line}: {what}; the fields are messenger, steps, vantage (router, vpn, device, server), app, device, recorder, provenance, canaries"
+    )]
     Broken {
         /// The file.
         path: PathBuf,
@@ -56,8 +58,11 @@ pub fn run_beside(capture: &Path) -> Result<Option<Run>, ScenarioError> {
         return Err(ScenarioError::Broken { path, line: 1, what });
     }
     let text = std::fs::read_to_string(&path).map_err(read)?;
-    let run = serde_json::from_str(&text)
-        .map_err(|e| ScenarioError::Broken { path: path.clone(), line: e.line(), what: e.to_string() })?;
+    let run = serde_json::from_str(&text).map_err(|e| ScenarioError::Broken {
+        path: path.clone(),
+        line: e.line(),
+        what: e.to_string(),
+    })?;
     Ok(Some(run))
 }
 
@@ -70,7 +75,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let capture = folder.path().join("a.b.pcapng.gz");
         assert_eq!(run_beside(&capture).unwrap(), None);
-        std::fs::write(folder.path().join("a.b.run.json"), r#"{"messenger": "signal", "steps": ["idle"]}"#).unwrap();
+        std::fs::write(folder.path().join("a.b.run.json"), r#"{"messenger": "signal", "steps": ["idle"]}"#)
+            .unwrap();
         let run = run_beside(&capture).unwrap().unwrap();
         assert_eq!((run.messenger.as_deref(), &run.steps[..]), (Some("signal"), &["idle".to_owned()][..]));
         std::fs::write(folder.path().join("a.b.run.json"), "{\n\"vantag\": 1}").unwrap();

@@ -24,7 +24,10 @@ pub(super) fn gather(report: &Report, facts: &Facts<'_>, items: &[Item<'_>]) -> 
     for item in items {
         match item {
             Item::Flow(f, by_signature) => {
-                by_capture.entry(&f.capture).or_default().add(flow_frames(f, *by_signature), describe_flow(f, *by_signature));
+                by_capture
+                    .entry(&f.capture)
+                    .or_default()
+                    .add(flow_frames(f, *by_signature), describe_flow(f, *by_signature));
             }
             Item::Name(f, n) => {
                 let what = format!("{} ({})", n.name, n.source);
@@ -42,7 +45,8 @@ pub(super) fn gather(report: &Report, facts: &Facts<'_>, items: &[Item<'_>]) -> 
                         .collect::<Vec<_>>()
                         .join(", ");
                     let operator = d.operator.as_ref().map_or("operator unknown", |o| o.name.as_str());
-                    let place = if places.is_empty() { "no source knows its country".to_owned() } else { places };
+                    let place =
+                        if places.is_empty() { "no source knows its country".to_owned() } else { places };
                     let what = format!("{}: {operator}; {place}", d.address);
                     by_capture.entry(&flow.capture).or_default().add(vec![flow.first_frame], what);
                 }
@@ -82,7 +86,13 @@ impl Gathered {
         if total > frames.len() {
             note += &format!(" (the first {MAX_FRAMES} of {total} frames are listed)");
         }
-        Evidence { capture: capture.to_owned(), sha256: sha256.to_owned(), filter: filter(&frames), frames, note }
+        Evidence {
+            capture: capture.to_owned(),
+            sha256: sha256.to_owned(),
+            filter: filter(&frames),
+            frames,
+            note,
+        }
     }
 }
 

@@ -14,11 +14,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Catalogue;
 use super::evidence::gather;
 use super::language::{Claim, DecidedBy};
 use super::predicate::Facts;
 use super::wording::Words;
-use super::Catalogue;
 use crate::model::{ClaimResult, Control, Evidence, Report, Text, Verdict};
 
 /// Judges every claim; no control has run.
@@ -77,7 +77,8 @@ fn one(claim: &Claim, report: &Report, control: Option<&Control>, words: &Words)
 }
 
 fn rule(claim: &Claim, report: &Report, control: Option<&Control>) -> Ruling {
-    let ruling = |verdict, reason, key, evidence| Ruling { verdict, reason, key, values: Vec::new(), evidence };
+    let ruling =
+        |verdict, reason, key, evidence| Ruling { verdict, reason, key, values: Vec::new(), evidence };
     if claim.decided_by == DecidedBy::Documentary {
         return ruling(Verdict::Documentary, "", "documentary", Vec::new());
     }
@@ -112,14 +113,22 @@ fn rule(claim: &Claim, report: &Report, control: Option<&Control>) -> Ruling {
         return Ruling { values, ..ruling(Verdict::Inconclusive, "too-few-runs", "too-few-runs", shown) };
     }
     if control.is_some_and(|c| c.planted > 0 && c.found == 0) {
-        return ruling(Verdict::Inconclusive, "control-failed", "control-failed", show(claim, report, &facts));
+        return ruling(
+            Verdict::Inconclusive,
+            "control-failed",
+            "control-failed",
+            show(claim, report, &facts),
+        );
     }
     if let Some((true, items)) = claim.supports.as_ref().map(|p| facts.eval(p)) {
         let missing = missing_steps(claim, report, &captures);
         if !missing.is_empty() {
             let values = vec![("steps", missing.join(", "))];
             let shown = show(claim, report, &facts);
-            return Ruling { values, ..ruling(Verdict::Inconclusive, "not-exercised", "steps-missing", shown) };
+            return Ruling {
+                values,
+                ..ruling(Verdict::Inconclusive, "not-exercised", "steps-missing", shown)
+            };
         }
         let evidence = gather(report, &facts, &items);
         return if claim.absence {

@@ -19,8 +19,25 @@ const REASONS: [&str; 4] = ["not-exercised", "opaque", "too-few-runs", "vantage-
 
 /// Keys of a claim.
 const KEYS: [&str; 19] = [
-    "id", "criterion", "text", "section", "decided_by", "supports", "contradicts", "shows", "absence", "steps", "vantage",
-    "min_runs", "otherwise", "undecided", "note", "superseded", "control", "sources", "claim",
+    "id",
+    "criterion",
+    "text",
+    "section",
+    "decided_by",
+    "supports",
+    "contradicts",
+    "shows",
+    "absence",
+    "steps",
+    "vantage",
+    "min_runs",
+    "otherwise",
+    "undecided",
+    "note",
+    "superseded",
+    "control",
+    "sources",
+    "claim",
 ];
 
 /// Nesting of predicates that is accepted.
@@ -99,11 +116,17 @@ pub(super) fn read(file: &str, text: &str) -> (Vec<Claim>, Vec<Fault>) {
             for item in list {
                 match item.get_ref() {
                     DeValue::Table(table) => claims.extend(loader.claim(table, &item.span())),
-                    _ => loader.fault(&item.span(), "a claim is not a table", "write [[claim]] and its keys below"),
+                    _ => loader.fault(
+                        &item.span(),
+                        "a claim is not a table",
+                        "write [[claim]] and its keys below",
+                    ),
                 }
             }
         }
-        Some((span, _)) => loader.fault(&span, "`claim` is not a list of tables", "write [[claim]] for each claim"),
+        Some((span, _)) => {
+            loader.fault(&span, "`claim` is not a list of tables", "write [[claim]] for each claim")
+        }
         None => loader.fault(&whole, "there are no claims", "write [[claim]] and its keys below"),
     }
     (claims, loader.faults)
@@ -118,7 +141,12 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn fault(&mut self, span: &Range<usize>, what: impl Into<String>, remedy: impl Into<String>) {
         let line = self.line(span);
-        self.faults.push(Fault { file: self.file.to_owned(), line, what: what.into(), remedy: remedy.into() });
+        self.faults.push(Fault {
+            file: self.file.to_owned(),
+            line,
+            what: what.into(),
+            remedy: remedy.into(),
+        });
     }
 
     fn line(&self, span: &Range<usize>) -> usize {
@@ -128,7 +156,8 @@ impl Loader<'_> {
 
     /// A word that is not among the known ones; the nearest is proposed.
     fn unknown(&mut self, span: &Range<usize>, kind: &str, word: &str, known: &[&str]) {
-        let near = known.iter().min_by_key(|k| distance(k, word)).filter(|k| distance(k, word) <= k.len() / 2 + 1);
+        let near =
+            known.iter().min_by_key(|k| distance(k, word)).filter(|k| distance(k, word) <= k.len() / 2 + 1);
         let remedy = match near {
             Some(near) if known.len() > 1 => format!("did you mean {near:?}? Known: {}", known.join(", ")),
             _ => format!("write one of: {}", known.join(", ")),
@@ -192,7 +221,11 @@ impl Loader<'_> {
                     }
                 }
                 if list.is_empty() {
-                    self.fault(&node.span(), format!("{what} is empty"), "name one or more, or leave the key out");
+                    self.fault(
+                        &node.span(),
+                        format!("{what} is empty"),
+                        "name one or more, or leave the key out",
+                    );
                 }
                 words
             }
@@ -209,7 +242,11 @@ impl Loader<'_> {
         let mut text = Text::default();
         let Some(node) = table.get(key) else { return text };
         let DeValue::Table(inner) = node.get_ref() else {
-            self.fault(&node.span(), format!("{key} is not a pair of texts"), format!("write {key} = {{ en = \"…\", de = \"…\" }}"));
+            self.fault(
+                &node.span(),
+                format!("{key} is not a pair of texts"),
+                format!("write {key} = {{ en = \"…\", de = \"…\" }}"),
+            );
             return text;
         };
         for (name, value) in inner {
@@ -221,7 +258,11 @@ impl Loader<'_> {
         }
         for (lang, value) in [("en", &text.en), ("de", &text.de)] {
             if value.trim().is_empty() {
-                self.fault(&node.span(), format!("{key} has no text for {lang:?}"), format!("add {lang} = \"…\""));
+                self.fault(
+                    &node.span(),
+                    format!("{key} has no text for {lang:?}"),
+                    format!("add {lang} = \"…\""),
+                );
             }
         }
         text
@@ -258,7 +299,11 @@ impl Loader<'_> {
         let predicate = |loader: &mut Self, key: &str| {
             let node = table.get(key)?;
             if decided_by == DecidedBy::Documentary {
-                loader.fault(&node.span(), format!("a documentary claim has {key}"), "remove it, or write decided_by = \"traffic\"");
+                loader.fault(
+                    &node.span(),
+                    format!("a documentary claim has {key}"),
+                    "remove it, or write decided_by = \"traffic\"",
+                );
             }
             loader.predicate(node, 0)
         };
@@ -270,7 +315,11 @@ impl Loader<'_> {
             && !["supports", "contradicts"].iter().any(|k| table.contains_key(*k))
             && !otherwise_given
         {
-            self.fault(span, "nothing could decide this claim", "add supports or contradicts, or otherwise = \"…\" with the reason");
+            self.fault(
+                span,
+                "nothing could decide this claim",
+                "add supports or contradicts, or otherwise = \"…\" with the reason",
+            );
         }
         let absence = table.get("absence").is_some_and(|n| self.flag(n, "absence"));
         let otherwise = match table.get("otherwise") {
@@ -299,7 +348,8 @@ impl Loader<'_> {
         let vantage = table.get("vantage").map(|n| self.vantages(n)).unwrap_or_default();
         let min_runs = table.get("min_runs").and_then(|n| self.whole(n, "min_runs")).unwrap_or(0);
         let sources = table.get("sources").map(|n| self.sources(n)).unwrap_or_default();
-        let section = table.get("section").and_then(|n| self.text(n, "section")).unwrap_or_default().to_owned();
+        let section =
+            table.get("section").and_then(|n| self.text(n, "section")).unwrap_or_default().to_owned();
         let text = self.both(table, "text");
         let undecided = self.both(table, "undecided");
         let note = self.both(table, "note");
@@ -336,7 +386,9 @@ impl Loader<'_> {
 
     fn id(&mut self, node: &Node<'_>) -> Option<String> {
         let id = self.text(node, "id")?.to_owned();
-        let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let word = |w: &str| {
+            !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
         match id.split_once('.') {
             Some((m, name)) if (m == "*" || word(m)) && word(name) => Some(id),
             _ => {
@@ -374,11 +426,19 @@ impl Loader<'_> {
 
     fn sources(&mut self, node: &Node<'_>) -> Vec<Source> {
         let DeValue::Array(list) = node.get_ref() else {
-            self.fault(&node.span(), "sources is not a list", "write sources = [ { id = \"…\", text = \"…\", url = \"…\", date = \"…\" } ]");
+            self.fault(
+                &node.span(),
+                "sources is not a list",
+                "write sources = [ { id = \"…\", text = \"…\", url = \"…\", date = \"…\" } ]",
+            );
             return Vec::new();
         };
         if list.is_empty() {
-            self.fault(&node.span(), "the claim has no source", "name at least one; unverified = true where none could be checked");
+            self.fault(
+                &node.span(),
+                "the claim has no source",
+                "name at least one; unverified = true where none could be checked",
+            );
         }
         let mut sources = Vec::new();
         for item in list {
@@ -394,7 +454,12 @@ impl Loader<'_> {
                     "url" => source.url = self.text(value, "url").unwrap_or_default().into(),
                     "date" => source.date = self.text(value, "date").unwrap_or_default().into(),
                     "unverified" => source.unverified = self.flag(value, "unverified"),
-                    other => self.unknown(&key.span(), "key of a source", other, &["id", "text", "url", "date", "unverified"]),
+                    other => self.unknown(
+                        &key.span(),
+                        "key of a source",
+                        other,
+                        &["id", "text", "url", "date", "unverified"],
+                    ),
                 }
             }
             if source.id.is_empty() || source.text.is_empty() {
@@ -411,7 +476,11 @@ impl Loader<'_> {
             return None;
         }
         let DeValue::Table(table) = node.get_ref() else {
-            self.fault(&node.span(), "a predicate is not a table", "write e.g. { any = \"flows\", encryption = [\"none\"] }");
+            self.fault(
+                &node.span(),
+                "a predicate is not a table",
+                "write e.g. { any = \"flows\", encryption = [\"none\"] }",
+            );
             return None;
         };
         if let (1, Some((key, value))) = (table.len(), table.iter().next()) {
@@ -419,13 +488,18 @@ impl Loader<'_> {
                 "not" => return self.predicate(value, depth + 1).map(|p| Predicate::Not(Box::new(p))),
                 word @ ("all_of" | "any_of") => {
                     let DeValue::Array(list) = value.get_ref() else {
-                        self.fault(&value.span(), format!("{word} is not a list"), format!("write {word} = [ {{ … }}, {{ … }} ]"));
+                        self.fault(
+                            &value.span(),
+                            format!("{word} is not a list"),
+                            format!("write {word} = [ {{ … }}, {{ … }} ]"),
+                        );
                         return None;
                     };
                     if list.is_empty() {
                         self.fault(&value.span(), format!("{word} is empty"), "put predicates into it");
                     }
-                    let parts: Vec<Option<Predicate>> = list.iter().map(|p| self.predicate(p, depth + 1)).collect();
+                    let parts: Vec<Option<Predicate>> =
+                        list.iter().map(|p| self.predicate(p, depth + 1)).collect();
                     let parts: Option<Vec<Predicate>> = parts.into_iter().collect();
                     return parts.map(if word == "all_of" { Predicate::AllOf } else { Predicate::AnyOf });
                 }
@@ -437,9 +511,14 @@ impl Loader<'_> {
 
     fn leaf(&mut self, table: &Table<'_>, span: &Range<usize>) -> Option<Predicate> {
         const QUANTIFIERS: [&str; 5] = ["any", "all", "none", "count", "share"];
-        let given: Vec<_> = table.iter().filter(|(k, _)| QUANTIFIERS.contains(&k.get_ref().as_ref())).collect();
+        let given: Vec<_> =
+            table.iter().filter(|(k, _)| QUANTIFIERS.contains(&k.get_ref().as_ref())).collect();
         let [(key, value)] = given[..] else {
-            let what = if given.is_empty() { "a predicate without a quantifier" } else { "a predicate with two quantifiers" };
+            let what = if given.is_empty() {
+                "a predicate without a quantifier"
+            } else {
+                "a predicate with two quantifiers"
+            };
             self.fault(span, what, "write exactly one of any, all, none, count, share = \"flows\" (or destinations, findings, names)");
             return None;
         };
@@ -450,7 +529,12 @@ impl Loader<'_> {
             "findings" => Subject::Findings,
             "names" => Subject::Names,
             other => {
-                self.unknown(&value.span(), "subject", other, &["flows", "destinations", "findings", "names"]);
+                self.unknown(
+                    &value.span(),
+                    "subject",
+                    other,
+                    &["flows", "destinations", "findings", "names"],
+                );
                 return None;
             }
         };
@@ -483,7 +567,8 @@ impl Loader<'_> {
             }
             None => Conditions::default(),
         };
-        let conditions = self.conditions(table, subject, &["any", "all", "none", "count", "share", "at_least", "of"]);
+        let conditions =
+            self.conditions(table, subject, &["any", "all", "none", "count", "share", "at_least", "of"]);
         Some(Predicate::Leaf(Leaf { quantifier, subject, of, conditions }))
     }
 
@@ -511,7 +596,9 @@ impl Loader<'_> {
                     Value::Words(words.into_iter().map(|(w, _)| w).collect())
                 }
                 Kind::Numbers => match value.get_ref() {
-                    DeValue::Array(list) => Value::Numbers(list.iter().filter_map(|n| self.whole(n, name)).collect()),
+                    DeValue::Array(list) => {
+                        Value::Numbers(list.iter().filter_map(|n| self.whole(n, name)).collect())
+                    }
                     _ => Value::Numbers(self.whole(value, name).into_iter().collect()),
                 },
                 Kind::Limit => match self.number(value, name) {

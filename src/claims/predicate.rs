@@ -35,11 +35,38 @@ pub enum Value {
 }
 
 const ENCRYPTIONS: &[&str] = &[
-    "tls1.3", "tls1.2", "tls1.1", "tls1.0", "tls", "ssl3.0", "ssl2.0", "dtls1.3", "dtls1.2", "dtls1.0", "dtls", "quic", "noise", "mtproto",
-    "threema-csp", "srtp", "none", "opaque", "empty",
+    "tls1.3",
+    "tls1.2",
+    "tls1.1",
+    "tls1.0",
+    "tls",
+    "ssl3.0",
+    "ssl2.0",
+    "dtls1.3",
+    "dtls1.2",
+    "dtls1.0",
+    "dtls",
+    "quic",
+    "noise",
+    "mtproto",
+    "threema-csp",
+    "srtp",
+    "none",
+    "opaque",
+    "empty",
 ];
 const ROLES: &[&str] = &[
-    "first-party", "hosting", "cdn", "push", "tracker", "resolver", "relay", "peer", "time", "platform", "unknown",
+    "first-party",
+    "hosting",
+    "cdn",
+    "push",
+    "tracker",
+    "resolver",
+    "relay",
+    "peer",
+    "time",
+    "platform",
+    "unknown",
 ];
 const BASES: &[&str] = &["eea", "adequacy", "dpf", "none"];
 const SEVERITIES: &[&str] = &["info", "low", "medium", "high", "critical"];
@@ -183,7 +210,9 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
         ("tls_version", Value::Words(list)) => {
             f.tls.as_ref().and_then(|t| t.version.as_ref()).is_some_and(|v| list.contains(v))
         }
-        ("ech", Value::Words(list)) => f.tls.as_ref().and_then(|t| t.ech.as_ref()).is_some_and(|e| list.contains(e)),
+        ("ech", Value::Words(list)) => {
+            f.tls.as_ref().and_then(|t| t.ech.as_ref()).is_some_and(|e| list.contains(e))
+        }
         ("name", Value::Words(list)) => f.names.iter().any(|n| list.iter().any(|s| below(&n.name, s))),
         ("clear_bytes_over", Value::Limit(n)) => f.clear_bytes as f64 > *n,
         ("with_payload", Value::Flag(flag)) => (f.encryption != "empty") == *flag,
@@ -254,7 +283,9 @@ impl<'r> Facts<'r> {
             findings: report
                 .findings
                 .iter()
-                .filter(|f| f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str()))
+                .filter(|f| {
+                    f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str())
+                })
                 .collect(),
             flows,
             by_handle,
@@ -291,7 +322,8 @@ impl<'r> Facts<'r> {
 
     fn leaf(&self, leaf: &Leaf) -> (bool, Vec<Item<'r>>) {
         let by_signature = leaf.conditions.names("signature") || leaf.of.names("signature");
-        let looked_at: Vec<Item<'r>> = self.items(leaf.subject).into_iter().filter(|i| leaf.of.fit(i)).collect();
+        let looked_at: Vec<Item<'r>> =
+            self.items(leaf.subject).into_iter().filter(|i| leaf.of.fit(i)).collect();
         let fit: Vec<Item<'r>> = looked_at
             .iter()
             .filter(|i| leaf.conditions.fit(i))

@@ -19,7 +19,9 @@ impl Words {
     pub(super) fn say(&self, key: &str, values: &[(&str, String)]) -> Text {
         let Some(text) = self.0.get(key) else { return Text { en: key.to_owned(), de: key.to_owned() } };
         let fill = |sentence: &str| {
-            values.iter().fold(sentence.to_owned(), |s, (name, value)| s.replace(&format!("{{{name}}}"), value))
+            values
+                .iter()
+                .fold(sentence.to_owned(), |s, (name, value)| s.replace(&format!("{{{name}}}"), value))
         };
         Text { en: fill(&text.en), de: fill(&text.de) }
     }
@@ -33,8 +35,18 @@ mod tests {
     fn every_key_has_both_sentences() {
         let words: BTreeMap<String, Text> = toml::from_str(FILE).unwrap();
         for key in [
-            "documentary", "not-seen", "vantage", "contradicted", "too-few-runs", "control-failed", "steps-missing", "supported",
-            "not-contradicted", "not-contradicted-uncontrolled", "opaque", "undecided",
+            "documentary",
+            "not-seen",
+            "vantage",
+            "contradicted",
+            "too-few-runs",
+            "control-failed",
+            "steps-missing",
+            "supported",
+            "not-contradicted",
+            "not-contradicted-uncontrolled",
+            "opaque",
+            "undecided",
         ] {
             let text = words.get(key).unwrap_or_else(|| panic!("claims/wording.toml lacks [{key}]"));
             assert!(!text.en.is_empty() && !text.de.is_empty(), "{key}");

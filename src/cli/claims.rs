@@ -72,7 +72,13 @@ fn list(messenger: Option<&str>, wording: &Wording, out: &mut dyn Write) -> Resu
     let width = chosen.iter().map(|c| c.id.len()).max().unwrap_or_default();
     for claim in chosen {
         let decided = decided(claim);
-        writeln!(out, "{:width$}  {:9}  {decided:11}  {}", claim.id, criterion(claim), wording.pick(&claim.text))?;
+        writeln!(
+            out,
+            "{:width$}  {:9}  {decided:11}  {}",
+            claim.id,
+            criterion(claim),
+            wording.pick(&claim.text)
+        )?;
     }
     Ok(())
 }
@@ -102,7 +108,11 @@ fn show(id: &str, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure>
             .filter(|c| c.split('.').any(|part| id.split('.').any(|p| part.contains(p))))
             .take(5)
             .collect();
-        let hint = if near.is_empty() { "`metaleak claims list` shows all".into() } else { format!("near: {}", near.join(", ")) };
+        let hint = if near.is_empty() {
+            "`metaleak claims list` shows all".into()
+        } else {
+            format!("near: {}", near.join(", "))
+        };
         return Err(Failure::Usage(format!("no claim {:?}; {hint}", escape_terminal(id))));
     };
     let mut line = |key: &str, value: &str| -> Result<(), Failure> {
@@ -116,15 +126,20 @@ fn show(id: &str, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure>
     line("claim-criterion", criterion(claim))?;
     line("claim-decided-by", decided(claim))?;
     line("claim-section", &claim.section)?;
-    for (key, predicate) in
-        [("claim-supports", &claim.supports), ("claim-contradicts", &claim.contradicts), ("claim-shows", &claim.shows)]
-    {
+    for (key, predicate) in [
+        ("claim-supports", &claim.supports),
+        ("claim-contradicts", &claim.contradicts),
+        ("claim-shows", &claim.shows),
+    ] {
         if let Some(predicate) = predicate {
             line(key, &in_words(predicate))?;
         }
     }
     line("claim-steps", &claim.steps.join(", "))?;
-    line("claim-vantage", &claim.vantage.iter().map(|v| format!("{v:?}").to_lowercase()).collect::<Vec<_>>().join(", "))?;
+    line(
+        "claim-vantage",
+        &claim.vantage.iter().map(|v| format!("{v:?}").to_lowercase()).collect::<Vec<_>>().join(", "),
+    )?;
     line("claim-control", &claim.control)?;
     line("claim-undecided", wording.pick(&claim.undecided))?;
     line("claim-note", wording.pick(&claim.note))?;
@@ -175,7 +190,9 @@ fn conditions(conditions: &Conditions) -> String {
         .iter()
         .map(|(name, value)| match value {
             Value::Words(list) => format!("{name} {}", list.join("|")),
-            Value::Numbers(list) => format!("{name} {}", list.iter().map(u64::to_string).collect::<Vec<_>>().join("|")),
+            Value::Numbers(list) => {
+                format!("{name} {}", list.iter().map(u64::to_string).collect::<Vec<_>>().join("|"))
+            }
             Value::Limit(n) => format!("{name} {n}"),
             Value::Flag(flag) => format!("{name} {flag}"),
         })

@@ -20,12 +20,48 @@ struct Part {
 
 /// Programs that metaleak does not need for replaying captures, but that go well with it.
 static PARTS: &[Part] = &[
-    Part { name: "tcpdump", program: "tcpdump", version: &["--version"], package: "tcpdump", purpose: "record captures on a router" },
-    Part { name: "tshark", program: "tshark", version: &["--version"], package: "tshark", purpose: "check frames and filters on the command line" },
-    Part { name: "Wireshark", program: "wireshark", version: &["--version"], package: "wireshark", purpose: "look at the frames that a verdict names" },
-    Part { name: "ip", program: "ip", version: &["-V"], package: "iproute2", purpose: "network namespaces of the laboratory" },
-    Part { name: "adb", program: "adb", version: &["version"], package: "adb", purpose: "reach a test phone" },
-    Part { name: "Chromium", program: "chromium", version: &["--version"], package: "chromium", purpose: "scenarios in a browser" },
+    Part {
+        name: "tcpdump",
+        program: "tcpdump",
+        version: &["--version"],
+        package: "tcpdump",
+        purpose: "record captures on a router",
+    },
+    Part {
+        name: "tshark",
+        program: "tshark",
+        version: &["--version"],
+        package: "tshark",
+        purpose: "check frames and filters on the command line",
+    },
+    Part {
+        name: "Wireshark",
+        program: "wireshark",
+        version: &["--version"],
+        package: "wireshark",
+        purpose: "look at the frames that a verdict names",
+    },
+    Part {
+        name: "ip",
+        program: "ip",
+        version: &["-V"],
+        package: "iproute2",
+        purpose: "network namespaces of the laboratory",
+    },
+    Part {
+        name: "adb",
+        program: "adb",
+        version: &["version"],
+        package: "adb",
+        purpose: "reach a test phone",
+    },
+    Part {
+        name: "Chromium",
+        program: "chromium",
+        version: &["--version"],
+        package: "chromium",
+        purpose: "scenarios in a browser",
+    },
 ];
 
 /// Runs the command. Exit 4 when a part that metaleak itself needs is broken.
@@ -71,11 +107,18 @@ fn live(out: &mut dyn Write) -> std::io::Result<()> {
         Ok(devices) => {
             let names: Vec<String> = devices.into_iter().map(|d| d.name).take(8).collect();
             if names.is_empty() {
-                return writeln!(out, "missing  libpcap sees no interface; capture rights: setcap cap_net_raw,cap_net_admin=eip on the program that captures");
+                return writeln!(
+                    out,
+                    "missing  libpcap sees no interface; capture rights: setcap cap_net_raw,cap_net_admin=eip on the program that captures"
+                );
             }
             let first = names.first().cloned().unwrap_or_default();
             let rights = pcap::Capture::from_device(first.as_str()).and_then(|c| c.timeout(1).open()).is_ok();
-            let rights = if rights { "may capture" } else { "may not capture: run as root, or setcap cap_net_raw,cap_net_admin=eip" };
+            let rights = if rights {
+                "may capture"
+            } else {
+                "may not capture: run as root, or setcap cap_net_raw,cap_net_admin=eip"
+            };
             writeln!(out, "ok       libpcap: {} ({rights})", names.join(", "))
         }
         Err(e) => writeln!(out, "missing  libpcap: {e}"),
@@ -91,6 +134,9 @@ fn live(out: &mut dyn Write) -> std::io::Result<()> {
 fn version_of(part: &Part) -> Option<String> {
     let output = Command::new(part.program).args(part.version).output().ok()?;
     let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-    let text = String::from_utf8_lossy(&text).lines().find(|l| !l.trim().is_empty() && !l.starts_with("Running as"))?.to_owned();
+    let text = String::from_utf8_lossy(&text)
+        .lines()
+        .find(|l| !l.trim().is_empty() && !l.starts_with("Running as"))?
+        .to_owned();
     Some(crate::report::escape_terminal(text.trim()).into_owned())
 }

@@ -221,11 +221,8 @@ fn judge(files: &[PathBuf], args: &Judging, quiet: bool) -> Result<Judged, Failu
     for limit in &args.fail_on {
         fail_limit(limit)?;
     }
-    let catalogue = if args.claims.is_empty() {
-        Catalogue::embedded()
-    } else {
-        Catalogue::load(&args.claims)
-    };
+    let catalogue =
+        if args.claims.is_empty() { Catalogue::embedded() } else { Catalogue::load(&args.claims) };
     let catalogue = catalogue.map_err(|e| Failure::Usage(e.to_string()))?;
     let opened;
     let db = match &args.db {
@@ -330,7 +327,10 @@ fn write(
 fn unwritten(e: ReportError) -> Failure {
     match e {
         ReportError::Write(e) => Failure::Write(e),
-        other => Failure::Environment(format!("{other}: {}", std::error::Error::source(&other).map_or_else(String::new, ToString::to_string))),
+        other => Failure::Environment(format!(
+            "{other}: {}",
+            std::error::Error::source(&other).map_or_else(String::new, ToString::to_string)
+        )),
     }
 }
 

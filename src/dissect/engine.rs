@@ -238,9 +238,10 @@ impl Run<'_> {
         let mut extra: Vec<Vec<Packet<'_>>> = (0..SHARDS).map(|_| Vec::new()).collect();
         for (_, bytes, last) in &joined {
             if let Decoded::Packet(p) = decode_reassembled(last, bytes)
-                && let Some(list) = extra.get_mut(shard_of(&p.key)) {
-                    list.push(p);
-                }
+                && let Some(list) = extra.get_mut(shard_of(&p.key))
+            {
+                list.push(p);
+            }
         }
         let shared = Shared { options: self.options, fragments: &self.fragments };
         let work = |(index, shard): (usize, &mut Shard)| {
@@ -346,7 +347,13 @@ impl Run<'_> {
                 frames: file.frames,
                 first_time: self.times.map(|(first, _)| first.rfc3339()),
                 last_time: self.times.map(|(_, last)| last.rfc3339()),
-                link_types: self.links.iter().map(|l| l.name()).collect::<BTreeSet<_>>().into_iter().collect(),
+                link_types: self
+                    .links
+                    .iter()
+                    .map(|l| l.name())
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect(),
                 truncated: file.truncated,
                 run: None,
             },

@@ -128,9 +128,13 @@ mod tests {
 
     #[test]
     fn ends_of_alpn() {
-        for (alpn, ends) in
-            [(None, "00"), (Some(&b"h2"[..]), "h2"), (Some(b"http/1.1"), "h1"), (Some(&[0xab, 0xcd]), "99"), (Some(b"-h"), "28")]
-        {
+        for (alpn, ends) in [
+            (None, "00"),
+            (Some(&b"h2"[..]), "h2"),
+            (Some(b"http/1.1"), "h1"),
+            (Some(&[0xab, 0xcd]), "99"),
+            (Some(b"-h"), "28"),
+        ] {
             assert_eq!(alpn_ends(alpn), ends);
         }
     }

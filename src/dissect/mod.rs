@@ -34,13 +34,8 @@ use crate::payload::RawFinding;
 use flow::Place;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
-pub static PROTOCOLS: &[&Protocol] = &[
-    &tls::PROTOCOL,
-    &whatsapp::PROTOCOL,
-    &threema::PROTOCOL,
-    &mtproto::PROTOCOL,
-    &dns::PROTOCOL,
-];
+pub static PROTOCOLS: &[&Protocol] =
+    &[&tls::PROTOCOL, &whatsapp::PROTOCOL, &threema::PROTOCOL, &mtproto::PROTOCOL, &dns::PROTOCOL];
 
 /// What one protocol's file declares.
 pub struct Protocol {

@@ -98,7 +98,11 @@ enum Message {
 }
 
 fn message(body: &[u8], framing: Framing) -> Message {
-    let body = if framing == Framing::Full { body.get(..body.len().saturating_sub(4)).unwrap_or_default() } else { body };
+    let body = if framing == Framing::Full {
+        body.get(..body.len().saturating_sub(4)).unwrap_or_default()
+    } else {
+        body
+    };
     if body.len() <= 8 {
         return Message::Short;
     }
@@ -106,11 +110,16 @@ fn message(body: &[u8], framing: Framing) -> Message {
     if id == [0; 8] {
         // message_id, length, constructor
         let constructor = rest.get(12..16).and_then(|c| <[u8; 4]>::try_from(c).ok()).map(u32::from_le_bytes);
-        return if constructor.is_some_and(|c| KEY_EXCHANGE.contains(&c)) { Message::Setup } else { Message::Other };
+        return if constructor.is_some_and(|c| KEY_EXCHANGE.contains(&c)) {
+            Message::Setup
+        } else {
+            Message::Other
+        };
     }
-    let encrypted = rest.len().checked_sub(16).is_some_and(|n| {
-        n > 0 && if framing == Framing::Padded { n >= 16 } else { n % 16 == 0 }
-    });
+    let encrypted = rest
+        .len()
+        .checked_sub(16)
+        .is_some_and(|n| n > 0 && if framing == Framing::Padded { n >= 16 } else { n % 16 == 0 });
     match <[u8; 8]>::try_from(id) {
         Ok(id) if encrypted => Message::Encrypted(id),
         _ => Message::Other,
@@ -195,7 +204,8 @@ fn probe(p: &Probe<'_>) -> Match {
         return Match::No;
     }
     // Text and TLS are none of ours, and are what most flows begin with.
-    if matches!(p.data, [0x16, 0x03, ..]) || p.data.iter().take(8).all(|b| b.is_ascii_graphic() || *b == b' ') {
+    if matches!(p.data, [0x16, 0x03, ..]) || p.data.iter().take(8).all(|b| b.is_ascii_graphic() || *b == b' ')
+    {
         return Match::No;
     }
     match opening(p.data) {
@@ -230,7 +240,11 @@ impl Dissector for MtProto {
                     let detail = format!(
                         "{} framing{}",
                         start.framing.name(),
-                        if obfuscated { ", obfuscated; the key travels in the same stream" } else { ", not obfuscated" }
+                        if obfuscated {
+                            ", obfuscated; the key travels in the same stream"
+                        } else {
+                            ", not obfuscated"
+                        }
                     );
                     let size = start.preface.max(1).min(data.len());
                     cx.signature("telegram", signature, "certain", &detail, 0..size);
@@ -294,7 +308,11 @@ impl MtProto {
                 continue;
             }
             let head = partial.get(header..).unwrap_or_default();
-            let kind = if head.len() == length { message(head, framing) } else { long_message(head, length, framing) };
+            let kind = if head.len() == length {
+                message(head, framing)
+            } else {
+                long_message(head, length, framing)
+            };
             seen.push(kind);
             *rest = header + length - partial.len();
             partial.clear();
@@ -320,7 +338,10 @@ impl MtProto {
                         RawFinding {
                             kind: FindingKind::Identifier,
                             severity: Severity::Medium,
-                            what: format!("auth_key_id of the device, readable by any observer: {}", masking.apply(&hex(&id))),
+                            what: format!(
+                                "auth_key_id of the device, readable by any observer: {}",
+                                masking.apply(&hex(&id))
+                            ),
                             encoding: Vec::new(),
                             range: (0, 0),
                             decrypted: false,

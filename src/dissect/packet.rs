@@ -535,9 +535,10 @@ impl<'a> Decoder<'_, 'a> {
         counted: bool,
     ) -> Decoded<'a> {
         if self.depth < MAX_DEPTH
-            && let Some(inner) = self.ip_tunnel(proto, payload) {
-                return inner;
-            }
+            && let Some(inner) = self.ip_tunnel(proto, payload)
+        {
+            return inner;
+        }
         let (mut sport, mut dport, mut tcp, mut data) = (0, 0, TcpInfo::default(), payload);
         match proto {
             IpProto::TCP => {
@@ -560,9 +561,10 @@ impl<'a> Decoder<'_, 'a> {
                 };
                 (sport, dport, data) = (u.source_port(), u.destination_port(), u.payload());
                 if self.depth < MAX_DEPTH
-                    && let Some(inner) = self.udp_tunnel(sport, dport, data, counted) {
-                        return inner;
-                    }
+                    && let Some(inner) = self.udp_tunnel(sport, dport, data, counted)
+                {
+                    return inner;
+                }
             }
             _ => {}
         }

@@ -131,10 +131,9 @@ impl Dissector for Tls {
             self.hello_v2(message, cx);
             return Step::Took(size, HANDSHAKE);
         }
-        if data.len() < 5
-            && (data.first().is_some_and(|k| (20..=24).contains(k)) || self.side(d).lost) {
-                return Step::More(5);
-            }
+        if data.len() < 5 && (data.first().is_some_and(|k| (20..=24).contains(k)) || self.side(d).lost) {
+            return Step::More(5);
+        }
         let Some((kind, length)) = record_header(data) else {
             if !self.side(d).lost {
                 self.side(d).lost = true;

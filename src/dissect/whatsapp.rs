@@ -33,7 +33,9 @@ fn probe(p: &Probe<'_>) -> Match {
     }
     match *p.data {
         [b'W', b'A', 1..=15, 0..=15, ..] | [b'E', b'D', 0, 1, ..] => Match::Yes,
-        [b'W'] | [b'W', b'A'] | [b'W', b'A', 1..=15] | [b'E'] | [b'E', b'D'] | [b'E', b'D', 0] => Match::Maybe,
+        [b'W'] | [b'W', b'A'] | [b'W', b'A', 1..=15] | [b'E'] | [b'E', b'D'] | [b'E', b'D', 0] => {
+            Match::Maybe
+        }
         _ => Match::No,
     }
 }
@@ -57,7 +59,9 @@ impl Dissector for WhatsApp {
             return Step::Took(data.len(), OPAQUE);
         }
         let mut r = Reader::new(data);
-        let (Ok(flags_and_high), Ok(low)) = (r.u8("frame header"), r.u16("frame length")) else { return Step::More(3) };
+        let (Ok(flags_and_high), Ok(low)) = (r.u8("frame header"), r.u16("frame length")) else {
+            return Step::More(3);
+        };
         let old = self.version.is_some_and(|(major, _)| major < 4);
         // Today's frames have a 24-bit length; the older ones four flags and 20 bits.
         let high = if old { flags_and_high & 0x0f } else { flags_and_high };
