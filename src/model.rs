@@ -212,6 +212,15 @@ impl Direction {
             Direction::Down => Direction::Up,
         }
     }
+
+    /// The entry for this direction of a pair that is kept as `[up, down]`.
+    pub fn pick<T>(self, pair: &mut [T; 2]) -> &mut T {
+        let [up, down] = pair;
+        match self {
+            Direction::Up => up,
+            Direction::Down => down,
+        }
+    }
 }
 
 /// A bidirectional 5-tuple conversation.

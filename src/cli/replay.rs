@@ -253,7 +253,7 @@ fn judge(files: &[PathBuf], args: &Judging, quiet: bool) -> Result<Judged, Failu
     let (mut analyses, mut unread) = (Vec::new(), 0);
     for result in results {
         match result {
-            Ok(analysis) => analyses.push(analysis),
+            Ok(one) => analyses.push(one),
             Err(e) => {
                 unread += 1;
                 if !quiet {

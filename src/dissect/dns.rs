@@ -43,7 +43,8 @@ fn probe(p: &Probe<'_>) -> Match {
         return if p.proto == IpProto::TCP { Match::Maybe } else { Match::No };
     }
     // Opcodes above 6 and more than a few hundred entries are not DNS.
-    let count = |at: usize| header.get(at..at + 2).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
+    let count =
+        |at: usize| header.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u16::from_be_bytes(*b));
     let opcode = header.get(2).map_or(0, |b| b >> 3 & 0x0f);
     let sane = opcode <= 6 && (4..12).step_by(2).all(|at| count(at) <= 512);
     if sane { Match::Yes } else { Match::No }
@@ -355,9 +356,9 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>) -> Option<String> {
                 let hints: Vec<String> = value
                     .rest()
                     .chunks_exact(size)
-                    .filter_map(|c| match c {
-                        [a, b, c, d] => Some(IpAddr::from([*a, *b, *c, *d])),
-                        _ => <[u8; 16]>::try_from(c).ok().map(IpAddr::from),
+                    .filter_map(|c| {
+                        let v4 = <[u8; 4]>::try_from(c).map(IpAddr::from);
+                        v4.or_else(|_| <[u8; 16]>::try_from(c).map(IpAddr::from)).ok()
                     })
                     .map(|a| a.to_string())
                     .collect();

@@ -251,7 +251,9 @@ impl Run<'_> {
                 Some(extra) => {
                     let mut all: Vec<&Packet<'_>> = plain.chain(extra).collect();
                     all.sort_by_key(|p| p.frame);
-                    all.into_iter().for_each(|p| shard.packet(p, shared));
+                    for p in all {
+                        shard.packet(p, shared);
+                    }
                 }
             }
         };

@@ -121,6 +121,16 @@ impl FlowFacts {
         }
     }
 
+    fn add_read(&mut self, reading: Reading, bytes: u64) {
+        let [clear, handshake, encrypted, opaque] = &mut self.read;
+        *match reading {
+            Reading::Clear => clear,
+            Reading::Handshake => handshake,
+            Reading::Encrypted => encrypted,
+            Reading::Opaque => opaque,
+        } += bytes;
+    }
+
     /// CONTRACT's `encryption` word and the frames that show it.
     #[must_use]
     pub fn encryption_word(&self) -> (&'static str, &[u64]) {
@@ -463,7 +473,7 @@ impl Shard {
             Direction::Down
         };
         // Both ends the same (a host that talks to itself on one port): every packet goes up.
-        flow.facts.bytes[direction as usize] += u64::from(p.wire_len);
+        *direction.pick(&mut flow.facts.bytes) += u64::from(p.wire_len);
         flow.facts.frames += 1;
         flow.facts.last_frame = p.frame;
         if p.counted {
@@ -840,7 +850,7 @@ impl Flow {
         sink: &mut Sink<'_>,
     ) {
         sink.ledger.add(class.name, data.len() as u64);
-        self.facts.read[class.reading as usize] += data.len() as u64;
+        self.facts.add_read(class.reading, data.len() as u64);
         if class.reading == Reading::Encrypted {
             return;
         }
@@ -1021,7 +1031,7 @@ impl Flow {
         let text = meter.verdict() == Readability::Text;
         let class = if text { Class::clear("text") } else { Class::opaque("opaque") };
         sink.ledger.add(class.name, search.unknown);
-        self.facts.read[class.reading as usize] += search.unknown;
+        self.facts.add_read(class.reading, search.unknown);
         if let (true, Some(raw)) = (text, meter.finding(false)) {
             // Early frames may be forgotten by now: the flow's first frame stands for them then.
             let mut frames = match place {

@@ -334,7 +334,7 @@ impl<'a> Decoder<'_, 'a> {
             return self.malformed(bytes, "cut Ethernet header");
         };
         self.header(14);
-        let kind = header.get(12..14).map_or(0, |t| u16::from_be_bytes([t[0], t[1]]));
+        let kind = header.last_chunk().map_or(0, |t| u16::from_be_bytes(*t));
         if kind < 0x600 { self.llc(rest) } else { self.ethertype(kind, rest) }
     }
 
@@ -425,8 +425,7 @@ impl<'a> Decoder<'_, 'a> {
             return self.malformed(bytes, "cut NFLOG header");
         };
         self.header(head.len());
-        loop {
-            let [a, b, c, d, ..] = *rest else { break };
+        while let [a, b, c, d, ..] = *rest {
             let size = usize::from(u16::from_le_bytes([a, b]));
             let Some(value) = rest.get(4..size.max(4)) else { break };
             if u16::from_le_bytes([c, d]) & 0x7fff == 9 {

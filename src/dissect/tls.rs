@@ -239,7 +239,7 @@ impl Tls {
         let read = match kind {
             1 => self.client_hello(body, frames, cx),
             2 => self.server_hello(body, frames, cx),
-            11 => self.certificates(d, body, frames, cx),
+            11 => Tls::certificates(d, body, frames, cx),
             _ => Ok(()),
         };
         if let Err(short) = read {
@@ -297,13 +297,7 @@ impl Tls {
         Ok(())
     }
 
-    fn certificates(
-        &mut self,
-        d: Direction,
-        body: &[u8],
-        frames: &Frames,
-        cx: &mut Cx<'_>,
-    ) -> Result<(), Short> {
+    fn certificates(d: Direction, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
         let mut r = Reader::new(body);
         let mut list = r.vec24("certificate list")?;
         let mut chain = Vec::new();
@@ -349,7 +343,7 @@ impl Tls {
                 .take("ciphers", suites)?
                 .chunks_exact(3)
                 .filter(|c| c.first() == Some(&0))
-                .filter_map(|c| c.get(1..3).map(|c| u16::from_be_bytes([c[0], c[1]])))
+                .filter_map(|c| c.last_chunk().map(|c| u16::from_be_bytes(*c)))
                 .collect();
             Ok(ClientHello { version, ciphers, ..ClientHello::default() })
         };
