@@ -562,6 +562,11 @@ impl<'a> Decoder<'_, 'a> {
                 if self.depth < MAX_DEPTH
                     && let Some(inner) = self.udp_tunnel(sport, dport, data, counted)
                 {
+                    if !counted {
+                        // The UDP length may end before the datagram does.
+                        let before = offset_in(payload, data).unwrap_or(payload.len());
+                        self.ledger.padding += (payload.len() - before - data.len()) as u64;
+                    }
                     return inner;
                 }
             }
