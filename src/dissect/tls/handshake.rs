@@ -1,0 +1,201 @@
+//! Handshake messages, the same for TLS over TCP, in QUIC's CRYPTO frames and in DTLS.
+//!
+//! Takes whole messages with the frames they came in; gives observations, the names, the fingerprint and the encryption of
+//! the flow. Putting messages together is the transport's matter.
+
+use serde::Serialize;
+
+use super::super::reader::Reader;
+use super::super::{Cx, Frames, Short};
+use super::certificate::{self, Certificate};
+use super::hello::{ClientHello, ServerHello, code, version_label};
+use crate::model::{Direction, FlowTls};
+
+/// What carries the handshake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::dissect) enum Transport {
+    /// Records over a stream.
+    #[default]
+    Tcp,
+    /// CRYPTO frames (RFC 9001).
+    Quic,
+    /// Records over datagrams (RFC 6347, RFC 9147).
+    Dtls,
+}
+
+impl Transport {
+    /// CONTRACT's `transport`.
+    pub(in crate::dissect) fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Quic => "quic",
+            Transport::Dtls => "dtls",
+        }
+    }
+
+    /// The first letter of JA4.
+    pub(in crate::dissect) fn letter(self) -> char {
+        match self {
+            Transport::Tcp => 't',
+            Transport::Quic => 'q',
+            Transport::Dtls => 'd',
+        }
+    }
+
+    /// The flow's `encryption` once a server hello chose `version`; before it, none is known.
+    fn label(self, version: Option<u16>) -> &'static str {
+        match (self, version) {
+            (Transport::Quic, _) => "quic",
+            (Transport::Tcp, None) => "tls",
+            (Transport::Dtls, None) => "dtls",
+            (_, Some(version)) => version_label(version),
+        }
+    }
+}
+
+/// What the messages of one connection have said so far.
+#[derive(Debug, Default)]
+pub(in crate::dissect) struct Handshake {
+    /// What carries it.
+    pub(in crate::dissect) transport: Transport,
+    /// A hello was read: what follows belongs to a parsed handshake.
+    pub(in crate::dissect) begun: bool,
+    /// Version of the server hello, as on the wire.
+    pub(in crate::dissect) version: Option<u16>,
+    /// Suite of the server hello.
+    pub(in crate::dissect) cipher: Option<u16>,
+}
+
+impl Handshake {
+    /// The beginning of a connection.
+    pub(in crate::dissect) fn new(transport: Transport) -> Handshake {
+        Handshake { transport, ..Handshake::default() }
+    }
+
+    /// One message without its header; `frames` brought it.
+    pub(in crate::dissect) fn message(
+        &mut self,
+        d: Direction,
+        kind: u8,
+        body: &[u8],
+        frames: &Frames,
+        cx: &mut Cx<'_>,
+    ) {
+        let read = match kind {
+            1 => self.client_hello(body, frames, cx),
+            2 => self.server_hello(body, frames, cx),
+            11 => self.certificates(d, body, frames, cx),
+            _ => Ok(()),
+        };
+        if let Err(short) = read {
+            cx.warn(0, format!("TLS handshake message of type {kind}: {short}"));
+        }
+    }
+
+    fn client_hello(&mut self, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
+        let hello = ClientHello::read(body);
+        self.begun = true;
+        let (ja4, raw) = hello.ja4(self.transport.letter());
+        let flow = cx.flow();
+        if let Some(sni) = &hello.sni {
+            flow.name(sni, "sni", frames.complete);
+        }
+        if flow.encryption.is_none() {
+            flow.encrypted(self.transport.label(None), &frames.all);
+        }
+        flow.ja4.get_or_insert_with(|| ja4.clone());
+        let tls = flow.tls.get_or_insert_with(Box::<FlowTls>::default);
+        if tls.client_hello.is_none() {
+            tls.client_hello = Some(frames.complete);
+            tls.sni.clone_from(&hello.sni);
+            tls.alpn.clone_from(&hello.alpn);
+            tls.ech = Some(hello.ech().to_owned());
+        }
+        cx.emit_at("tls.client_hello", frames.clone(), || hello.observation(self.transport.name(), ja4, raw));
+        hello.stopped.map_or(Ok(()), Err)
+    }
+
+    fn server_hello(&mut self, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
+        let hello = ServerHello::read(body)?;
+        self.begun = true;
+        if !hello.retry || hello.version == 0x0304 {
+            self.version = Some(hello.version);
+            self.cipher = Some(hello.cipher);
+        }
+        let label = version_label(hello.version);
+        let encryption = self.transport.label(Some(hello.version));
+        let flow = cx.flow();
+        if !hello.retry {
+            flow.encrypted(encryption, &frames.all);
+        }
+        let tls = flow.tls.get_or_insert_with(Box::<FlowTls>::default);
+        if !hello.retry && tls.server_hello.is_none() {
+            tls.server_hello = Some(frames.complete);
+            tls.version = Some(label.to_owned());
+            tls.cipher = Some(code(hello.cipher));
+        }
+        cx.emit_at("tls.server_hello", frames.clone(), || ServerHelloSeen {
+            transport: self.transport.name(),
+            version: label,
+            cipher: code(hello.cipher),
+            alpn: hello.alpn.clone(),
+            hello_retry: hello.retry,
+        });
+        Ok(())
+    }
+
+    fn certificates(
+        &mut self,
+        d: Direction,
+        body: &[u8],
+        frames: &Frames,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Short> {
+        let mut r = Reader::new(body);
+        let mut list = r.vec24("certificate list")?;
+        let mut chain = Vec::new();
+        while !list.is_empty() && chain.len() < 64 {
+            chain.push(certificate::read(list.vec24("certificate")?.rest()));
+        }
+        let side = if d == Direction::Down { "server" } else { "client" };
+        if let (Direction::Down, Some(leaf)) = (d, chain.first()) {
+            let flow = cx.flow();
+            let tls = flow.tls.get_or_insert_with(Box::<FlowTls>::default);
+            if tls.certificate.is_none() {
+                tls.certificate = Some(frames.complete);
+                tls.subject.clone_from(&leaf.subject);
+                tls.issuer.clone_from(&leaf.issuer);
+                tls.not_before.clone_from(&leaf.not_before);
+                tls.not_after.clone_from(&leaf.not_after);
+            }
+            for name in leaf.dns_names.iter().take(16) {
+                flow.name(name, "certificate", frames.complete);
+            }
+        }
+        if let Some(at) = chain.iter().position(|c| c.serial.is_none()) {
+            cx.warn(0, format!("TLS: certificate {} of the chain cannot be read", at + 1));
+        }
+        cx.emit_at("tls.certificate", frames.clone(), || CertificateSeen {
+            transport: self.transport.name(),
+            side,
+            chain: chain.iter().map(AsRef::as_ref).collect(),
+        });
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct ServerHelloSeen {
+    transport: &'static str,
+    version: &'static str,
+    cipher: String,
+    alpn: Option<String>,
+    hello_retry: bool,
+}
+
+#[derive(Serialize)]
+struct CertificateSeen<'a> {
+    transport: &'static str,
+    side: &'static str,
+    chain: Vec<&'a Certificate>,
+}
