@@ -9,6 +9,7 @@
 mod engine;
 mod flow;
 mod fragment;
+mod link;
 pub mod observe;
 mod packet;
 mod reader;
@@ -29,7 +30,7 @@ pub use reader::{Reader, Short};
 
 use std::ops::Range;
 
-use crate::model::{CaptureTime, Direction};
+use crate::model::{CaptureTime, Direction, FindingKind, Severity};
 use crate::payload::RawFinding;
 use flow::Place;
 
@@ -340,10 +341,25 @@ impl Cx<'_> {
         self.out.finding(self.facts, self.direction, frames.all, RawFinding { range, ..finding });
     }
 
+    /// As [`Cx::finding`], for a message put together from earlier bytes: `frames` are all of its frames.
+    pub fn finding_at(&mut self, frames: Frames, severity: Severity, kind: FindingKind, what: String) {
+        let raw = RawFinding { kind, severity, what, encoding: Vec::new(), range: (0, 0), decrypted: false };
+        self.out.finding(self.facts, self.direction, frames.all, raw);
+    }
+
     /// A DNS answer: `name` has `address` from here on (for the names of later flows).
     pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, range: Range<usize>) {
         let frame = self.place.frame(range);
         self.out.dns_answer(self.facts, self.direction, name, address, frame);
+    }
+
+    /// A DNS answer had an ECH configuration with this public name.
+    pub fn ech_configuration(&mut self, public_name: &str, range: Range<usize>) {
+        let frame = self.place.frame(range);
+        // Bounded: a hostile resolver may send a new name in each answer.
+        if self.out.ech.len() < 4096 && !self.out.ech.iter().any(|(name, _)| name == public_name) {
+            self.out.ech.push((public_name.to_owned(), frame));
+        }
     }
 
     /// A fault in the traffic itself, at index `at` of the bytes shown.

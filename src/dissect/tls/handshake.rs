@@ -4,12 +4,15 @@
 //! the flow. Putting messages together is the transport's matter.
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::super::reader::Reader;
 use super::super::{Cx, Frames, Short};
 use super::certificate::{self, Certificate};
 use super::hello::{ClientHello, ServerHello, code, version_label};
-use crate::model::{Direction, FlowTls};
+use crate::capture::hex;
+use crate::model::{Direction, FindingKind, FlowTls, Severity};
+use crate::payload::Masking;
 
 /// What carries the handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +87,7 @@ impl Handshake {
         let read = match kind {
             1 => self.client_hello(body, frames, cx),
             2 => self.server_hello(body, frames, cx),
+            4 => self.new_session_ticket(body, cx),
             11 => self.certificates(d, body, frames, cx),
             _ => Ok(()),
         };
@@ -110,6 +114,8 @@ impl Handshake {
             tls.sni.clone_from(&hello.sni);
             tls.alpn.clone_from(&hello.alpn);
             tls.ech = Some(hello.ech().to_owned());
+            tls.resumption = hello.resumption;
+            tls.session_offered = hello.session.as_deref().map(session_name);
         }
         cx.emit_at("tls.client_hello", frames.clone(), || hello.observation(self.transport.name(), ja4, raw));
         hello.stopped.map_or(Ok(()), Err)
@@ -133,6 +139,9 @@ impl Handshake {
             tls.server_hello = Some(frames.complete);
             tls.version = Some(label.to_owned());
             tls.cipher = Some(code(hello.cipher));
+            if !hello.session.is_empty() {
+                tls.sessions_given.push(session_name(&hello.session));
+            }
         }
         cx.emit_at("tls.server_hello", frames.clone(), || ServerHelloSeen {
             transport: self.transport.name(),
@@ -144,6 +153,21 @@ impl Handshake {
         Ok(())
     }
 
+    /// RFC 5077 section 3.3; from TLS 1.3 on it is never sent in clear.
+    fn new_session_ticket(&mut self, body: &[u8], cx: &mut Cx<'_>) -> Result<(), Short> {
+        if matches!(self.version, Some(0x0304 | 0xfefc)) {
+            return Ok(());
+        }
+        let mut r = Reader::new(body);
+        r.u32("ticket lifetime")?;
+        let ticket = r.vec16("ticket")?;
+        if let Some(tls) = cx.flow().tls.as_mut().filter(|t| !ticket.is_empty() && t.sessions_given.len() < 4)
+        {
+            tls.sessions_given.push(session_name(ticket.rest()));
+        }
+        Ok(())
+    }
+
     fn certificates(
         &mut self,
         d: Direction,
@@ -152,10 +176,18 @@ impl Handshake {
         cx: &mut Cx<'_>,
     ) -> Result<(), Short> {
         let mut r = Reader::new(body);
+        // From TLS 1.3 on, a request context precedes the list and extensions follow each entry (RFC 8446 section 4.4.2).
+        let extended = matches!(self.version, Some(0x0304 | 0xfefc));
+        if extended {
+            r.vec8("certificate request context")?;
+        }
         let mut list = r.vec24("certificate list")?;
         let mut chain = Vec::new();
         while !list.is_empty() && chain.len() < 64 {
             chain.push(certificate::read(list.vec24("certificate")?.rest()));
+            if extended {
+                list.vec16("certificate extensions")?;
+            }
         }
         let side = if d == Direction::Down { "server" } else { "client" };
         if let (Direction::Down, Some(leaf)) = (d, chain.first()) {
@@ -167,6 +199,10 @@ impl Handshake {
                 tls.issuer.clone_from(&leaf.issuer);
                 tls.not_before.clone_from(&leaf.not_before);
                 tls.not_after.clone_from(&leaf.not_after);
+                let named = tls.ech.as_deref() != Some("outer");
+                let sni = tls.sni.as_deref().filter(|_| named);
+                tls.certificate_faults =
+                    certificate::faults(&chain, sni, frames.time).into_iter().map(str::to_owned).collect();
             }
             for name in leaf.dns_names.iter().take(16) {
                 flow.name(name, "certificate", frames.complete);
@@ -175,13 +211,26 @@ impl Handshake {
         if let Some(at) = chain.iter().position(|c| c.serial.is_none()) {
             cx.warn(0, format!("TLS: certificate {} of the chain cannot be read", at + 1));
         }
+        if let (Direction::Up, Some(leaf)) = (d, chain.first()) {
+            let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
+            let subject = masking.apply_any(leaf.subject.as_deref().unwrap_or_default());
+            let what = format!("client certificate in clear, subject {subject}");
+            cx.finding_at(frames.clone(), Severity::Medium, FindingKind::Identifier, what);
+        }
+        let sni = cx.flow().tls.as_ref().and_then(|t| t.sni.clone()).filter(|_| d == Direction::Down);
         cx.emit_at("tls.certificate", frames.clone(), || CertificateSeen {
             transport: self.transport.name(),
             side,
+            faults: certificate::faults(&chain, sni.as_deref(), frames.time),
             chain: chain.iter().map(AsRef::as_ref).collect(),
         });
         Ok(())
     }
+}
+
+/// A session's name in reports: never the ticket itself.
+fn session_name(secret: &[u8]) -> String {
+    hex(Sha256::digest(secret).get(..8).unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -197,5 +246,6 @@ struct ServerHelloSeen {
 struct CertificateSeen<'a> {
     transport: &'static str,
     side: &'static str,
+    faults: Vec<&'static str>,
     chain: Vec<&'a Certificate>,
 }

@@ -32,7 +32,9 @@ pub(super) struct ClientHello {
     /// Versions of the supported-versions extension.
     pub(super) versions: Vec<u16>,
     signatures: Vec<u16>,
-    resumption: bool,
+    pub(super) resumption: bool,
+    /// What links this hello to an earlier session: pre-shared key identity, ticket or session id.
+    pub(super) session: Option<Vec<u8>>,
     /// Where the reading ended early.
     pub(super) stopped: Option<Short>,
 }
@@ -74,8 +76,11 @@ impl ClientHello {
             self.extensions.push(kind);
             self.extension(kind, value)?;
         }
-        // Before TLS 1.3 a session id means that an earlier session shall be resumed.
-        self.resumption |= had_session && !self.versions.contains(&0x0304);
+        // Before TLS 1.3 a session id means that an earlier session shall be resumed; later it is a random dummy.
+        if had_session && !self.versions.iter().any(|v| matches!(v, 0x0304 | 0xfefc)) {
+            self.resumption = true;
+            self.session.get_or_insert_with(|| session.rest().to_vec());
+        }
         Ok(())
     }
 
@@ -106,8 +111,15 @@ impl ClientHello {
                     self.alpn.push(name.rest().escape_ascii().to_string());
                 }
             }
-            35 => self.resumption |= !value.is_empty(),
-            41 => self.resumption = true,
+            35 if !value.is_empty() => {
+                self.resumption = true;
+                self.session.get_or_insert_with(|| value.rest().to_vec());
+            }
+            41 => {
+                self.resumption = true;
+                let identity = value.vec16("identities")?.vec16("identity")?;
+                self.session = Some(identity.rest().to_vec());
+            }
             43 => {
                 let mut list = value.vec8("supported versions")?;
                 while !list.is_empty() {
@@ -166,6 +178,8 @@ pub(super) struct ServerHello {
     pub(super) cipher: u16,
     pub(super) alpn: Option<String>,
     pub(super) retry: bool,
+    /// Session id, as TLS 1.2 and older give it out.
+    pub(super) session: Vec<u8>,
 }
 
 impl ServerHello {
@@ -174,12 +188,13 @@ impl ServerHello {
         let mut version = r.u16("version")?;
         let retry = r.array::<32>("random")? == RETRY;
         // Drafts of TLS 1.3 before the 22nd had no session id in the server hello (version 0x7fXX on the wire).
+        let mut session = Vec::new();
         if version >> 8 != 0x7f {
-            r.vec8("session id")?;
+            session = r.vec8("session id")?.rest().to_vec();
         }
         let cipher = r.u16("cipher suite")?;
         if version >> 8 == 0x7f {
-            return Ok(ServerHello { version: 0x0304, cipher, alpn: None, retry });
+            return Ok(ServerHello { version: 0x0304, cipher, alpn: None, retry, session: Vec::new() });
         }
         r.u8("compression method")?;
         let mut alpn = None;
@@ -201,7 +216,10 @@ impl ServerHello {
         if version >> 8 == 0x7f {
             version = 0x0304;
         }
-        Ok(ServerHello { version, cipher, alpn, retry })
+        if matches!(version, 0x0304 | 0xfefc) {
+            session.clear(); // an echo of the client's dummy
+        }
+        Ok(ServerHello { version, cipher, alpn, retry, session })
     }
 }
 
