@@ -584,6 +584,10 @@ impl Flow {
         let t = &p.tcp;
         if t.syn {
             if t.ack {
+                if direction == Direction::Down && self.facts.first_frame == p.frame {
+                    // The capture has the answer before the SYN: that one is not a new connection then.
+                    self.isn = Some(t.ack_no.wrapping_sub(1));
+                }
                 if let (Some(sent), None) = (self.syn_time, self.facts.rtt_ms) {
                     let rtt = p.time.ms_since(sent);
                     self.facts.rtt_ms = (rtt >= 0.0).then_some(rtt);

@@ -680,9 +680,11 @@ impl<'a> Decoder<'_, 'a> {
         let udp = if counted { 0 } else { 8 };
         let at = |port: u16| sport == port || dport == port;
         let starts_ip = |b: &[u8]| matches!(b.first().map(|b| b >> 4), Some(4 | 6)) && b.len() >= 20;
-        if dport == 4789 || dport == 8472 {
-            let [flags, ..] = *data else { return None };
-            if flags & 0x08 == 0 || data.len() < 8 + 14 {
+        if at(4789) || at(8472) {
+            let [flags, reserved @ .., _] = *data.first_chunk::<8>()?;
+            // Answers come to an ephemeral port; there only a header without any other bit is believed.
+            let known = if dport == 4789 || dport == 8472 { flags & 0x08 != 0 } else { flags == 0x08 };
+            if !known || !reserved.starts_with(&[0, 0, 0]) || data.len() < 8 + 14 {
                 return None;
             }
             self.enter("vxlan", 8 + udp);
