@@ -21,6 +21,7 @@ mod mtproto;
 mod threema;
 mod tls;
 mod whatsapp;
+mod xmpp;
 
 pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes, analyse_file};
 pub use flow::FlowFacts;
@@ -35,8 +36,14 @@ use crate::payload::RawFinding;
 use flow::Place;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&tls::PROTOCOL, &whatsapp::PROTOCOL, &threema::PROTOCOL, &mtproto::PROTOCOL, &dns::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &tls::PROTOCOL,
+    &xmpp::PROTOCOL,
+    &whatsapp::PROTOCOL,
+    &threema::PROTOCOL,
+    &mtproto::PROTOCOL,
+    &dns::PROTOCOL,
+];
 
 /// What one protocol's file declares.
 pub struct Protocol {
