@@ -680,6 +680,20 @@ impl<'a> Decoder<'_, 'a> {
         let udp = if counted { 0 } else { 8 };
         let at = |port: u16| sport == port || dport == port;
         let starts_ip = |b: &[u8]| matches!(b.first().map(|b| b >> 4), Some(4 | 6)) && b.len() >= 20;
+        if at(4790) {
+            // VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): as VXLAN, with the inner protocol in the fourth byte.
+            let [flags, 0, 0, next, ..] = *data.first_chunk::<8>()? else { return None };
+            let inner = data.get(8..).filter(|_| flags & 0xcc == 0x0c)?;
+            if next == 3 && inner.len() >= 14 {
+                self.enter("vxlan-gpe", 8 + udp);
+                return Some(self.ethernet(inner));
+            }
+            if matches!(next, 1 | 2) && starts_ip(inner) {
+                self.enter("vxlan-gpe", 8 + udp);
+                return Some(self.ip(inner));
+            }
+            return None;
+        }
         if at(4789) || at(8472) {
             let [flags, reserved @ .., _] = *data.first_chunk::<8>()?;
             // Answers come to an ephemeral port; there only a header without any other bit is believed.
