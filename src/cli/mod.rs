@@ -3,6 +3,7 @@
 //! Results go to standard output or `-o`, progress and warnings to standard error. Only this module prints.
 
 mod claims;
+mod coverage;
 pub mod db;
 mod dissect;
 mod doctor;
@@ -36,6 +37,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Replay a folder of captures, write report.html and report.json, print the verdicts.
     Study(replay::StudyArgs),
+    /// Show into which class each byte of a capture falls: read, encrypted by which protocol, opaque, lost.
+    Coverage(coverage::CoverageArgs),
     /// List, explain and check claims.
     Claims {
         #[command(subcommand)]
@@ -171,6 +174,7 @@ pub fn main() -> ExitCode {
         Command::Dissect(args) => dissect::run(args, cli.quiet),
         Command::Replay(args) => replay::replay(args, cli.quiet),
         Command::Study(args) => replay::study(args, cli.quiet),
+        Command::Coverage(args) => coverage::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),
         Command::Db { command } => reference(command),
         Command::Doctor => doctor::run(),
