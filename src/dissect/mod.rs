@@ -16,11 +16,14 @@ mod reader;
 mod tcp;
 
 mod dns;
+mod ipsec;
 mod ja4;
 mod mtproto;
+mod openvpn;
 mod threema;
 mod tls;
 mod whatsapp;
+mod wireguard;
 mod xmpp;
 
 pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes, analyse_file};
@@ -43,6 +46,9 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &threema::PROTOCOL,
     &mtproto::PROTOCOL,
     &dns::PROTOCOL,
+    &wireguard::PROTOCOL,
+    &openvpn::PROTOCOL,
+    &ipsec::PROTOCOL,
 ];
 
 /// What one protocol's file declares.
