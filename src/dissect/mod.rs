@@ -18,6 +18,7 @@ mod tcp;
 mod dns;
 mod ipsec;
 mod ja4;
+mod mqtt;
 mod mtproto;
 mod openvpn;
 mod threema;
@@ -46,6 +47,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &threema::PROTOCOL,
     &mtproto::PROTOCOL,
     &dns::PROTOCOL,
+    &mqtt::PROTOCOL,
     &wireguard::PROTOCOL,
     &openvpn::PROTOCOL,
     &ipsec::PROTOCOL,

@@ -19,7 +19,7 @@ pub const MAX_INPUT: usize = 64 << 10;
 pub struct Credential {
     /// `http-basic`, `http-bearer`, `http-digest`, `http-token`, `http-negotiate`, `sasl-plain`, `sasl-login`,
     /// `sasl-cram-md5`, `sasl-digest-md5`, `sasl-scram`, `sasl-bearer`, `imap-login`, `pop3-user-pass`, `pop3-apop`,
-    /// `ftp-user-pass`, `xmpp-iq-auth`, `xmpp-iq-digest` or `xmpp-register`.
+    /// `ftp-user-pass`, `mqtt`, `socks`, `xmpp-iq-auth`, `xmpp-iq-digest` or `xmpp-register`.
     pub scheme: &'static str,
     /// Who logs in; `None` where the scheme names nobody or the name was not seen.
     pub user: Option<String>,
@@ -125,6 +125,8 @@ impl Credential {
             "pop3-user-pass" => "POP3",
             "pop3-apop" => "POP3 APOP",
             "ftp-user-pass" => "FTP",
+            "mqtt" => "MQTT",
+            "socks" => "SOCKS 5",
             "xmpp-iq-auth" => "XMPP non-SASL",
             "xmpp-iq-digest" => "XMPP non-SASL digest",
             "xmpp-register" => "XMPP registration",
