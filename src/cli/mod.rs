@@ -167,6 +167,12 @@ impl Failure {
     }
 }
 
+/// The command line as `clap` knows it; completions, the manual page and the check of the documentation are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -222,7 +228,7 @@ fn with_db(
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     // Into memory first: the generator does not survive a closed pipe.
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "metaleak", &mut text);
+    clap_complete::generate(shell, &mut command(), "metaleak", &mut text);
     let mut out = inputs::output(None)?;
     out.write_all(&text)?;
     Ok(out.flush()?)
@@ -230,6 +236,6 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
 
 fn man() -> Result<(), Failure> {
     let mut out = inputs::output(None)?;
-    clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+    clap_mangen::Man::new(command()).render(&mut out)?;
     Ok(out.flush()?)
 }
