@@ -16,6 +16,7 @@ mod reader;
 mod tcp;
 
 mod dns;
+mod http;
 mod ipsec;
 mod ja4;
 mod mqtt;
@@ -42,12 +43,13 @@ use flow::Place;
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
 pub static PROTOCOLS: &[&Protocol] = &[
     &tls::PROTOCOL,
+    &http::PROTOCOL,
     &xmpp::PROTOCOL,
     &whatsapp::PROTOCOL,
+    &mqtt::PROTOCOL,
     &threema::PROTOCOL,
     &mtproto::PROTOCOL,
     &dns::PROTOCOL,
-    &mqtt::PROTOCOL,
     &wireguard::PROTOCOL,
     &openvpn::PROTOCOL,
     &ipsec::PROTOCOL,
@@ -188,6 +190,11 @@ pub trait Dissector: Send {
         let _ = (direction, missing, cx);
     }
 
+    /// The sender has closed its direction (FIN) and all before that was shown or told as a gap. `fin` is where it said so.
+    fn end(&mut self, direction: Direction, fin: &Frames, cx: &mut Cx<'_>) {
+        let _ = (direction, fin, cx);
+    }
+
     /// The flow is over; `unread` are the bytes of a direction that were shown and not taken.
     fn finish(&mut self, direction: Direction, unread: &[u8], cx: &mut Cx<'_>) {
         let _ = (direction, unread, cx);
@@ -228,6 +235,8 @@ pub struct Cx<'a> {
     pub(in crate::dissect) place: Place<'a>,
     pub(in crate::dissect) direction: Direction,
     pub(in crate::dissect) switch: Option<&'static Protocol>,
+    pub(in crate::dissect) reprobe: bool,
+    pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) options: &'a Options,
 }
 
@@ -266,6 +275,12 @@ impl Cx<'_> {
     #[must_use]
     pub fn observing(&self) -> bool {
         self.options.observe
+    }
+
+    /// The flow is over: a gap that is told now may be no more than the end of the capture.
+    #[must_use]
+    pub fn ending(&self) -> bool {
+        self.ending
     }
 
     /// Secrets may be shown unmasked.
@@ -380,13 +395,24 @@ impl Cx<'_> {
     /// A fault in the traffic itself, at index `at` of the bytes shown.
     pub fn warn(&mut self, at: usize, what: impl Into<String>) {
         let frames = self.place.frames(at..at + 1);
-        self.out.warn(self.facts, self.direction, &frames, what.into(), self.options.observe);
+        self.warn_at(&frames, what);
+    }
+
+    /// As [`Cx::warn`], of bytes that were taken before.
+    pub fn warn_at(&mut self, frames: &Frames, what: impl Into<String>) {
+        self.out.warn(self.facts, self.direction, frames, what.into(), self.options.observe);
     }
 
     /// From the end of the step that is being taken, both directions are of another protocol (STARTTLS, CONNECT).
     /// `id` is a protocol's id; an unknown id changes nothing.
     pub fn switch_to(&mut self, id: &str) {
         self.switch = PROTOCOLS.iter().copied().find(|p| p.id == id);
+    }
+
+    /// From the end of the step that is being taken, both directions may be of any protocol (CONNECT): they are probed as if
+    /// they began there. With [`Step::More`] that is at the bytes just shown.
+    pub fn reprobe(&mut self) {
+        self.reprobe = true;
     }
 }
 
