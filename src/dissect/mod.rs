@@ -15,8 +15,14 @@ mod reader;
 mod tcp;
 
 mod dns;
+mod ftp;
+mod imap;
+mod irc;
 mod ja4;
+mod lines;
 mod mtproto;
+mod pop3;
+mod smtp;
 mod threema;
 mod tls;
 mod whatsapp;
@@ -34,8 +40,18 @@ use crate::payload::RawFinding;
 use flow::Place;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&tls::PROTOCOL, &whatsapp::PROTOCOL, &threema::PROTOCOL, &mtproto::PROTOCOL, &dns::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &tls::PROTOCOL,
+    &whatsapp::PROTOCOL,
+    &threema::PROTOCOL,
+    &mtproto::PROTOCOL,
+    &dns::PROTOCOL,
+    &smtp::PROTOCOL,
+    &imap::PROTOCOL,
+    &pop3::PROTOCOL,
+    &ftp::PROTOCOL,
+    &irc::PROTOCOL,
+];
 
 /// What one protocol's file declares.
 pub struct Protocol {
