@@ -16,12 +16,18 @@ mod reader;
 mod tcp;
 
 mod dns;
+mod ftp;
 mod http;
+mod imap;
 mod ipsec;
+mod irc;
 mod ja4;
+mod lines;
 mod mqtt;
 mod mtproto;
 mod openvpn;
+mod pop3;
+mod smtp;
 mod threema;
 mod tls;
 mod whatsapp;
@@ -46,6 +52,11 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &http::PROTOCOL,
     &xmpp::PROTOCOL,
     &whatsapp::PROTOCOL,
+    &smtp::PROTOCOL,
+    &imap::PROTOCOL,
+    &pop3::PROTOCOL,
+    &ftp::PROTOCOL,
+    &irc::PROTOCOL,
     &mqtt::PROTOCOL,
     &threema::PROTOCOL,
     &mtproto::PROTOCOL,
