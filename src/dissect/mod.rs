@@ -28,6 +28,7 @@ mod mtproto;
 mod openvpn;
 mod pop3;
 mod smtp;
+mod socks;
 mod threema;
 mod tls;
 mod whatsapp;
@@ -57,6 +58,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &pop3::PROTOCOL,
     &ftp::PROTOCOL,
     &irc::PROTOCOL,
+    &socks::PROTOCOL,
     &mqtt::PROTOCOL,
     &threema::PROTOCOL,
     &mtproto::PROTOCOL,
