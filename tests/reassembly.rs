@@ -316,3 +316,49 @@ fn a_reset_does_not_hide_what_came_before() {
     capture.tcp(connection.server, connection.client, connection.server_base, 0, flag::RST, b"");
     assert_eq!(requests(capture), [(vec![4], "/reset".to_owned())]);
 }
+
+#[test]
+fn many_flows_that_wait_for_a_segment_share_one_bound() {
+    // 160 flows that hold back up to 700 KiB each: 110 MiB, of which 64 MiB and one flow a shard may be kept.
+    let mut capture = PacketBuilder::new();
+    let mut flows: Vec<Tcp> =
+        (0..160).map(|n| Tcp::new(&format!("10.1.{}.{}:40000", n / 100, n % 100 + 1), SERVER)).collect();
+    for flow in &mut flows {
+        flow.open(&mut capture);
+        flow.sent_up += 10; // never captured, never acknowledged
+    }
+    let block = [0x9d_u8; 1400];
+    for _ in 0..512 {
+        for flow in &mut flows {
+            flow.up(&mut capture, &block);
+        }
+    }
+    let bytes = capture.finish();
+    let report = replay_bytes(&bytes);
+    let said: Vec<&str> =
+        report["warnings"].as_array().unwrap().iter().filter_map(|w| w["what"].as_str()).collect();
+    assert!(said.iter().any(|w| w.contains("gave up what it held back")), "{said:?}");
+    let ledger = &report["coverage"][0];
+    let sum: u64 =
+        ledger["classes"].as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
+    assert_eq!(sum, bytes.len() as u64);
+    let payload: u64 =
+        report["flows"].as_array().unwrap().iter().filter_map(|f| f["bytes_up"].as_u64()).sum();
+    assert!(payload > 160 * 512 * 1400, "{payload}");
+}
+
+#[test]
+fn what_follows_the_end_of_both_directions_is_repetition() {
+    let (mut capture, mut connection) = opened();
+    connection.up(&mut capture, &request("/once"));
+    connection.down(&mut capture, b"HTTP/1.1 204 No Content\r\n\r\n");
+    let before = connection.sent_up;
+    connection.close(&mut capture);
+    let again = request("/once");
+    connection.up_at(&mut capture, before - again.len() as u32, &again);
+    let bytes = capture.finish();
+    let seen = dissect_bytes(&bytes);
+    assert_eq!(seen.iter().filter(|o| o.text("kind") == "http.request").count(), 1);
+    let report = replay_bytes(&bytes);
+    assert_eq!(report["coverage"][0]["classes"]["tcp.retransmission"], again.len());
+}

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::model::CaptureTime;
 
+/// Bytes of decryption secrets that are kept of one file.
+const MAX_SECRETS: usize = 16 << 20;
+
 /// How the records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
@@ -317,10 +320,12 @@ impl Reader {
             2 | 3 | 6 => self.packet(kind, body, big, size),
             0x0000_000a => {
                 if let (Some(secret), Some(len)) = (u32_at(body, 0, big), u32_at(body, 4, big)) {
-                    let data = body.get(8..8 + (len as usize).min(body.len().saturating_sub(8)));
-                    self.facts
-                        .secrets
-                        .push(Secrets { kind: secret, data: data.unwrap_or_default().to_vec() });
+                    let data =
+                        body.get(8..8 + (len as usize).min(body.len().saturating_sub(8))).unwrap_or_default();
+                    let kept: usize = self.facts.secrets.iter().map(|s| s.data.len()).sum();
+                    if kept + data.len() <= MAX_SECRETS {
+                        self.facts.secrets.push(Secrets { kind: secret, data: data.to_vec() });
+                    }
                 }
                 Record::Other { size }
             }

@@ -26,6 +26,9 @@ const SHARDS: usize = 16;
 /// Observations that may wait for an earlier frame's message before they are given out all the same.
 const MAX_HELD: usize = 200_000;
 
+/// Joined datagrams whose fragments' frames are kept; older ones are known by their last frame alone.
+const MAX_JOINED: usize = 1 << 16;
+
 /// What an analysis shall do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -232,6 +235,9 @@ impl Run<'_> {
             for f in &chunk.fragments {
                 if let Some(datagram) = self.pool.add(f) {
                     self.fragments.insert(f.frame, datagram.frames);
+                    if self.fragments.len() > MAX_JOINED {
+                        self.fragments.pop_first();
+                    }
                     joined.push((index, datagram.bytes, *f));
                 }
             }
@@ -341,13 +347,15 @@ impl Run<'_> {
         });
         let mut warnings: Vec<TrafficWarning> = std::mem::take(&mut self.own.warnings);
         warnings.extend(self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.warnings)));
-        let (lost_warnings, lost_findings) = self
-            .shards
-            .iter()
-            .fold((0, 0), |(w, f), s| (w + s.out.suppressed_warnings, f + s.out.suppressed_findings));
-        for (count, what) in [(lost_warnings, "warnings"), (lost_findings, "findings")] {
+        let sum = |of: fn(&Output) -> u64| self.shards.iter().map(|s| of(&s.out)).sum::<u64>();
+        for (count, what) in [
+            (sum(|o| o.suppressed_warnings), "more warnings were not kept"),
+            (sum(|o| o.suppressed_findings), "more findings were not kept"),
+            (sum(|o| o.suppressed_names), "more DNS answers were not kept for the names of flows"),
+            (sum(|o| o.given_up), "times a flow gave up what it held back, because memory was short"),
+        ] {
             if count > 0 {
-                let what = format!("{count} more {what} were not kept");
+                let what = format!("{count} {what}");
                 warnings.push(TrafficWarning { frame: file.frames, offset: file.decoded_bytes, what });
             }
         }

@@ -20,6 +20,13 @@ use crate::payload::{CanaryState, Masking, RawFinding, Readability, TextMeter};
 /// Bytes of an unfinished message that are kept, each direction; beyond it the message is given up.
 pub(super) const MAX_PENDING: usize = 1 << 20;
 
+/// Bytes that the flows of one shard may hold back together, in segments that wait and in unfinished messages; beyond it the
+/// flow that wants more gives up its own. With 16 shards 64 MiB in all.
+const MAX_HELD: usize = 4 << 20;
+
+/// DNS answers of one shard that are kept for the names of later flows.
+const MAX_DNS: usize = 1 << 19;
+
 /// Findings of one flow that are kept; the rest is counted in one warning.
 pub(super) const MAX_FINDINGS: u32 = 64;
 
@@ -204,6 +211,9 @@ pub(super) struct Output {
     pub(super) warnings: Vec<TrafficWarning>,
     pub(super) suppressed_warnings: u64,
     pub(super) suppressed_findings: u64,
+    pub(super) suppressed_names: u64,
+    /// How often a flow gave up what it held.
+    pub(super) given_up: u64,
     order: u64,
 }
 
@@ -266,6 +276,10 @@ impl Output {
             Direction::Down => facts.client.addr(),
             Direction::Up => facts.server.addr(),
         };
+        if self.dns.len() >= MAX_DNS {
+            self.suppressed_names += 1;
+            return;
+        }
         self.dns.push(DnsName { client, name: canonical_name(name), address, frame });
     }
 
@@ -424,6 +438,8 @@ struct Flow {
     /// Sequence number of the client's SYN.
     isn: Option<u32>,
     closed: bool,
+    /// Closed by both sides, with nothing missing.
+    over: bool,
     /// Directions that are probed anew ([`Cx::reprobe`]) and have had no bytes since.
     anew: [bool; 2],
 }
@@ -435,6 +451,8 @@ pub(super) struct Shard {
     flows: Vec<Flow>,
     pub(super) out: Output,
     pub(super) ledger: Ledger,
+    /// Bytes that all flows hold back together.
+    held: usize,
     /// Flows from this index on were opened since the engine last looked.
     pub(super) numbered: usize,
 }
@@ -488,7 +506,15 @@ impl Shard {
         }
         let mut sink = Sink { out: &mut self.out, ledger: &mut self.ledger, shared };
         if p.key.proto == IpProto::TCP {
+            let before = flow.held();
             flow.tcp(p, direction, &mut sink);
+            self.held = (self.held + flow.held()).saturating_sub(before);
+            if self.held > MAX_HELD {
+                let before = flow.held();
+                flow.give_up(&mut sink);
+                self.held = (self.held + flow.held()).saturating_sub(before);
+                self.out.given_up += 1;
+            }
         } else if !p.payload.is_empty() {
             flow.datagram(p, direction, &mut sink);
         }
@@ -541,6 +567,7 @@ impl Shard {
             syn_time: None,
             isn: None,
             closed: false,
+            over: false,
             anew: [false; 2],
         });
         new as usize
@@ -567,6 +594,11 @@ struct Sink<'a> {
 }
 
 impl Stream {
+    /// Bytes that wait, for a missing segment or for the end of their message.
+    fn held(&self) -> usize {
+        self.half.waiting_bytes() + self.pending.len()
+    }
+
     fn held_back(&self) -> Option<u64> {
         let pending = (!self.pending.is_empty())
             .then(|| self.provenance.covering(self.taken, self.taken + 1).map(|s| s.frame).min())
@@ -606,6 +638,10 @@ impl Flow {
         if self.closed && p.payload.is_empty() {
             return;
         }
+        if self.over {
+            sink.ledger.add("tcp.retransmission", p.payload.len() as u64);
+            return;
+        }
         let mut streams = self.streams.take().unwrap_or_default();
         let [up, down] = &mut *streams;
         let (mine, other) = if direction == Direction::Up { (up, down) } else { (down, up) };
@@ -640,10 +676,45 @@ impl Flow {
                 self.tell_end(direction, stream, p, sink);
             }
         }
+        let over = streams.iter().all(|s| s.ended);
         self.streams = Some(streams);
         if t.rst {
             self.close(sink);
+        } else if over {
+            // Both sides have closed and all that they sent is there: nothing but repetition can follow.
+            self.over = true;
+            self.close(sink);
         }
+    }
+
+    /// Bytes that both directions hold back.
+    fn held(&self) -> usize {
+        self.streams.as_ref().map_or(0, |s| s.iter().map(Stream::held).sum())
+    }
+
+    /// Memory is short: gaps are accepted as they are, and unfinished messages are lost.
+    fn give_up(&mut self, sink: &mut Sink<'_>) {
+        let Some(mut streams) = self.streams.take() else { return };
+        for (direction, stream) in [Direction::Up, Direction::Down].into_iter().zip(streams.iter_mut()) {
+            let half = std::mem::take(&mut stream.half);
+            stream.half = self.deliver(direction, stream, half, sink, Half::finish);
+            self.lose_pending(direction, stream, sink);
+        }
+        self.streams = Some(streams);
+    }
+
+    /// An unfinished message is counted as opaque and forgotten.
+    fn lose_pending(&mut self, direction: Direction, stream: &mut Stream, sink: &mut Sink<'_>) {
+        let lost = std::mem::take(&mut stream.pending);
+        if lost.is_empty() {
+            return;
+        }
+        let at = stream.taken;
+        let class = Class::opaque("overlong");
+        self.account(direction, &mut stream.search, &stream.provenance, class, &lost, at, sink);
+        stream.taken += lost.len() as u64;
+        stream.want = 0;
+        self.tell_gap(direction, stream, 0, sink);
     }
 
     /// Runs `feed` on a half and passes on what it gives.
@@ -704,21 +775,9 @@ impl Flow {
             }
         }
         if stream.pending.len() > MAX_PENDING {
-            let lost = std::mem::take(&mut stream.pending);
             let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
             cx.warn(0, format!("a message of more than {MAX_PENDING} bytes was given up"));
-            self.account(
-                direction,
-                &mut stream.search,
-                &stream.provenance,
-                Class::opaque("overlong"),
-                &lost,
-                stream.taken,
-                sink,
-            );
-            stream.taken += lost.len() as u64;
-            stream.want = 0;
-            self.tell_gap(direction, stream, 0, sink);
+            self.lose_pending(direction, stream, sink);
         }
         stream.provenance.forget_before(stream.taken);
     }
