@@ -388,6 +388,8 @@ struct Stream {
     probes: u8,
     /// Payload came that no protocol took.
     passed: bool,
+    /// The dissector was told of the FIN.
+    ended: bool,
     search: Search,
 }
 
@@ -410,6 +412,12 @@ struct Flow {
     /// Sequence number of the client's SYN.
     isn: Option<u32>,
     closed: bool,
+    /// The packet that is being read, or was last.
+    now: Segment,
+    /// The capture is over.
+    over: bool,
+    /// Directions that are probed anew ([`Cx::reprobe`]) and have had no bytes since.
+    anew: [bool; 2],
 }
 
 /// The flows whose keys fall into one shard.
@@ -470,6 +478,7 @@ impl Shard {
             // The fragments are in the ledger; the engine takes this sum off them again.
             self.ledger.add(REASSEMBLED, p.payload.len() as u64);
         }
+        flow.now = whole(p);
         let mut sink = Sink { out: &mut self.out, ledger: &mut self.ledger, shared };
         if p.key.proto == IpProto::TCP {
             flow.tcp(p, direction, &mut sink);
@@ -525,6 +534,9 @@ impl Shard {
             syn_time: None,
             isn: None,
             closed: false,
+            now: whole(p),
+            over: false,
+            anew: [false; 2],
         });
         new as usize
     }
@@ -541,6 +553,12 @@ impl Shard {
 /// A port that servers listen on: registered below 1024, or one that a protocol here declares.
 fn is_service(port: u16) -> bool {
     (1..1024).contains(&port) || PROTOCOLS.iter().any(|p| p.ports.contains(&port))
+}
+
+/// A packet's payload as one run.
+fn whole(p: &Packet<'_>) -> Segment {
+    let end = p.payload.len() as u64;
+    Segment { start: 0, end, frame: p.frame, time: p.time, file_offset: p.file_offset }
 }
 
 struct Sink<'a> {
@@ -609,6 +627,15 @@ impl Flow {
                 half.acknowledged(t.ack_no, give);
             });
             other.half = half;
+        }
+        if t.fin {
+            mine.half.fin(seq.wrapping_add(p.payload.len() as u32));
+        }
+        for (direction, stream) in [(direction, mine), (direction.reverse(), other)] {
+            if stream.half.ended() && !stream.ended {
+                stream.ended = true;
+                self.tell_end(direction, stream, sink);
+            }
         }
         self.streams = Some(streams);
         if t.rst {
@@ -704,8 +731,11 @@ impl Flow {
             facts: &mut self.facts,
             out: sink.out,
             place: Place { source: Source::Stream { provenance, base }, fragments: sink.shared.fragments },
+            now: Place { source: Source::Datagram(self.now), fragments: sink.shared.fragments },
             direction,
             switch: None,
+            reprobe: false,
+            ending: self.over,
             options: sink.shared.options,
         }
     }
@@ -722,6 +752,7 @@ impl Flow {
                     return used;
                 }
                 stream.passed = true;
+                *self.anew(direction) = false;
                 self.unknown(direction, stream, rest, sink);
                 return data.len();
             }
@@ -736,11 +767,15 @@ impl Flow {
                     };
                     let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
                     let step = dissector.stream(direction, rest, &mut cx);
-                    let switch = cx.switch;
+                    let (switch, reprobe) = (cx.switch, cx.reprobe);
                     self.app = App::Known(dissector);
                     if let Some(protocol) = switch {
                         self.facts.protocol(protocol.id);
                         self.app = App::Known((protocol.start)());
+                    } else if reprobe {
+                        self.app = App::Probing;
+                        self.anew = [true; 2];
+                        stream.probes = 0;
                     }
                     match step {
                         Step::Took(n, class) if n > 0 => {
@@ -761,6 +796,8 @@ impl Flow {
                             stream.taken += shown as u64;
                             used += shown;
                         }
+                        // The bytes shown are of the protocol that is yet to be found.
+                        Step::Took(..) | Step::More(_) if reprobe => {}
                         Step::Took(..) => return used,
                         Step::More(n) => {
                             stream.want = n.min(MAX_PENDING);
@@ -772,6 +809,11 @@ impl Flow {
         }
     }
 
+    fn anew(&mut self, direction: Direction) -> &mut bool {
+        let [up, down] = &mut self.anew;
+        if direction == Direction::Up { up } else { down }
+    }
+
     /// Asks the protocols; `true` when one took the flow.
     fn probe(&mut self, direction: Direction, stream: &mut Stream, data: &[u8]) -> bool {
         let probe = Probe {
@@ -781,11 +823,12 @@ impl Flow {
             client_port: self.facts.client.port,
             server_port: self.facts.server.port,
             server: self.facts.server.addr(),
-            from_start: stream.taken == 0 && self.isn.is_some(),
+            from_start: (stream.taken == 0 && self.isn.is_some()) || *self.anew(direction),
             earlier_payload: stream.passed,
         };
         match ask(&probe) {
             Answer::Is(protocol) => {
+                *self.anew(direction) = false;
                 self.facts.protocol(protocol.id);
                 self.app = App::Known((protocol.start)());
                 return true;
@@ -899,6 +942,7 @@ impl Flow {
             stream.taken += lost.len() as u64;
         }
         stream.want = 0;
+        *self.anew(direction) = false;
         if let Some(meter) = &mut stream.search.meter {
             meter.gap();
         }
@@ -913,15 +957,20 @@ impl Flow {
         }
     }
 
+    /// The sender has closed its direction, and all before its FIN is there or given up.
+    fn tell_end(&mut self, direction: Direction, stream: &mut Stream, sink: &mut Sink<'_>) {
+        if !matches!(self.app, App::Known(_)) {
+            return;
+        }
+        if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
+            let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
+            dissector.end(direction, &mut cx);
+            self.app = App::Known(dissector);
+        }
+    }
+
     fn datagram(&mut self, p: &Packet<'_>, direction: Direction, sink: &mut Sink<'_>) {
-        let segment = Segment {
-            start: 0,
-            end: p.payload.len() as u64,
-            frame: p.frame,
-            time: p.time,
-            file_offset: p.file_offset,
-        };
-        let place = Place { source: Source::Datagram(segment), fragments: sink.shared.fragments };
+        let place = Place { source: Source::Datagram(whole(p)), fragments: sink.shared.fragments };
         if matches!(self.app, App::Probing) {
             let probe = Probe {
                 data: p.payload,
@@ -948,8 +997,11 @@ impl Flow {
                 facts: &mut self.facts,
                 out: sink.out,
                 place,
+                now: place,
                 direction,
                 switch: None,
+                reprobe: false,
+                ending: false,
                 options: sink.shared.options,
             };
             let class = dissector.datagram(direction, p.payload, &mut cx);
@@ -958,6 +1010,7 @@ impl Flow {
                     self.facts.protocol(protocol.id);
                     App::Known((protocol.start)())
                 }
+                None if cx.reprobe => App::Probing,
                 None => App::Known(dissector),
             };
             self.account_at(direction, &mut Search::default(), place, class, p.payload, sink);
@@ -983,8 +1036,8 @@ impl Flow {
             let half = std::mem::take(&mut stream.half);
             self.deliver(direction, stream, half, sink, Half::finish);
             let mut unread = std::mem::take(&mut stream.pending);
-            if !unread.is_empty() && matches!(self.app, App::Known(_)) {
-                // Held while the flow was being probed, and recognised by the other direction since.
+            if !unread.is_empty() && !matches!(self.app, App::Unknown) {
+                // Held while the flow was being probed, and recognised by the other direction since; or to be probed anew.
                 let used = self.run(direction, stream, &unread, sink);
                 unread.drain(..used);
             }
@@ -1040,6 +1093,7 @@ impl Flow {
     }
 
     fn finish(&mut self, sink: &mut Sink<'_>) {
+        self.over = true;
         self.close(sink);
         if let Some(searches) = self.unknown.take() {
             for (direction, search) in [Direction::Up, Direction::Down].into_iter().zip(searches.iter()) {

@@ -34,8 +34,13 @@ use crate::payload::RawFinding;
 use flow::Place;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&tls::PROTOCOL, &whatsapp::PROTOCOL, &threema::PROTOCOL, &mtproto::PROTOCOL, &dns::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &tls::PROTOCOL,
+    &whatsapp::PROTOCOL,
+    &threema::PROTOCOL,
+    &mtproto::PROTOCOL,
+    &dns::PROTOCOL,
+];
 
 /// What one protocol's file declares.
 pub struct Protocol {
@@ -172,6 +177,11 @@ pub trait Dissector: Send {
         let _ = (direction, missing, cx);
     }
 
+    /// The sender has closed its direction (FIN), and all before that was shown or told as a gap.
+    fn end(&mut self, direction: Direction, cx: &mut Cx<'_>) {
+        let _ = (direction, cx);
+    }
+
     /// The flow is over; `unread` are the bytes of a direction that were shown and not taken.
     fn finish(&mut self, direction: Direction, unread: &[u8], cx: &mut Cx<'_>) {
         let _ = (direction, unread, cx);
@@ -210,8 +220,11 @@ pub struct Cx<'a> {
     pub(in crate::dissect) facts: &'a mut FlowFacts,
     pub(in crate::dissect) out: &'a mut flow::Output,
     pub(in crate::dissect) place: Place<'a>,
+    pub(in crate::dissect) now: Place<'a>,
     pub(in crate::dissect) direction: Direction,
     pub(in crate::dissect) switch: Option<&'static Protocol>,
+    pub(in crate::dissect) reprobe: bool,
+    pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) options: &'a Options,
 }
 
@@ -250,6 +263,18 @@ impl Cx<'_> {
     #[must_use]
     pub fn observing(&self) -> bool {
         self.options.observe
+    }
+
+    /// The frame that is being read. It may hold none of the bytes shown: an acknowledgement can end the wait for others.
+    #[must_use]
+    pub fn now(&self) -> Frames {
+        self.now.frames(0..0)
+    }
+
+    /// The capture is over: a gap that is told now may be no more than that.
+    #[must_use]
+    pub fn ending(&self) -> bool {
+        self.ending
     }
 
     /// Secrets may be shown unmasked.
@@ -352,10 +377,23 @@ impl Cx<'_> {
         self.out.warn(self.facts, self.direction, &frames, what.into(), self.options.observe);
     }
 
+    /// As [`Cx::warn`], of something in other bytes than those shown. At the end of the capture it is no observation any more:
+    /// those of later frames may have been given out.
+    pub fn warn_at(&mut self, frames: &Frames, what: impl Into<String>) {
+        let observe = self.options.observe && !self.ending;
+        self.out.warn(self.facts, self.direction, frames, what.into(), observe);
+    }
+
     /// From the end of the step that is being taken, both directions are of another protocol (STARTTLS, CONNECT).
     /// `id` is a protocol's id; an unknown id changes nothing.
     pub fn switch_to(&mut self, id: &str) {
         self.switch = PROTOCOLS.iter().copied().find(|p| p.id == id);
+    }
+
+    /// From the end of the step that is being taken, both directions may be of any protocol (CONNECT): they are probed as if
+    /// they began there. With [`Step::More`] that is at the bytes just shown.
+    pub fn reprobe(&mut self) {
+        self.reprobe = true;
     }
 }
 
