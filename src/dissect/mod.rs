@@ -15,6 +15,7 @@ mod reader;
 mod tcp;
 
 mod dns;
+mod http;
 mod ja4;
 mod mtproto;
 mod threema;
@@ -37,6 +38,7 @@ use flow::Place;
 pub static PROTOCOLS: &[&Protocol] = &[
     &tls::PROTOCOL,
     &whatsapp::PROTOCOL,
+    &http::PROTOCOL,
     &threema::PROTOCOL,
     &mtproto::PROTOCOL,
     &dns::PROTOCOL,
