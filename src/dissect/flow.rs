@@ -438,7 +438,11 @@ struct Flow {
     /// Sequence number of the client's SYN.
     isn: Option<u32>,
     closed: bool,
+    /// The packet that is being read, or was last.
+    now: Segment,
     /// Closed by both sides, with nothing missing.
+    complete: bool,
+    /// The capture is over.
     over: bool,
     /// Directions that are probed anew ([`Cx::reprobe`]) and have had no bytes since.
     anew: [bool; 2],
@@ -504,6 +508,7 @@ impl Shard {
             // The fragments are in the ledger; the engine takes this sum off them again.
             self.ledger.add(REASSEMBLED, p.payload.len() as u64);
         }
+        flow.now = whole(p);
         let mut sink = Sink { out: &mut self.out, ledger: &mut self.ledger, shared };
         if p.key.proto == IpProto::TCP {
             let before = flow.held();
@@ -567,6 +572,8 @@ impl Shard {
             syn_time: None,
             isn: None,
             closed: false,
+            now: whole(p),
+            complete: false,
             over: false,
             anew: [false; 2],
         });
@@ -585,6 +592,12 @@ impl Shard {
 /// A port that servers listen on: registered below 1024, or one that a protocol here declares.
 fn is_service(port: u16) -> bool {
     (1..1024).contains(&port) || PROTOCOLS.iter().any(|p| p.ports.contains(&port))
+}
+
+/// A packet's payload as one run.
+fn whole(p: &Packet<'_>) -> Segment {
+    let end = p.payload.len() as u64;
+    Segment { start: 0, end, frame: p.frame, time: p.time, file_offset: p.file_offset }
 }
 
 struct Sink<'a> {
@@ -638,7 +651,7 @@ impl Flow {
         if self.closed && p.payload.is_empty() {
             return;
         }
-        if self.over {
+        if self.complete {
             sink.ledger.add("tcp.retransmission", p.payload.len() as u64);
             return;
         }
@@ -673,16 +686,16 @@ impl Flow {
         for (direction, stream) in [(direction, mine), (direction.reverse(), other)] {
             if stream.half.ended() && !stream.ended {
                 stream.ended = true;
-                self.tell_end(direction, stream, p, sink);
+                self.tell_end(direction, stream, sink);
             }
         }
-        let over = streams.iter().all(|s| s.ended);
+        let complete = streams.iter().all(|s| s.ended);
         self.streams = Some(streams);
         if t.rst {
             self.close(sink);
-        } else if over {
+        } else if complete {
             // Both sides have closed and all that they sent is there: nothing but repetition can follow.
-            self.over = true;
+            self.complete = true;
             self.close(sink);
         }
     }
@@ -793,10 +806,11 @@ impl Flow {
             facts: &mut self.facts,
             out: sink.out,
             place: Place { source: Source::Stream { provenance, base }, fragments: sink.shared.fragments },
+            now: Place { source: Source::Datagram(self.now), fragments: sink.shared.fragments },
             direction,
             switch: None,
             reprobe: false,
-            ending: self.closed,
+            ending: self.over,
             options: sink.shared.options,
         }
     }
@@ -1011,6 +1025,9 @@ impl Flow {
     }
 
     fn tell_gap(&mut self, direction: Direction, stream: &mut Stream, missing: u64, sink: &mut Sink<'_>) {
+        if !matches!(self.app, App::Known(_)) {
+            return;
+        }
         if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
             let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
             dissector.gap(direction, missing, &mut cx);
@@ -1018,29 +1035,20 @@ impl Flow {
         }
     }
 
-    /// The sender has closed its direction with this packet, or all before its FIN is there with this packet.
-    fn tell_end(&mut self, direction: Direction, stream: &mut Stream, p: &Packet<'_>, sink: &mut Sink<'_>) {
+    /// The sender has closed its direction, and all before its FIN is there or given up.
+    fn tell_end(&mut self, direction: Direction, stream: &mut Stream, sink: &mut Sink<'_>) {
         if !matches!(self.app, App::Known(_)) {
             return;
         }
         if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
-            let at = Segment { start: 0, end: 0, frame: p.frame, time: p.time, file_offset: p.file_offset };
-            let fin = Place { source: Source::Datagram(at), fragments: sink.shared.fragments }.frames(0..0);
             let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
-            dissector.end(direction, &fin, &mut cx);
+            dissector.end(direction, &mut cx);
             self.app = App::Known(dissector);
         }
     }
 
     fn datagram(&mut self, p: &Packet<'_>, direction: Direction, sink: &mut Sink<'_>) {
-        let segment = Segment {
-            start: 0,
-            end: p.payload.len() as u64,
-            frame: p.frame,
-            time: p.time,
-            file_offset: p.file_offset,
-        };
-        let place = Place { source: Source::Datagram(segment), fragments: sink.shared.fragments };
+        let place = Place { source: Source::Datagram(whole(p)), fragments: sink.shared.fragments };
         if matches!(self.app, App::Probing) {
             let probe = Probe {
                 data: p.payload,
@@ -1067,6 +1075,7 @@ impl Flow {
                 facts: &mut self.facts,
                 out: sink.out,
                 place,
+                now: place,
                 direction,
                 switch: None,
                 reprobe: false,
@@ -1162,6 +1171,7 @@ impl Flow {
     }
 
     fn finish(&mut self, sink: &mut Sink<'_>) {
+        self.over = true;
         self.close(sink);
         if let Some(searches) = self.unknown.take() {
             for (direction, search) in [Direction::Up, Direction::Down].into_iter().zip(searches.iter()) {

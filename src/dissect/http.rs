@@ -460,6 +460,11 @@ impl Dissector for Http {
         }
         match self.side(d).state {
             State::Start => self.start(d, data, cx),
+            State::Length(0) => {
+                self.grow(d, 1, cx);
+                self.complete(d, cx);
+                self.start(d, data, cx)
+            }
             State::Length(left) => {
                 let n = (data.len() as u64).min(left);
                 self.content(d, n, cx);
@@ -524,26 +529,23 @@ impl Dissector for Http {
             open.bytes = open.bytes.saturating_add(missing);
         }
         match side.state {
-            State::Length(left) => {
-                side.state = State::Length(left - missing);
-                if left == missing {
-                    self.complete(d, cx);
-                }
-            }
+            // When none is left, the next byte shows that the message is complete.
+            State::Length(left) => side.state = State::Length(left - missing),
             State::Chunk(left) if left == missing => side.state = State::ChunkEnd,
             State::Chunk(left) => side.state = State::Chunk(left - missing),
             _ => {}
         }
     }
 
-    fn end(&mut self, d: Direction, fin: &Frames, cx: &mut Cx<'_>) {
+    fn end(&mut self, d: Direction, cx: &mut Cx<'_>) {
         if self.left.is_some() {
             return;
         }
         match self.side(d).state {
-            State::Close => {
+            State::Close | State::Length(0) => {
                 if let Some(open) = &mut self.side(d).open {
-                    join(&mut open.frames, fin.clone());
+                    // Only this frame says that the message is complete.
+                    join(&mut open.frames, cx.now());
                 }
                 self.complete(d, cx);
             }
@@ -555,13 +557,18 @@ impl Dissector for Http {
     }
 
     fn finish(&mut self, d: Direction, unread: &[u8], cx: &mut Cx<'_>) {
-        self.give_up(d, "the end of its body is not in the capture", cx);
+        let why = if cx.ending() {
+            "the end of its body is not in the capture"
+        } else {
+            "the connection was reset within its body"
+        };
+        self.give_up(d, why, cx);
         let kind = self.kind(d);
         if self.left.is_none()
             && self.side(d).state == State::Start
             && start_line(unread, kind, Methods::AnyWhole) == Match::Yes
         {
-            cx.warn(0, "HTTP: the capture ends within a header");
+            cx.warn(0, "HTTP: a header without its end");
         }
     }
 
@@ -816,8 +823,11 @@ impl Http {
     /// A message that cannot become complete any more.
     fn give_up(&mut self, d: Direction, why: &str, cx: &mut Cx<'_>) {
         if let Some(open) = self.side(d).open.take() {
-            let what = format!("HTTP: {}: {why} ({} bytes of it are known)", open.label, open.bytes);
-            cx.warn_at(&open.header, what);
+            let Open { label, header, bytes, .. } = open;
+            let what =
+                format!("HTTP: {label} of frame {}: {why} ({bytes} bytes of it are known)", header.complete);
+            let at = if cx.ending() { header } else { cx.now() };
+            cx.warn_at(&at, what);
         }
     }
 
@@ -1342,16 +1352,25 @@ mod tests {
     fn a_length_beyond_the_capture_is_no_loop_and_no_message() {
         for fields in ["Content-Length: 9223372036854775807", "Transfer-Encoding: chunked"] {
             let body = if fields.starts_with('T') { "7fffffffffffffff\r\nabc" } else { "abc" };
-            let talk = Talk::opened().up(GET).down(&ok(fields, body)).flag(Direction::Up, RST);
-            let what =
-                "HTTP: response 200: the end of its body is not in the capture (3 bytes of it are known)";
-            assert_eq!(talk.told(), format!("4 GET /a | 5 {what}"));
+            let talk = Talk::opened().up(GET).down(&ok(fields, body));
+            let what = |why: &str| format!("HTTP: response 200 of frame 5: {why} (3 bytes of it are known)");
+            let cut = talk.read();
+            assert_eq!(talk.told(), "4 GET /a", "later frames may have been told by then");
+            assert_eq!(cut.warnings[0].what, what("the end of its body is not in the capture"));
+            assert_eq!(cut.warnings[0].frame, Some(5));
+            let reset = talk.clone().flag(Direction::Up, RST);
+            assert_eq!(
+                reset.told(),
+                format!("4 GET /a | 6 {}", what("the connection was reset within its body"))
+            );
+            let closed = talk.flag(Direction::Down, FIN);
+            assert_eq!(
+                closed.told(),
+                format!("4 GET /a | 6 {}", what("the connection was closed within its body"))
+            );
         }
-        let cut = Talk::opened().up(GET).down(&ok("Content-Length: 9", "abc")).flag(Direction::Down, FIN);
-        let what = "HTTP: response 200: the connection was closed within its body (3 bytes of it are known)";
-        assert_eq!(cut.told(), format!("4 GET /a | 5 {what}"));
         let header = Talk::opened().up(&GET[..30]);
-        assert_eq!(header.told(), "4 HTTP: the capture ends within a header");
+        assert_eq!(header.told(), "4 HTTP: a header without its end");
     }
 
     #[test]
@@ -1368,12 +1387,12 @@ mod tests {
             (
                 "at a body's end",
                 Talk::opened().up(GET).down(&answer).lost(down, 9).down(NO_CONTENT),
-                "4 GET /a | 5 200 +12 | 6 204",
+                "4 GET /a | 5,6 200 +12 | 6 204",
             ),
             (
                 "beyond a body",
                 Talk::opened().up(GET).down(&answer).lost(down, 40).down(b"rest\r\n\r\n").down(NO_CONTENT),
-                "4 GET /a | 5 HTTP: response 200: bytes of its body are missing in the capture (3 bytes of it are known) | 7 204",
+                "4 GET /a | 7 204 | 24 HTTP: response 200 of frame 5: bytes of its body are missing in the capture (3 bytes of it are known)",
             ),
             (
                 "within a chunk",
@@ -1388,7 +1407,7 @@ mod tests {
             (
                 "beyond a chunk",
                 Talk::opened().up(GET).down(&chunked).lost(down, 30).down(b"0\r\n\r\n").down(NO_CONTENT),
-                "4 GET /a | 5 HTTP: response 200: bytes of its body are missing in the capture (3 bytes of it are known) | 7 204",
+                "4 GET /a | 7 204 | 24 HTTP: response 200 of frame 5: bytes of its body are missing in the capture (3 bytes of it are known)",
             ),
             ("within a header", Talk::opened().up(&GET[..20]).lost(up, 5).up(&GET[25..]).up(GET), "6 GET /a"),
             ("between requests", Talk::opened().up(GET).lost(up, 500).up(GET), "4 GET /a | 5 GET /a"),
@@ -1404,9 +1423,9 @@ mod tests {
         }
         // At the capture's end the bytes may still have been under way: a request is not told then.
         let upload = Talk::opened().up(&post("Content-Length: 12", "abc")).lost(up, 3).up(b"ghijkl");
-        let what =
-            "HTTP: POST request: bytes of its body are missing in the capture (3 bytes of it are known)";
-        assert_eq!(upload.told(), format!("4 {what}"));
+        let what = "HTTP: POST request of frame 4: bytes of its body are missing in the capture (3 bytes of it are known)";
+        assert_eq!(upload.told(), "");
+        assert_eq!(upload.read().warnings[0].what, what);
     }
 
     #[test]

@@ -203,9 +203,9 @@ pub trait Dissector: Send {
         let _ = (direction, missing, cx);
     }
 
-    /// The sender has closed its direction (FIN) and all before that was shown or told as a gap. `fin` is where it said so.
-    fn end(&mut self, direction: Direction, fin: &Frames, cx: &mut Cx<'_>) {
-        let _ = (direction, fin, cx);
+    /// The sender has closed its direction (FIN), and all before that was shown or told as a gap.
+    fn end(&mut self, direction: Direction, cx: &mut Cx<'_>) {
+        let _ = (direction, cx);
     }
 
     /// The flow is over; `unread` are the bytes of a direction that were shown and not taken.
@@ -246,6 +246,7 @@ pub struct Cx<'a> {
     pub(in crate::dissect) facts: &'a mut FlowFacts,
     pub(in crate::dissect) out: &'a mut flow::Output,
     pub(in crate::dissect) place: Place<'a>,
+    pub(in crate::dissect) now: Place<'a>,
     pub(in crate::dissect) direction: Direction,
     pub(in crate::dissect) switch: Option<&'static Protocol>,
     pub(in crate::dissect) reprobe: bool,
@@ -290,7 +291,13 @@ impl Cx<'_> {
         self.options.observe
     }
 
-    /// The flow is over: a gap that is told now may be no more than the end of the capture.
+    /// The frame that is being read. It may hold none of the bytes shown: an acknowledgement can end the wait for others.
+    #[must_use]
+    pub fn now(&self) -> Frames {
+        self.now.frames(0..0)
+    }
+
+    /// The capture is over: a gap that is told now may be no more than that.
     #[must_use]
     pub fn ending(&self) -> bool {
         self.ending
@@ -408,12 +415,14 @@ impl Cx<'_> {
     /// A fault in the traffic itself, at index `at` of the bytes shown.
     pub fn warn(&mut self, at: usize, what: impl Into<String>) {
         let frames = self.place.frames(at..at + 1);
-        self.warn_at(&frames, what);
+        self.out.warn(self.facts, self.direction, &frames, what.into(), self.options.observe);
     }
 
-    /// As [`Cx::warn`], of bytes that were taken before.
+    /// As [`Cx::warn`], of something in other bytes than those shown. At the end of the capture it is no observation any more:
+    /// those of later frames may have been given out.
     pub fn warn_at(&mut self, frames: &Frames, what: impl Into<String>) {
-        self.out.warn(self.facts, self.direction, frames, what.into(), self.options.observe);
+        let observe = self.options.observe && !self.ending;
+        self.out.warn(self.facts, self.direction, frames, what.into(), observe);
     }
 
     /// From the end of the step that is being taken, both directions are of another protocol (STARTTLS, CONNECT).
