@@ -326,3 +326,6 @@ country-US = USA
 country-VG = Britische Jungferninseln
 country-VN = Vietnam
 country-ZA = Südafrika
+
+## The program
+study-page = Bericht

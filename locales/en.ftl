@@ -326,3 +326,6 @@ country-US = United States
 country-VG = British Virgin Islands
 country-VN = Vietnam
 country-ZA = South Africa
+
+## The program
+study-page = Report

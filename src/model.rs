@@ -212,6 +212,15 @@ impl Direction {
             Direction::Down => Direction::Up,
         }
     }
+
+    /// The entry for this direction of a pair that is kept as `[up, down]`.
+    pub fn pick<T>(self, pair: &mut [T; 2]) -> &mut T {
+        let [up, down] = pair;
+        match self {
+            Direction::Up => up,
+            Direction::Down => down,
+        }
+    }
 }
 
 /// A bidirectional 5-tuple conversation.
@@ -324,6 +333,20 @@ pub struct FlowTls {
     pub not_after: Option<String>,
     /// Start of the leaf's validity, RFC 3339.
     pub not_before: Option<String>,
+    /// What is wrong with the server's chain as sent: `expired`, `not-yet-valid`, `self-issued`, `name-mismatch`, `weak-key`,
+    /// `weak-signature`, `chain-order`. Trust in the root is not judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificate_faults: Vec<String>,
+    /// Offers to resume an earlier session (ticket, pre-shared key or session id).
+    #[serde(default)]
+    pub resumption: bool,
+    /// SHA-256 of the ticket, identity or session id that the client offered, its first 16 hex digits: equal ones link
+    /// connections of one device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_offered: Option<String>,
+    /// The same of tickets and session ids that the server gave out in clear (TLS 1.2 and older).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions_given: Vec<String>,
 }
 
 /// A name of a flow's server.
@@ -331,7 +354,8 @@ pub struct FlowTls {
 pub struct FlowName {
     /// Lower case, no final dot, IDNA A-labels.
     pub name: String,
-    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`.
+    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`; `ech-outer` for the cover name of a hello with real ECH, which is not the
+    /// server's.
     pub source: String,
     /// The frame in which it was read.
     pub frame: u64,

@@ -354,3 +354,20 @@ fn two_captures_of_one_name_stay_apart() {
         report["inputs"].as_array().unwrap().iter().map(|i| i["file"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
 }
+
+#[test]
+fn the_ledger_of_a_capture_sums_to_its_bytes() {
+    let folder = Folder::new();
+    let file = folder.file("small.pcap", &small());
+    let output = metaleak().arg("coverage").arg(&file).args(["--format", "json"]).assert().code(0);
+    let ledgers: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let ledger = &ledgers[0];
+    assert_eq!(ledger["capture"], "small.pcap");
+    assert_eq!(ledger["total"], small().len());
+    let classes = ledger["classes"].as_object().unwrap();
+    assert_eq!(classes.values().map(|v| v.as_u64().unwrap()).sum::<u64>(), small().len() as u64);
+    let output = metaleak().arg("coverage").arg(&file).assert().code(0);
+    let table = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(table.contains("transport") && table.contains(" %") && table.contains("total"), "{table}");
+    metaleak().arg("coverage").arg("/does/not/exist.pcap").assert().code(3);
+}

@@ -3,6 +3,7 @@
 //! Results go to standard output or `-o`, progress and warnings to standard error. Only this module prints.
 
 mod claims;
+mod coverage;
 pub mod db;
 mod dissect;
 mod doctor;
@@ -36,6 +37,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Replay a folder of captures, write report.html and report.json, print the verdicts.
     Study(replay::StudyArgs),
+    /// Show into which class each byte of a capture falls: read, encrypted by which protocol, opaque, lost.
+    Coverage(coverage::CoverageArgs),
     /// List, explain and check claims.
     Claims {
         #[command(subcommand)]
@@ -164,6 +167,12 @@ impl Failure {
     }
 }
 
+/// The command line as `clap` knows it; completions, the manual page and the check of the documentation are made from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -171,6 +180,7 @@ pub fn main() -> ExitCode {
         Command::Dissect(args) => dissect::run(args, cli.quiet),
         Command::Replay(args) => replay::replay(args, cli.quiet),
         Command::Study(args) => replay::study(args, cli.quiet),
+        Command::Coverage(args) => coverage::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),
         Command::Db { command } => reference(command),
         Command::Doctor => doctor::run(),
@@ -218,7 +228,7 @@ fn with_db(
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     // Into memory first: the generator does not survive a closed pipe.
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "metaleak", &mut text);
+    clap_complete::generate(shell, &mut command(), "metaleak", &mut text);
     let mut out = inputs::output(None)?;
     out.write_all(&text)?;
     Ok(out.flush()?)
@@ -226,6 +236,6 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
 
 fn man() -> Result<(), Failure> {
     let mut out = inputs::output(None)?;
-    clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+    clap_mangen::Man::new(command()).render(&mut out)?;
     Ok(out.flush()?)
 }

@@ -232,11 +232,13 @@ fn judge(files: &[PathBuf], args: &Judging, quiet: bool) -> Result<Judged, Failu
         }
         None => ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?,
     };
-    let captures: Vec<Capture> = files
-        .iter()
-        .zip(inputs::names(files))
-        .map(|(path, name)| Capture { path: path.clone(), name })
-        .collect();
+    // A file given twice is read once, and the order on the command line changes nothing.
+    let mut files = files.to_vec();
+    files.sort();
+    files.dedup();
+    let mut captures: Vec<Capture> =
+        inputs::names(&files).into_iter().zip(files).map(|(name, path)| Capture { path, name }).collect();
+    captures.sort_by(|a, b| a.name.cmp(&b.name));
     let settings = Settings {
         canaries: inputs::canaries(&args.common.canaries)?,
         show_secrets: args.common.show_secrets,
@@ -253,7 +255,7 @@ fn judge(files: &[PathBuf], args: &Judging, quiet: bool) -> Result<Judged, Failu
     let (mut analyses, mut unread) = (Vec::new(), 0);
     for result in results {
         match result {
-            Ok(analysis) => analyses.push(analysis),
+            Ok(one) => analyses.push(one),
             Err(e) => {
                 unread += 1;
                 if !quiet {

@@ -81,7 +81,8 @@ impl<'a> Seen<'a> {
     fn add(&mut self, flow: &'a Flow, server: bool, vantage: Option<Vantage>) {
         // Names are names of the server; an end that is the client has none.
         if server {
-            self.names.extend(flow.names.iter().map(|name| name.name.as_str()));
+            self.names
+                .extend(flow.names.iter().filter(|n| n.source != "ech-outer").map(|name| name.name.as_str()));
         }
         self.protocols.extend(flow.app_protocols.iter().map(String::as_str));
         if let (true, Some(transport), Some(port)) =

@@ -43,10 +43,21 @@ fn probe(p: &Probe<'_>) -> Match {
         return if p.proto == IpProto::TCP { Match::Maybe } else { Match::No };
     }
     // Opcodes above 6 and more than a few hundred entries are not DNS.
-    let count = |at: usize| header.get(at..at + 2).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
+    let count =
+        |at: usize| header.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u16::from_be_bytes(*b));
     let opcode = header.get(2).map_or(0, |b| b >> 3 & 0x0f);
     let sane = opcode <= 6 && (4..12).step_by(2).all(|at| count(at) <= 512);
-    if sane { Match::Yes } else { Match::No }
+    // Damaged counts do not hide a question that can be read on the port that is DNS's own.
+    let asked = || p.proto == IpProto::UDP && ports.contains(&53) && count(4) > 0 && first_question(header);
+    if sane || asked() { Match::Yes } else { Match::No }
+}
+
+/// The first question of a message is whole.
+fn first_question(message: &[u8]) -> bool {
+    let mut r = Reader::new(message);
+    r.take("header", 12).is_ok()
+        && name(message, &mut r).is_ok_and(|n| n != ".")
+        && r.take("type and class", 4).is_ok()
 }
 
 struct Dns;
@@ -103,6 +114,9 @@ struct Record {
     value: String,
     #[serde(skip)]
     address: Option<IpAddr>,
+    /// Public names of ECH configurations.
+    #[serde(skip)]
+    ech: Vec<String>,
 }
 
 /// A message as far as it could be read.
@@ -126,6 +140,9 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     };
     if m.response {
         let question = m.questions.first();
+        for name in m.records.iter().flat_map(|r| &r.ech) {
+            cx.ech_configuration(name, range.clone());
+        }
         for record in &m.records {
             let Some(address) = record.address else { continue };
             if let Some((asked, _)) = question {
@@ -203,8 +220,9 @@ fn body<'a>(
         if kind == 41 {
             continue;
         }
-        let (value, address) = value(bytes, kind, start, data);
-        found.push(Record { name, kind: type_name(kind), ttl, value, address });
+        let mut ech = Vec::new();
+        let (value, address) = value(bytes, kind, start, data, &mut ech);
+        found.push(Record { name, kind: type_name(kind), ttl, value, address, ech });
     }
     Ok(())
 }
@@ -289,7 +307,13 @@ fn push_label(text: &mut String, label: &[u8]) {
 }
 
 /// A record's data in presentation form, and its address when it is one.
-fn value<'a>(message: &'a [u8], kind: u16, start: usize, data: &'a [u8]) -> (String, Option<IpAddr>) {
+fn value<'a>(
+    message: &'a [u8],
+    kind: u16,
+    start: usize,
+    data: &'a [u8],
+    ech: &mut Vec<String>,
+) -> (String, Option<IpAddr>) {
     let mut inner = Reader::new(message.get(..start + data.len()).unwrap_or(message));
     let _ = inner.take("start", start);
     let text = match kind {
@@ -322,7 +346,7 @@ fn value<'a>(message: &'a [u8], kind: u16, start: usize, data: &'a [u8]) -> (Str
             }
             Some(parts.join(" "))
         }
-        64 | 65 => service(message, &mut inner),
+        64 | 65 => service(message, &mut inner, ech),
         _ => None,
     };
     (
@@ -334,7 +358,7 @@ fn value<'a>(message: &'a [u8], kind: u16, start: usize, data: &'a [u8]) -> (Str
 }
 
 /// SVCB and HTTPS (RFC 9460 section 2.1).
-fn service<'a>(message: &'a [u8], r: &mut Reader<'a>) -> Option<String> {
+fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<String>) -> Option<String> {
     let priority = r.u16("priority").ok()?;
     let target = name(message, r).ok()?;
     let mut text = format!("{priority} {target}");
@@ -355,19 +379,41 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>) -> Option<String> {
                 let hints: Vec<String> = value
                     .rest()
                     .chunks_exact(size)
-                    .filter_map(|c| match c {
-                        [a, b, c, d] => Some(IpAddr::from([*a, *b, *c, *d])),
-                        _ => <[u8; 16]>::try_from(c).ok().map(IpAddr::from),
+                    .filter_map(|c| {
+                        let v4 = <[u8; 4]>::try_from(c).map(IpAddr::from);
+                        v4.or_else(|_| <[u8; 16]>::try_from(c).map(IpAddr::from)).ok()
                     })
                     .map(|a| a.to_string())
                     .collect();
                 format!("ipv{}hint={}", key, hints.join(","))
             }
-            5 => format!("ech={}", hex(value.rest())),
+            5 => {
+                ech.extend(ech_public_names(value.clone()));
+                format!("ech={}", hex(value.rest()))
+            }
             _ => format!("key{key}={}", hex(value.rest())),
         };
     }
     Some(text)
+}
+
+/// Public names of an `ECHConfigList` (RFC 9849 section 4); configurations of other versions are passed over.
+fn ech_public_names(mut list: Reader<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    let Ok(mut list) = list.vec16("ECH configurations") else { return names };
+    while let (Ok(version), Ok(mut config)) = (list.u16("version"), list.vec16("configuration")) {
+        let mut name = || {
+            config.take("config id and KEM", 3)?;
+            config.vec16("public key")?;
+            config.vec16("cipher suites")?;
+            config.u8("maximum name length")?;
+            config.vec8("public name")
+        };
+        if let (0xfe0d, Ok(name)) = (version, name()) {
+            names.push(super::flow::canonical_name(&String::from_utf8_lossy(name.rest())));
+        }
+    }
+    names
 }
 
 fn type_name(code: u16) -> String {

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::flow::{DnsName, FlowFacts, FlowFinding, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
 use super::fragment::Pool;
+use super::link;
 use super::observe::Observation;
 use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode_reassembled};
 use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, RawFrame, Reader};
@@ -251,7 +252,9 @@ impl Run<'_> {
                 Some(extra) => {
                     let mut all: Vec<&Packet<'_>> = plain.chain(extra).collect();
                     all.sort_by_key(|p| p.frame);
-                    all.into_iter().for_each(|p| shard.packet(p, shared));
+                    for p in all {
+                        shard.packet(p, shared);
+                    }
                 }
             }
         };
@@ -288,7 +291,19 @@ impl Run<'_> {
         };
         self.held.sort_by_key(|o| (o.frame, o.order));
         let ready = self.held.partition_point(|o| o.frame < limit);
+        let configurations: Vec<link::EchName> =
+            self.shards.iter().flat_map(|s| s.out.ech.iter().cloned()).collect();
         for mut o in self.held.drain(..ready) {
+            if o.kind == "tls.client_hello"
+                && o.fields.get("ech").is_some_and(|e| e == "unknown")
+                && link::is_outer(
+                    o.fields.get("sni").and_then(|s| s.as_str()),
+                    Some(o.frame),
+                    &configurations,
+                )
+            {
+                o.fields.insert("ech".into(), "outer".into());
+            }
             o.flow = self.numbers.get(&o.flow).copied().unwrap_or_default();
             observed(o);
         }
@@ -338,6 +353,12 @@ impl Run<'_> {
         }
         warnings.sort_by(|a, b| (a.offset, a.frame, &a.what).cmp(&(b.offset, b.frame, &b.what)));
         let coverage = self.coverage(name, &file);
+        let mut configurations: Vec<link::EchName> =
+            self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.ech)).collect();
+        configurations.sort();
+        let mut flows = flows(name, facts, &dns);
+        link::settle_ech(&mut flows, &configurations);
+        let linked = link::sessions_seen_again(name, &flows);
         CaptureAnalysis {
             input: Input {
                 file: name.to_owned(),
@@ -358,13 +379,14 @@ impl Run<'_> {
                 run: None,
             },
             coverage,
-            flows: flows(name, facts, &dns),
+            flows,
             findings: findings
                 .into_iter()
                 .map(|f| {
                     let number = numbers.get(&f.flow).copied().unwrap_or_default();
                     f.raw.into_finding(name, number, Some(f.direction), f.frames)
                 })
+                .chain(linked)
                 .collect(),
             warnings: warnings
                 .into_iter()

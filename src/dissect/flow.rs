@@ -121,6 +121,16 @@ impl FlowFacts {
         }
     }
 
+    fn add_read(&mut self, reading: Reading, bytes: u64) {
+        let [clear, handshake, encrypted, opaque] = &mut self.read;
+        *match reading {
+            Reading::Clear => clear,
+            Reading::Handshake => handshake,
+            Reading::Encrypted => encrypted,
+            Reading::Opaque => opaque,
+        } += bytes;
+    }
+
     /// CONTRACT's `encryption` word and the frames that show it.
     #[must_use]
     pub fn encryption_word(&self) -> (&'static str, &[u64]) {
@@ -189,6 +199,8 @@ pub(super) struct Output {
     pub(super) observations: Vec<Observation>,
     pub(super) findings: Vec<FlowFinding>,
     pub(super) dns: Vec<DnsName>,
+    /// Public names of ECH configurations in DNS answers, with the answer's frame.
+    pub(super) ech: Vec<(String, u64)>,
     pub(super) warnings: Vec<TrafficWarning>,
     pub(super) suppressed_warnings: u64,
     pub(super) suppressed_findings: u64,
@@ -388,6 +400,8 @@ struct Stream {
     probes: u8,
     /// Payload came that no protocol took.
     passed: bool,
+    /// The dissector was told of the FIN.
+    ended: bool,
     search: Search,
 }
 
@@ -410,6 +424,8 @@ struct Flow {
     /// Sequence number of the client's SYN.
     isn: Option<u32>,
     closed: bool,
+    /// Directions that are probed anew ([`Cx::reprobe`]) and have had no bytes since.
+    anew: [bool; 2],
 }
 
 /// The flows whose keys fall into one shard.
@@ -463,7 +479,7 @@ impl Shard {
             Direction::Down
         };
         // Both ends the same (a host that talks to itself on one port): every packet goes up.
-        flow.facts.bytes[direction as usize] += u64::from(p.wire_len);
+        *direction.pick(&mut flow.facts.bytes) += u64::from(p.wire_len);
         flow.facts.frames += 1;
         flow.facts.last_frame = p.frame;
         if p.counted {
@@ -525,6 +541,7 @@ impl Shard {
             syn_time: None,
             isn: None,
             closed: false,
+            anew: [false; 2],
         });
         new as usize
     }
@@ -572,6 +589,10 @@ impl Flow {
         let t = &p.tcp;
         if t.syn {
             if t.ack {
+                if direction == Direction::Down && self.facts.first_frame == p.frame {
+                    // The capture has the answer before the SYN: that one is not a new connection then.
+                    self.isn = Some(t.ack_no.wrapping_sub(1));
+                }
                 if let (Some(sent), None) = (self.syn_time, self.facts.rtt_ms) {
                     let rtt = p.time.ms_since(sent);
                     self.facts.rtt_ms = (rtt >= 0.0).then_some(rtt);
@@ -609,6 +630,15 @@ impl Flow {
                 half.acknowledged(t.ack_no, give);
             });
             other.half = half;
+        }
+        if t.fin {
+            mine.half.fin(seq.wrapping_add(p.payload.len() as u32));
+        }
+        for (direction, stream) in [(direction, mine), (direction.reverse(), other)] {
+            if stream.half.ended() && !stream.ended {
+                stream.ended = true;
+                self.tell_end(direction, stream, p, sink);
+            }
         }
         self.streams = Some(streams);
         if t.rst {
@@ -706,6 +736,8 @@ impl Flow {
             place: Place { source: Source::Stream { provenance, base }, fragments: sink.shared.fragments },
             direction,
             switch: None,
+            reprobe: false,
+            ending: self.closed,
             options: sink.shared.options,
         }
     }
@@ -722,6 +754,7 @@ impl Flow {
                     return used;
                 }
                 stream.passed = true;
+                *self.anew(direction) = false;
                 self.unknown(direction, stream, rest, sink);
                 return data.len();
             }
@@ -736,11 +769,15 @@ impl Flow {
                     };
                     let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
                     let step = dissector.stream(direction, rest, &mut cx);
-                    let switch = cx.switch;
+                    let (switch, reprobe) = (cx.switch, cx.reprobe);
                     self.app = App::Known(dissector);
                     if let Some(protocol) = switch {
                         self.facts.protocol(protocol.id);
                         self.app = App::Known((protocol.start)());
+                    } else if reprobe {
+                        self.app = App::Probing;
+                        self.anew = [true; 2];
+                        stream.probes = 0;
                     }
                     match step {
                         Step::Took(n, class) if n > 0 => {
@@ -761,6 +798,8 @@ impl Flow {
                             stream.taken += shown as u64;
                             used += shown;
                         }
+                        // The bytes shown are of the protocol that is yet to be found.
+                        Step::Took(..) | Step::More(_) if reprobe => {}
                         Step::Took(..) => return used,
                         Step::More(n) => {
                             stream.want = n.min(MAX_PENDING);
@@ -772,6 +811,11 @@ impl Flow {
         }
     }
 
+    fn anew(&mut self, direction: Direction) -> &mut bool {
+        let [up, down] = &mut self.anew;
+        if direction == Direction::Up { up } else { down }
+    }
+
     /// Asks the protocols; `true` when one took the flow.
     fn probe(&mut self, direction: Direction, stream: &mut Stream, data: &[u8]) -> bool {
         let probe = Probe {
@@ -781,11 +825,12 @@ impl Flow {
             client_port: self.facts.client.port,
             server_port: self.facts.server.port,
             server: self.facts.server.addr(),
-            from_start: stream.taken == 0 && self.isn.is_some(),
+            from_start: (stream.taken == 0 && self.isn.is_some()) || *self.anew(direction),
             earlier_payload: stream.passed,
         };
         match ask(&probe) {
             Answer::Is(protocol) => {
+                *self.anew(direction) = false;
                 self.facts.protocol(protocol.id);
                 self.app = App::Known((protocol.start)());
                 return true;
@@ -840,7 +885,7 @@ impl Flow {
         sink: &mut Sink<'_>,
     ) {
         sink.ledger.add(class.name, data.len() as u64);
-        self.facts.read[class.reading as usize] += data.len() as u64;
+        self.facts.add_read(class.reading, data.len() as u64);
         if class.reading == Reading::Encrypted {
             return;
         }
@@ -899,6 +944,7 @@ impl Flow {
             stream.taken += lost.len() as u64;
         }
         stream.want = 0;
+        *self.anew(direction) = false;
         if let Some(meter) = &mut stream.search.meter {
             meter.gap();
         }
@@ -909,6 +955,20 @@ impl Flow {
         if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
             let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
             dissector.gap(direction, missing, &mut cx);
+            self.app = App::Known(dissector);
+        }
+    }
+
+    /// The sender has closed its direction with this packet, or all before its FIN is there with this packet.
+    fn tell_end(&mut self, direction: Direction, stream: &mut Stream, p: &Packet<'_>, sink: &mut Sink<'_>) {
+        if !matches!(self.app, App::Known(_)) {
+            return;
+        }
+        if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
+            let at = Segment { start: 0, end: 0, frame: p.frame, time: p.time, file_offset: p.file_offset };
+            let fin = Place { source: Source::Datagram(at), fragments: sink.shared.fragments }.frames(0..0);
+            let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
+            dissector.end(direction, &fin, &mut cx);
             self.app = App::Known(dissector);
         }
     }
@@ -950,6 +1010,8 @@ impl Flow {
                 place,
                 direction,
                 switch: None,
+                reprobe: false,
+                ending: false,
                 options: sink.shared.options,
             };
             let class = dissector.datagram(direction, p.payload, &mut cx);
@@ -958,6 +1020,7 @@ impl Flow {
                     self.facts.protocol(protocol.id);
                     App::Known((protocol.start)())
                 }
+                None if cx.reprobe => App::Probing,
                 None => App::Known(dissector),
             };
             self.account_at(direction, &mut Search::default(), place, class, p.payload, sink);
@@ -983,8 +1046,8 @@ impl Flow {
             let half = std::mem::take(&mut stream.half);
             self.deliver(direction, stream, half, sink, Half::finish);
             let mut unread = std::mem::take(&mut stream.pending);
-            if !unread.is_empty() && matches!(self.app, App::Known(_)) {
-                // Held while the flow was being probed, and recognised by the other direction since.
+            if !unread.is_empty() && !matches!(self.app, App::Unknown) {
+                // Held while the flow was being probed, and recognised by the other direction since; or to be probed anew.
                 let used = self.run(direction, stream, &unread, sink);
                 unread.drain(..used);
             }
@@ -1021,7 +1084,7 @@ impl Flow {
         let text = meter.verdict() == Readability::Text;
         let class = if text { Class::clear("text") } else { Class::opaque("opaque") };
         sink.ledger.add(class.name, search.unknown);
-        self.facts.read[class.reading as usize] += search.unknown;
+        self.facts.add_read(class.reading, search.unknown);
         if let (true, Some(raw)) = (text, meter.finding(false)) {
             // Early frames may be forgotten by now: the flow's first frame stands for them then.
             let mut frames = match place {

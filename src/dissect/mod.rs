@@ -9,17 +9,31 @@
 mod engine;
 mod flow;
 mod fragment;
+mod link;
 pub mod observe;
 mod packet;
 mod reader;
 mod tcp;
 
 mod dns;
+mod ftp;
+mod http;
+mod imap;
+mod ipsec;
+mod irc;
 mod ja4;
+mod lines;
+mod mqtt;
 mod mtproto;
+mod openvpn;
+mod pop3;
+mod smtp;
+mod socks;
 mod threema;
 mod tls;
 mod whatsapp;
+mod wireguard;
+mod xmpp;
 
 pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes, analyse_file};
 pub use flow::FlowFacts;
@@ -29,13 +43,30 @@ pub use reader::{Reader, Short};
 
 use std::ops::Range;
 
-use crate::model::{CaptureTime, Direction};
+use crate::model::{CaptureTime, Direction, FindingKind, Severity};
 use crate::payload::RawFinding;
 use flow::Place;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&tls::PROTOCOL, &whatsapp::PROTOCOL, &threema::PROTOCOL, &mtproto::PROTOCOL, &dns::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &tls::PROTOCOL,
+    &http::PROTOCOL,
+    &xmpp::PROTOCOL,
+    &whatsapp::PROTOCOL,
+    &smtp::PROTOCOL,
+    &imap::PROTOCOL,
+    &pop3::PROTOCOL,
+    &ftp::PROTOCOL,
+    &irc::PROTOCOL,
+    &socks::PROTOCOL,
+    &mqtt::PROTOCOL,
+    &threema::PROTOCOL,
+    &mtproto::PROTOCOL,
+    &dns::PROTOCOL,
+    &wireguard::PROTOCOL,
+    &openvpn::PROTOCOL,
+    &ipsec::PROTOCOL,
+];
 
 /// What one protocol's file declares.
 pub struct Protocol {
@@ -172,6 +203,11 @@ pub trait Dissector: Send {
         let _ = (direction, missing, cx);
     }
 
+    /// The sender has closed its direction (FIN) and all before that was shown or told as a gap. `fin` is where it said so.
+    fn end(&mut self, direction: Direction, fin: &Frames, cx: &mut Cx<'_>) {
+        let _ = (direction, fin, cx);
+    }
+
     /// The flow is over; `unread` are the bytes of a direction that were shown and not taken.
     fn finish(&mut self, direction: Direction, unread: &[u8], cx: &mut Cx<'_>) {
         let _ = (direction, unread, cx);
@@ -212,6 +248,8 @@ pub struct Cx<'a> {
     pub(in crate::dissect) place: Place<'a>,
     pub(in crate::dissect) direction: Direction,
     pub(in crate::dissect) switch: Option<&'static Protocol>,
+    pub(in crate::dissect) reprobe: bool,
+    pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) options: &'a Options,
 }
 
@@ -250,6 +288,12 @@ impl Cx<'_> {
     #[must_use]
     pub fn observing(&self) -> bool {
         self.options.observe
+    }
+
+    /// The flow is over: a gap that is told now may be no more than the end of the capture.
+    #[must_use]
+    pub fn ending(&self) -> bool {
+        self.ending
     }
 
     /// Secrets may be shown unmasked.
@@ -340,22 +384,48 @@ impl Cx<'_> {
         self.out.finding(self.facts, self.direction, frames.all, RawFinding { range, ..finding });
     }
 
+    /// As [`Cx::finding`], for a message put together from earlier bytes: `frames` are all of its frames.
+    pub fn finding_at(&mut self, frames: Frames, severity: Severity, kind: FindingKind, what: String) {
+        let raw = RawFinding { kind, severity, what, encoding: Vec::new(), range: (0, 0), decrypted: false };
+        self.out.finding(self.facts, self.direction, frames.all, raw);
+    }
+
     /// A DNS answer: `name` has `address` from here on (for the names of later flows).
     pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, range: Range<usize>) {
         let frame = self.place.frame(range);
         self.out.dns_answer(self.facts, self.direction, name, address, frame);
     }
 
+    /// A DNS answer had an ECH configuration with this public name.
+    pub fn ech_configuration(&mut self, public_name: &str, range: Range<usize>) {
+        let frame = self.place.frame(range);
+        // Bounded: a hostile resolver may send a new name in each answer.
+        if self.out.ech.len() < 4096 && !self.out.ech.iter().any(|(name, _)| name == public_name) {
+            self.out.ech.push((public_name.to_owned(), frame));
+        }
+    }
+
     /// A fault in the traffic itself, at index `at` of the bytes shown.
     pub fn warn(&mut self, at: usize, what: impl Into<String>) {
         let frames = self.place.frames(at..at + 1);
-        self.out.warn(self.facts, self.direction, &frames, what.into(), self.options.observe);
+        self.warn_at(&frames, what);
+    }
+
+    /// As [`Cx::warn`], of bytes that were taken before.
+    pub fn warn_at(&mut self, frames: &Frames, what: impl Into<String>) {
+        self.out.warn(self.facts, self.direction, frames, what.into(), self.options.observe);
     }
 
     /// From the end of the step that is being taken, both directions are of another protocol (STARTTLS, CONNECT).
     /// `id` is a protocol's id; an unknown id changes nothing.
     pub fn switch_to(&mut self, id: &str) {
         self.switch = PROTOCOLS.iter().copied().find(|p| p.id == id);
+    }
+
+    /// From the end of the step that is being taken, both directions may be of any protocol (CONNECT): they are probed as if
+    /// they began there. With [`Step::More`] that is at the bytes just shown.
+    pub fn reprobe(&mut self) {
+        self.reprobe = true;
     }
 }
 

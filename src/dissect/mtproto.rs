@@ -1,4 +1,4 @@
-//! Telegram's transport over TCP: the framings of MTProto 2.0, obfuscated or not.
+//! Telegram's transport over TCP: the framings of `MTProto` 2.0, obfuscated or not.
 //!
 //! Takes both directions of a connection; gives a signature with the framing, the encryption `mtproto` once a message of the
 //! key exchange or an encrypted message was parsed, and the `auth_key_id` that each encrypted message shows in clear.
@@ -31,8 +31,9 @@ const SETUP: Class = Class::handshake("mtproto.handshake");
 const MESSAGES: Class = Class::encrypted("mtproto.messages");
 const OPAQUE: Class = Class::opaque("opaque");
 
-/// Constructors of the key exchange that a client sends or receives first: req_pq, req_pq_multi, resPQ, req_DH_params,
-/// server_DH_params_ok, set_client_DH_params, dh_gen_ok (core.telegram.org/mtproto/auth_key).
+/// Constructors of the key exchange that a client sends or receives first: `req_pq`, `req_pq_multi`, `resPQ`,
+/// `req_DH_params`, `server_DH_params_ok`, `set_client_DH_params`, `dh_gen_ok`
+/// (core.telegram.org/mtproto/`auth_key`).
 const KEY_EXCHANGE: [u32; 7] =
     [0x6046_9778, 0xbe7e_8ef1, 0x0516_2463, 0xd712_e4be, 0xd0e8_075c, 0xf504_5f1f, 0x3bcb_f734];
 
@@ -261,7 +262,7 @@ impl Dissector for MtProto {
 
     fn gap(&mut self, d: Direction, _: u64, _: &mut Cx<'_>) {
         // The key stream's position could be kept, the frame border not.
-        self.lost[d as usize] = true;
+        *d.pick(&mut self.lost) = true;
     }
 
     fn unfinished(&self) -> Class {
@@ -300,7 +301,9 @@ impl MtProto {
             bytes = bytes.get(1..).unwrap_or_default();
             let Some((header, length)) = framing.header(partial) else { continue };
             if length > 1 << 24 {
-                self.lost[side] = true;
+                if let Some(lost) = self.lost.get_mut(side) {
+                    *lost = true;
+                }
                 break;
             }
             let wanted = header + length.min(48);
@@ -362,7 +365,11 @@ fn long_message(head: &[u8], length: usize, framing: Framing) -> Message {
     }
     let tail = if framing == Framing::Full { 4 } else { 0 };
     let body = length.saturating_sub(24 + tail);
-    if framing == Framing::Padded || body % 16 == 0 { Message::Encrypted(id) } else { Message::Other }
+    if framing == Framing::Padded || body.is_multiple_of(16) {
+        Message::Encrypted(id)
+    } else {
+        Message::Other
+    }
 }
 
 #[cfg(test)]

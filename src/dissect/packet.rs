@@ -334,7 +334,7 @@ impl<'a> Decoder<'_, 'a> {
             return self.malformed(bytes, "cut Ethernet header");
         };
         self.header(14);
-        let kind = header.get(12..14).map_or(0, |t| u16::from_be_bytes([t[0], t[1]]));
+        let kind = header.last_chunk().map_or(0, |t| u16::from_be_bytes(*t));
         if kind < 0x600 { self.llc(rest) } else { self.ethertype(kind, rest) }
     }
 
@@ -425,8 +425,7 @@ impl<'a> Decoder<'_, 'a> {
             return self.malformed(bytes, "cut NFLOG header");
         };
         self.header(head.len());
-        loop {
-            let [a, b, c, d, ..] = *rest else { break };
+        while let [a, b, c, d, ..] = *rest {
             let size = usize::from(u16::from_le_bytes([a, b]));
             let Some(value) = rest.get(4..size.max(4)) else { break };
             if u16::from_le_bytes([c, d]) & 0x7fff == 9 {
@@ -563,6 +562,11 @@ impl<'a> Decoder<'_, 'a> {
                 if self.depth < MAX_DEPTH
                     && let Some(inner) = self.udp_tunnel(sport, dport, data, counted)
                 {
+                    if !counted {
+                        // The UDP length may end before the datagram does.
+                        let before = offset_in(payload, data).unwrap_or(payload.len());
+                        self.ledger.padding += (payload.len() - before - data.len()) as u64;
+                    }
                     return inner;
                 }
             }
@@ -676,9 +680,25 @@ impl<'a> Decoder<'_, 'a> {
         let udp = if counted { 0 } else { 8 };
         let at = |port: u16| sport == port || dport == port;
         let starts_ip = |b: &[u8]| matches!(b.first().map(|b| b >> 4), Some(4 | 6)) && b.len() >= 20;
-        if dport == 4789 || dport == 8472 {
-            let [flags, ..] = *data else { return None };
-            if flags & 0x08 == 0 || data.len() < 8 + 14 {
+        if at(4790) {
+            // VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): as VXLAN, with the inner protocol in the fourth byte.
+            let [flags, 0, 0, next, ..] = *data.first_chunk::<8>()? else { return None };
+            let inner = data.get(8..).filter(|_| flags & 0xcc == 0x0c)?;
+            if next == 3 && inner.len() >= 14 {
+                self.enter("vxlan-gpe", 8 + udp);
+                return Some(self.ethernet(inner));
+            }
+            if matches!(next, 1 | 2) && starts_ip(inner) {
+                self.enter("vxlan-gpe", 8 + udp);
+                return Some(self.ip(inner));
+            }
+            return None;
+        }
+        if at(4789) || at(8472) {
+            let [flags, reserved @ .., _] = *data.first_chunk::<8>()?;
+            // Answers come to an ephemeral port; there only a header without any other bit is believed.
+            let known = if dport == 4789 || dport == 8472 { flags & 0x08 != 0 } else { flags == 0x08 };
+            if !known || !reserved.starts_with(&[0, 0, 0]) || data.len() < 8 + 14 {
                 return None;
             }
             self.enter("vxlan", 8 + udp);

@@ -96,6 +96,8 @@ pub(super) struct Half {
     patience: u32,
     /// Where a segment too far ahead ended, and how often one fitted there.
     stray: Option<(u32, u8)>,
+    /// Stream offset of the sender's FIN.
+    fin: Option<u64>,
 }
 
 impl Half {
@@ -104,6 +106,19 @@ impl Half {
         if self.next_seq.is_none() {
             self.next_seq = Some(seq.wrapping_add(1));
         }
+    }
+
+    /// A FIN: the last byte comes before `seq`. Without an earlier segment nobody knows which offset that is.
+    pub(super) fn fin(&mut self, seq: u32) {
+        if self.next_seq.is_some() && self.fin.is_none() {
+            self.fin = u64::try_from(self.offset_of(seq)).ok();
+        }
+    }
+
+    /// All bytes before the FIN were given, or told as gaps.
+    #[must_use]
+    pub(super) fn ended(&self) -> bool {
+        self.fin.is_some_and(|fin| self.next >= fin)
     }
 
     /// Bytes that wait for a missing segment.
@@ -374,5 +389,22 @@ mod tests {
             });
         }
         assert_eq!(seen, ["gap", "bytes"]);
+    }
+
+    #[test]
+    fn the_end_waits_for_all_before_it() {
+        let mut half = Half::default();
+        half.fin(7);
+        assert!(!half.ended(), "which offset that is nobody knows");
+        half.syn(99);
+        half.segment(102, b"cd", (1, CaptureTime(0), 0), &mut |_| {});
+        half.fin(104);
+        assert!(!half.ended());
+        half.segment(100, b"ab", (2, CaptureTime(0), 0), &mut |_| {});
+        assert!(half.ended());
+        let mut empty = Half::default();
+        empty.syn(u32::MAX);
+        empty.fin(0);
+        assert!(empty.ended(), "nothing was sent");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Takes both directions of a connection that begins with `WA` (a routing header `ED 00 01` may precede); gives a signature with the
 //! dictionary version, and either the encryption `noise` (client and server hello were parsed: `Noise_XX_25519_AESGCM_SHA256`,
-//! whatsmeow `socket/constants.go`, 2026-08-21) or, for the older format (FunXMPP), the client version and the account
+//! whatsmeow `socket/constants.go`, 2026-08-21) or, for the older format (`FunXMPP`), the client version and the account
 //! number that its log-in shows to everybody. Does not decrypt.
 
 use super::packet::IpProto;
@@ -33,9 +33,7 @@ fn probe(p: &Probe<'_>) -> Match {
     }
     match *p.data {
         [b'W', b'A', 1..=15, 0..=15, ..] | [b'E', b'D', 0, 1, ..] => Match::Yes,
-        [b'W'] | [b'W', b'A'] | [b'W', b'A', 1..=15] | [b'E'] | [b'E', b'D'] | [b'E', b'D', 0] => {
-            Match::Maybe
-        }
+        [b'W' | b'E'] | [b'W', b'A'] | [b'W', b'A', 1..=15] | [b'E', b'D'] | [b'E', b'D', 0] => Match::Maybe,
         _ => Match::No,
     }
 }
@@ -115,12 +113,9 @@ impl WhatsApp {
 
     /// `HandshakeMessage` (protobuf): clientHello is field 2, serverHello 3, clientFinish 4; ephemeral is field 1 of both hellos.
     fn hello(&mut self, d: Direction, body: &[u8], size: usize, cx: &mut Cx<'_>) -> Step {
-        let (tag, parts) = match message(body) {
-            Ok(read) => read,
-            Err(_) => {
-                self.lost = true;
-                return Step::Took(size, OPAQUE);
-            }
+        let Ok((tag, parts)) = message(body) else {
+            self.lost = true;
+            return Step::Took(size, OPAQUE);
         };
         let ephemeral = parts.first().is_some_and(|(field, len)| *field == 1 && *len == 32);
         match (tag, d) {
@@ -149,7 +144,7 @@ impl WhatsApp {
 
     /// A frame of the older format before its encryption began: strings stand in clear behind `fc` and a length.
     fn login(&mut self, d: Direction, body: &[u8], size: usize, cx: &mut Cx<'_>) -> Step {
-        let first = !std::mem::replace(&mut self.logged_in[d as usize], true);
+        let first = !std::mem::replace(d.pick(&mut self.logged_in), true);
         if first && d == Direction::Up {
             for (at, text) in strings(body) {
                 let range = 3 + at..3 + at + text.len();
@@ -167,7 +162,7 @@ impl WhatsApp {
                         },
                     );
                 } else if text.len() >= 6 && text.contains('-') && text.contains('.') {
-                    let version: String = text.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+                    let version: String = text.chars().filter(char::is_ascii_graphic).take(64).collect();
                     let detail = format!("client version in clear: {version}");
                     cx.signature("whatsapp", "whatsapp.client-version", "certain", &detail, range);
                 }

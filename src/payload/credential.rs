@@ -18,8 +18,8 @@ pub const MAX_INPUT: usize = 64 << 10;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     /// `http-basic`, `http-bearer`, `http-digest`, `http-token`, `http-negotiate`, `sasl-plain`, `sasl-login`,
-    /// `sasl-cram-md5`, `sasl-digest-md5`, `sasl-scram`, `sasl-bearer`, `imap-login`, `pop3-user-pass`, `pop3-apop` or
-    /// `ftp-user-pass`.
+    /// `sasl-cram-md5`, `sasl-digest-md5`, `sasl-scram`, `sasl-bearer`, `imap-login`, `pop3-user-pass`, `pop3-apop`,
+    /// `ftp-user-pass`, `mqtt`, `socks`, `xmpp-iq-auth`, `xmpp-iq-digest` or `xmpp-register`.
     pub scheme: &'static str,
     /// Who logs in; `None` where the scheme names nobody or the name was not seen.
     pub user: Option<String>,
@@ -55,11 +55,13 @@ impl Credential {
 
     /// How bad it is to send this in clear.
     ///
-    /// A secret is `critical`; a digest made with MD5, from which weak passwords are guessed, `high`; a salted,
+    /// A secret is `critical`; a digest made with MD5 or SHA-1, from which weak passwords are guessed, `high`; a salted,
     /// iterated proof or a ticket `medium`; an anonymous FTP log-in, or one without a secret, `info`.
     pub fn severity(&self) -> Severity {
         match (self.scheme, self.secret.as_deref()) {
-            ("http-digest" | "pop3-apop" | "sasl-cram-md5" | "sasl-digest-md5", _) => Severity::High,
+            ("http-digest" | "pop3-apop" | "sasl-cram-md5" | "sasl-digest-md5" | "xmpp-iq-digest", _) => {
+                Severity::High
+            }
             ("sasl-scram" | "http-negotiate", _) => Severity::Medium,
             (_, None | Some("")) => Severity::Info,
             ("ftp-user-pass", _) if self.is_anonymous() => Severity::Info,
@@ -123,6 +125,11 @@ impl Credential {
             "pop3-user-pass" => "POP3",
             "pop3-apop" => "POP3 APOP",
             "ftp-user-pass" => "FTP",
+            "mqtt" => "MQTT",
+            "socks" => "SOCKS 5",
+            "xmpp-iq-auth" => "XMPP non-SASL",
+            "xmpp-iq-digest" => "XMPP non-SASL digest",
+            "xmpp-register" => "XMPP registration",
             other => other,
         }
     }

@@ -1,0 +1,251 @@
+//! Handshake messages, the same for TLS over TCP, in QUIC's CRYPTO frames and in DTLS.
+//!
+//! Takes whole messages with the frames they came in; gives observations, the names, the fingerprint and the encryption of
+//! the flow. Putting messages together is the transport's matter.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::super::reader::Reader;
+use super::super::{Cx, Frames, Short};
+use super::certificate::{self, Certificate};
+use super::hello::{ClientHello, ServerHello, code, version_label};
+use crate::capture::hex;
+use crate::model::{Direction, FindingKind, FlowTls, Severity};
+use crate::payload::Masking;
+
+/// What carries the handshake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::dissect) enum Transport {
+    /// Records over a stream.
+    #[default]
+    Tcp,
+    /// CRYPTO frames (RFC 9001).
+    Quic,
+    /// Records over datagrams (RFC 6347, RFC 9147).
+    Dtls,
+}
+
+impl Transport {
+    /// CONTRACT's `transport`.
+    pub(in crate::dissect) fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Quic => "quic",
+            Transport::Dtls => "dtls",
+        }
+    }
+
+    /// The first letter of JA4.
+    pub(in crate::dissect) fn letter(self) -> char {
+        match self {
+            Transport::Tcp => 't',
+            Transport::Quic => 'q',
+            Transport::Dtls => 'd',
+        }
+    }
+
+    /// The flow's `encryption` once a server hello chose `version`; before it, none is known.
+    fn label(self, version: Option<u16>) -> &'static str {
+        match (self, version) {
+            (Transport::Quic, _) => "quic",
+            (Transport::Tcp, None) => "tls",
+            (Transport::Dtls, None) => "dtls",
+            (_, Some(version)) => version_label(version),
+        }
+    }
+}
+
+/// What the messages of one connection have said so far.
+#[derive(Debug, Default)]
+pub(in crate::dissect) struct Handshake {
+    /// What carries it.
+    pub(in crate::dissect) transport: Transport,
+    /// A hello was read: what follows belongs to a parsed handshake.
+    pub(in crate::dissect) begun: bool,
+    /// Version of the server hello, as on the wire.
+    pub(in crate::dissect) version: Option<u16>,
+    /// Suite of the server hello.
+    pub(in crate::dissect) cipher: Option<u16>,
+}
+
+impl Handshake {
+    /// The beginning of a connection.
+    pub(in crate::dissect) fn new(transport: Transport) -> Handshake {
+        Handshake { transport, ..Handshake::default() }
+    }
+
+    /// One message without its header; `frames` brought it.
+    pub(in crate::dissect) fn message(
+        &mut self,
+        d: Direction,
+        kind: u8,
+        body: &[u8],
+        frames: &Frames,
+        cx: &mut Cx<'_>,
+    ) {
+        let read = match kind {
+            1 => self.client_hello(body, frames, cx),
+            2 => self.server_hello(body, frames, cx),
+            4 => self.new_session_ticket(body, cx),
+            11 => self.certificates(d, body, frames, cx),
+            _ => Ok(()),
+        };
+        if let Err(short) = read {
+            cx.warn(0, format!("TLS handshake message of type {kind}: {short}"));
+        }
+    }
+
+    fn client_hello(&mut self, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
+        let hello = ClientHello::read(body);
+        self.begun = true;
+        let (ja4, raw) = hello.ja4(self.transport.letter());
+        let flow = cx.flow();
+        if let Some(sni) = &hello.sni {
+            flow.name(sni, "sni", frames.complete);
+        }
+        if flow.encryption.is_none() {
+            flow.encrypted(self.transport.label(None), &frames.all);
+        }
+        flow.ja4.get_or_insert_with(|| ja4.clone());
+        let tls = flow.tls.get_or_insert_with(Box::<FlowTls>::default);
+        if tls.client_hello.is_none() {
+            tls.client_hello = Some(frames.complete);
+            tls.sni.clone_from(&hello.sni);
+            tls.alpn.clone_from(&hello.alpn);
+            tls.ech = Some(hello.ech().to_owned());
+            tls.resumption = hello.resumption;
+            tls.session_offered = hello.session.as_deref().map(session_name);
+        }
+        cx.emit_at("tls.client_hello", frames.clone(), || hello.observation(self.transport.name(), ja4, raw));
+        hello.stopped.map_or(Ok(()), Err)
+    }
+
+    fn server_hello(&mut self, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
+        let hello = ServerHello::read(body)?;
+        self.begun = true;
+        if !hello.retry || hello.version == 0x0304 {
+            self.version = Some(hello.version);
+            self.cipher = Some(hello.cipher);
+        }
+        let label = version_label(hello.version);
+        let encryption = self.transport.label(Some(hello.version));
+        let flow = cx.flow();
+        if !hello.retry {
+            flow.encrypted(encryption, &frames.all);
+        }
+        let tls = flow.tls.get_or_insert_with(Box::<FlowTls>::default);
+        if !hello.retry && tls.server_hello.is_none() {
+            tls.server_hello = Some(frames.complete);
+            tls.version = Some(label.to_owned());
+            tls.cipher = Some(code(hello.cipher));
+            if !hello.session.is_empty() {
+                tls.sessions_given.push(session_name(&hello.session));
+            }
+        }
+        cx.emit_at("tls.server_hello", frames.clone(), || ServerHelloSeen {
+            transport: self.transport.name(),
+            version: label,
+            cipher: code(hello.cipher),
+            alpn: hello.alpn.clone(),
+            hello_retry: hello.retry,
+        });
+        Ok(())
+    }
+
+    /// RFC 5077 section 3.3; from TLS 1.3 on it is never sent in clear.
+    fn new_session_ticket(&mut self, body: &[u8], cx: &mut Cx<'_>) -> Result<(), Short> {
+        if matches!(self.version, Some(0x0304 | 0xfefc)) {
+            return Ok(());
+        }
+        let mut r = Reader::new(body);
+        r.u32("ticket lifetime")?;
+        let ticket = r.vec16("ticket")?;
+        if let Some(tls) = cx.flow().tls.as_mut().filter(|t| !ticket.is_empty() && t.sessions_given.len() < 4)
+        {
+            tls.sessions_given.push(session_name(ticket.rest()));
+        }
+        Ok(())
+    }
+
+    fn certificates(
+        &mut self,
+        d: Direction,
+        body: &[u8],
+        frames: &Frames,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Short> {
+        let mut r = Reader::new(body);
+        // From TLS 1.3 on, a request context precedes the list and extensions follow each entry (RFC 8446 section 4.4.2).
+        let extended = matches!(self.version, Some(0x0304 | 0xfefc));
+        if extended {
+            r.vec8("certificate request context")?;
+        }
+        let mut list = r.vec24("certificate list")?;
+        let mut chain = Vec::new();
+        while !list.is_empty() && chain.len() < 64 {
+            chain.push(certificate::read(list.vec24("certificate")?.rest()));
+            if extended {
+                list.vec16("certificate extensions")?;
+            }
+        }
+        let side = if d == Direction::Down { "server" } else { "client" };
+        if let (Direction::Down, Some(leaf)) = (d, chain.first()) {
+            let flow = cx.flow();
+            let tls = flow.tls.get_or_insert_with(Box::<FlowTls>::default);
+            if tls.certificate.is_none() {
+                tls.certificate = Some(frames.complete);
+                tls.subject.clone_from(&leaf.subject);
+                tls.issuer.clone_from(&leaf.issuer);
+                tls.not_before.clone_from(&leaf.not_before);
+                tls.not_after.clone_from(&leaf.not_after);
+                let named = tls.ech.as_deref() != Some("outer");
+                let sni = tls.sni.as_deref().filter(|_| named);
+                tls.certificate_faults =
+                    certificate::faults(&chain, sni, frames.time).into_iter().map(str::to_owned).collect();
+            }
+            for name in leaf.dns_names.iter().take(16) {
+                flow.name(name, "certificate", frames.complete);
+            }
+        }
+        if let Some(at) = chain.iter().position(|c| c.serial.is_none()) {
+            cx.warn(0, format!("TLS: certificate {} of the chain cannot be read", at + 1));
+        }
+        if let (Direction::Up, Some(leaf)) = (d, chain.first()) {
+            let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
+            let subject = masking.apply_any(leaf.subject.as_deref().unwrap_or_default());
+            let what = format!("client certificate in clear, subject {subject}");
+            cx.finding_at(frames.clone(), Severity::Medium, FindingKind::Identifier, what);
+        }
+        let sni = cx.flow().tls.as_ref().and_then(|t| t.sni.clone()).filter(|_| d == Direction::Down);
+        cx.emit_at("tls.certificate", frames.clone(), || CertificateSeen {
+            transport: self.transport.name(),
+            side,
+            faults: certificate::faults(&chain, sni.as_deref(), frames.time),
+            chain: chain.iter().map(AsRef::as_ref).collect(),
+        });
+        Ok(())
+    }
+}
+
+/// A session's name in reports: never the ticket itself.
+fn session_name(secret: &[u8]) -> String {
+    hex(Sha256::digest(secret).get(..8).unwrap_or_default())
+}
+
+#[derive(Serialize)]
+struct ServerHelloSeen {
+    transport: &'static str,
+    version: &'static str,
+    cipher: String,
+    alpn: Option<String>,
+    hello_retry: bool,
+}
+
+#[derive(Serialize)]
+struct CertificateSeen<'a> {
+    transport: &'static str,
+    side: &'static str,
+    faults: Vec<&'static str>,
+    chain: Vec<&'a Certificate>,
+}
