@@ -308,7 +308,8 @@ fn every_claim_has_texts_in_both_languages_and_sources() {
         assert!(!claim.sources.is_empty(), "{id}: no source");
         for source in &claim.sources {
             assert!(!source.id.is_empty() && !source.text.is_empty(), "{id}");
-            let own = source.id.ends_with(".view") || source.id == "x.method";
+            let own =
+                source.id.split_once('.').is_some_and(|(_, name)| name == "view") || source.id == "x.method";
             assert!(
                 own || source.unverified || !source.url.is_empty(),
                 "{id}: {} has neither address nor doubt",
@@ -658,6 +659,7 @@ fn rich() -> Report {
         cipher: Some("0xc02f".into()),
         ech: Some("absent".into()),
         subject: Some("C=US, O=Example, Inc., CN=chat.example".into()),
+        certificate_faults: vec!["expired".into()],
         certificate: Some(17),
         ..FlowTls::default()
     });
@@ -707,6 +709,7 @@ fn every_condition_fits_and_does_not() {
         ("flows", "with_payload = true", "with_payload = false"),
         ("flows", "cipher = [\"0x1301\", \"0xc02f\"]", "cipher = [\"0x1301\"]"),
         ("flows", "certificate_subject = [\"O=Example\"]", "certificate_subject = [\"O=Other\"]"),
+        ("flows", "certificate_fault = [\"expired\"]", "certificate_fault = [\"weak-key\"]"),
         ("flows", "to = { asn = [64496] }", "to = { asn = [64497] }"),
         ("destinations", "country = [\"CH\"]", "country = [\"US\"]"),
         ("destinations", "not_country = [\"US\"]", "not_country = [\"CH\", \"US\"]"),
@@ -727,7 +730,7 @@ fn every_condition_fits_and_does_not() {
         ("findings", "kind = [\"canary\"]", "kind = [\"token\"]"),
         ("findings", "severity = [\"medium\"]", "severity = [\"critical\"]"),
         ("findings", "encoding = [\"base64\"]", "encoding = [\"hex\"]"),
-        ("findings", "canary = [\"message\"]", "canary = [\"messag\", \"text\"]"),
+        ("findings", "canary = [\"message\"]", "canary = [\"mess\", \"text\"]"),
         ("findings", "decrypted = false", "decrypted = true"),
         ("findings", "flow = { messenger_why = [\"name\"] }", "flow = { messenger_why = [\"run\"] }"),
         ("names", "suffix = [\"chat.example\"]", "suffix = [\"at.example\"]"),
@@ -755,7 +758,7 @@ fn decided_verdicts_show_frames() {
         (
             "supports = { any = \"flows\", certificate_subject = [\"O=Example\"] }",
             vec![17],
-            "certificate of C=US, O=Example, Inc.",
+            "certificate of C=US, O=Example, Inc., CN=chat.example (expired)",
         ),
         ("contradicts = { any = \"names\", source = [\"sni\"] }", vec![11], "cdn.chat.example (sni)"),
         ("contradicts = { any = \"findings\", kind = [\"canary\"] }", vec![15], "canary message-2"),
@@ -856,7 +859,7 @@ fn flows_that_only_the_run_attributes_decide_nothing() {
             });
             flows.push(f);
         }
-        let findings = KINDS.into_iter().flat_map(|kind| {
+        let findings = KINDS.into_iter().filter_map(|kind| {
             let mut f = finding(kind, messenger, &flows[0]);
             f.what = "canary query: q…y".into();
             // What a planted secret in clear HTTP shows for a platform without names of its own is tested below.
@@ -1080,6 +1083,7 @@ fn faults_name_file_line_and_remedy() {
         let lines: Vec<&str> = SOUND.lines().map(|l| if l.starts_with(key) { instead } else { l }).collect();
         lines.join("\n") + "\nsupports = { any = \"flows\" }\n"
     };
+    // typos: off
     let cases: Vec<(String, usize, &str, &str)> = vec![
         (sound("supports = = 3"), 7, "", "write valid TOML"),
         (String::new(), 1, "there are no claims", "write [[claim]]"),
@@ -1265,6 +1269,7 @@ fn faults_name_file_line_and_remedy() {
             "give each claim an id of its own",
         ),
     ];
+    // typos: on
     assert!(cases.len() >= 15);
     for (text, line, what, remedy) in cases {
         let error = Catalogue::from_texts([("broken.toml".to_owned(), text.clone())]).err();

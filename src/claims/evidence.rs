@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::predicate::{Facts, Item, Shown};
-use crate::model::{Destination, Evidence, Flow, JurisdictionWhy, Report};
+use crate::model::{Destination, Evidence, Flow, JurisdictionWhy, Report, SignatureHit};
 
 /// Frames that one piece of evidence lists.
 pub(super) const MAX_FRAMES: usize = 64;
@@ -98,30 +98,40 @@ pub(super) fn filter(frames: &[u64]) -> String {
     }
 }
 
-fn flow_frames(f: &Flow, shown: Shown) -> Vec<u64> {
-    let special: Vec<u64> = match shown {
-        Shown::Encryption => Vec::new(),
-        Shown::Signature => f.signatures.iter().flat_map(|s| s.frames.iter().copied()).collect(),
-        Shown::Certificate => f.tls.as_ref().and_then(|t| t.certificate).into_iter().collect(),
-    };
-    if !special.is_empty() {
-        special
-    } else if f.encryption_frames.is_empty() {
-        vec![f.first_frame]
-    } else {
-        f.encryption_frames.clone()
+fn flow_frames(f: &Flow, shown: Shown<'_>) -> Vec<u64> {
+    let mut frames: Vec<u64> = signatures(f, shown).flat_map(|s| s.frames.iter().copied()).collect();
+    if shown.certificate {
+        frames.extend(f.tls.as_ref().and_then(|t| t.certificate));
     }
+    if shown.encryption || frames.is_empty() {
+        frames.extend(&f.encryption_frames);
+    }
+    if frames.is_empty() {
+        frames.push(f.first_frame);
+    }
+    frames
 }
 
-fn describe_flow(f: &Flow, shown: Shown) -> String {
+fn describe_flow(f: &Flow, shown: Shown<'_>) -> String {
     let name = f.names.first().map(|n| format!(" ({})", n.name)).unwrap_or_default();
-    let subject = f.tls.as_ref().and_then(|t| t.subject.as_ref());
-    let what = match (shown, f.signatures.first(), subject) {
-        (Shown::Signature, Some(s), _) => format!("{}: {}", s.signature, s.detail),
-        (Shown::Certificate, _, Some(subject)) => format!("certificate of {subject}"),
-        _ => f.encryption.clone(),
-    };
-    format!("{}{name}: {what}", f.server)
+    let mut what: Vec<String> =
+        signatures(f, shown).map(|s| format!("{}: {}", s.signature, s.detail)).collect();
+    if let Some(tls) = f.tls.as_ref().filter(|_| shown.certificate) {
+        let faults = match &tls.certificate_faults[..] {
+            [] => String::new(),
+            faults => format!(" ({})", faults.join(", ")),
+        };
+        what.extend(tls.subject.as_ref().map(|subject| format!("certificate of {subject}{faults}")));
+    }
+    if shown.encryption || what.is_empty() {
+        what.push(f.encryption.clone());
+    }
+    format!("{}{name}: {}", f.server, what.join(", "))
+}
+
+/// The signatures that the predicate named, of those that fired.
+fn signatures<'f>(f: &'f Flow, shown: Shown<'f>) -> impl Iterator<Item = &'f SignatureHit> {
+    f.signatures.iter().filter(move |s| shown.signatures.contains(&s.signature))
 }
 
 /// Operator with its seat, and what each source says of the place: they are named one by one, for they may disagree.

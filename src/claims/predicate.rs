@@ -62,6 +62,15 @@ const ENCRYPTIONS: &[&str] = &[
     "opaque",
     "empty",
 ];
+const CERTIFICATE_FAULTS: &[&str] = &[
+    "expired",
+    "not-yet-valid",
+    "self-issued",
+    "name-mismatch",
+    "weak-key",
+    "weak-signature",
+    "chain-order",
+];
 const ROLES: &[&str] = &[
     "first-party",
     "hosting",
@@ -93,6 +102,7 @@ static FLOWS: &[(&str, Kind)] = &[
     ("messenger_why", Kind::Words(&["signature", "name", "network", "run"])),
     ("cipher", Kind::Words(&[])),
     ("certificate_subject", Kind::Words(&[])),
+    ("certificate_fault", Kind::Words(CERTIFICATE_FAULTS)),
     ("to", Kind::Of(Subject::Destinations)),
 ];
 static DESTINATIONS: &[(&str, Kind)] = &[
@@ -123,7 +133,7 @@ static FINDINGS: &[(&str, Kind)] = &[
 ];
 static NAMES: &[(&str, Kind)] = &[
     ("suffix", Kind::Words(&[])),
-    ("source", Kind::Words(&["dns", "sni", "certificate", "http-host", "xmpp-to"])),
+    ("source", Kind::Words(&["dns", "sni", "certificate", "http-host", "xmpp-to", "ech-outer"])),
     ("flow", Kind::Of(Subject::Flows)),
 ];
 
@@ -154,28 +164,39 @@ impl Conditions {
     fn fit(&self, item: &Item<'_>, facts: &Facts<'_>) -> bool {
         self.0.iter().all(|(name, value)| item.fits(name, value, facts))
     }
-
-    fn names(&self, name: &str) -> bool {
-        self.0.iter().any(|(n, _)| *n == name)
-    }
 }
 
-/// What of a flow is shown as evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
-    /// How it is encrypted.
-    Encryption,
-    /// The signatures that fired on it.
-    Signature,
+/// What of a flow is shown as evidence: what the predicate asked of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shown<'p> {
+    /// The signatures with these ids.
+    pub(super) signatures: &'p [String],
     /// The server's certificate.
-    Certificate,
+    pub(super) certificate: bool,
+    /// How it is encrypted, also beside the others.
+    pub(super) encryption: bool,
+}
+
+impl<'p> Shown<'p> {
+    fn of(leaf: &'p Leaf) -> Shown<'p> {
+        let mut shown = Shown::default();
+        for (name, value) in leaf.of.0.iter().chain(&leaf.conditions.0) {
+            match (*name, value) {
+                ("signature", Value::Words(ids)) => shown.signatures = ids,
+                ("certificate_subject" | "certificate_fault", _) => shown.certificate = true,
+                ("encryption" | "tls_version" | "cipher" | "ech", _) => shown.encryption = true,
+                _ => {}
+            }
+        }
+        shown
+    }
 }
 
 /// One thing that a predicate can match.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item<'r> {
     /// A flow, and what of it matched.
-    Flow(&'r Flow, Shown),
+    Flow(&'r Flow, Shown<'r>),
     /// A destination.
     Destination(&'r Destination),
     /// A finding.
@@ -231,7 +252,7 @@ impl Item<'_> {
 
     /// The ends of a flow, the flows of an end, the flow of a finding or name: only what is the claim's messenger's.
     fn belongings<'r>(&self, facts: &Facts<'r>) -> Vec<Item<'r>> {
-        let flow = |handle: &str| facts.by_handle.get(handle).map(|f| Item::Flow(f, Shown::Encryption));
+        let flow = |handle: &str| facts.by_handle.get(handle).map(|f| Item::Flow(f, Shown::default()));
         match self {
             Item::Flow(f, _) => {
                 let ends = facts.ends.get(&handle(&f.capture, f.flow)).into_iter().flatten();
@@ -274,7 +295,10 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
         ("ech", Value::Words(list)) => {
             f.tls.as_ref().and_then(|t| t.ech.as_ref()).is_some_and(|e| list.contains(e))
         }
-        ("name", Value::Words(list)) => f.names.iter().any(|n| list.iter().any(|s| below(&n.name, s))),
+        // The outer name of a hello with real ECH is a cover, not the server's.
+        ("name", Value::Words(list)) => {
+            f.names.iter().any(|n| n.source != "ech-outer" && list.iter().any(|s| below(&n.name, s)))
+        }
         ("clear_bytes_over", Value::Limit(n)) => f.clear_bytes as f64 > *n,
         ("with_payload", Value::Flag(flag)) => (f.encryption != "empty") == *flag,
         ("messenger_why", Value::Words(list)) => {
@@ -284,6 +308,9 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
         }
         ("cipher", Value::Words(list)) => {
             f.tls.as_ref().and_then(|t| t.cipher.as_ref()).is_some_and(|c| list.contains(c))
+        }
+        ("certificate_fault", Value::Words(list)) => {
+            f.tls.as_ref().is_some_and(|t| t.certificate_faults.iter().any(|fault| list.contains(fault)))
         }
         ("certificate_subject", Value::Words(list)) => f
             .tls
@@ -385,7 +412,7 @@ impl<'r> Facts<'r> {
 
     fn items(&self, subject: Subject) -> Vec<Item<'r>> {
         match subject {
-            Subject::Flows => self.flows.iter().map(|f| Item::Flow(f, Shown::Encryption)).collect(),
+            Subject::Flows => self.flows.iter().map(|f| Item::Flow(f, Shown::default())).collect(),
             Subject::Destinations => self.destinations.iter().map(|d| Item::Destination(d)).collect(),
             Subject::Findings => self.findings.iter().map(|f| Item::Finding(f)).collect(),
             Subject::Names => {
@@ -395,7 +422,10 @@ impl<'r> Facts<'r> {
     }
 
     /// Whether `predicate` matches, and the items that show it.
-    pub(super) fn eval(&self, predicate: &Predicate) -> (bool, Vec<Item<'r>>) {
+    pub(super) fn eval<'p>(&self, predicate: &'p Predicate) -> (bool, Vec<Item<'p>>)
+    where
+        'r: 'p,
+    {
         match predicate {
             Predicate::Not(inner) => (!self.eval(inner).0, Vec::new()),
             Predicate::AllOf(parts) => {
@@ -411,18 +441,14 @@ impl<'r> Facts<'r> {
         }
     }
 
-    fn leaf(&self, leaf: &Leaf) -> (bool, Vec<Item<'r>>) {
-        let names = |condition: &str| leaf.conditions.names(condition) || leaf.of.names(condition);
-        let shown = if names("signature") {
-            Shown::Signature
-        } else if names("certificate_subject") {
-            Shown::Certificate
-        } else {
-            Shown::Encryption
-        };
-        let looked_at: Vec<Item<'r>> =
+    fn leaf<'p>(&self, leaf: &'p Leaf) -> (bool, Vec<Item<'p>>)
+    where
+        'r: 'p,
+    {
+        let shown = Shown::of(leaf);
+        let looked_at: Vec<Item<'p>> =
             self.items(leaf.subject).into_iter().filter(|i| leaf.of.fit(i, self)).collect();
-        let fit: Vec<Item<'r>> = looked_at
+        let fit: Vec<Item<'p>> = looked_at
             .iter()
             .filter(|i| leaf.conditions.fit(i, self))
             .map(|i| match i {
