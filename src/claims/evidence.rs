@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::predicate::{Facts, Item};
-use crate::model::{Evidence, Flow, Report};
+use super::predicate::{Facts, Item, Shown};
+use crate::model::{Destination, Evidence, Flow, JurisdictionWhy, Report, SignatureHit};
 
 /// Frames that one piece of evidence lists.
 pub(super) const MAX_FRAMES: usize = 64;
@@ -23,11 +23,11 @@ pub(super) fn gather(report: &Report, facts: &Facts<'_>, items: &[Item<'_>]) -> 
     let mut by_capture: BTreeMap<&str, Gathered> = BTreeMap::new();
     for item in items {
         match item {
-            Item::Flow(f, by_signature) => {
+            Item::Flow(f, shown) => {
                 by_capture
                     .entry(&f.capture)
                     .or_default()
-                    .add(flow_frames(f, *by_signature), describe_flow(f, *by_signature));
+                    .add(flow_frames(f, *shown), describe_flow(f, *shown));
             }
             Item::Name(f, n) => {
                 let what = format!("{} ({})", n.name, n.source);
@@ -38,16 +38,7 @@ pub(super) fn gather(report: &Report, facts: &Facts<'_>, items: &[Item<'_>]) -> 
             }
             Item::Destination(d) => {
                 for flow in d.flows.iter().filter_map(|handle| facts.by_handle.get(handle)) {
-                    let places = d
-                        .places
-                        .iter()
-                        .map(|p| format!("{} {}", p.source, p.country))
-                        .collect::<Vec<_>>()
-                        .join(", ");
-                    let operator = d.operator.as_ref().map_or("operator unknown", |o| o.name.as_str());
-                    let place =
-                        if places.is_empty() { "no source knows its country".to_owned() } else { places };
-                    let what = format!("{}: {operator}; {place}", d.address);
+                    let what = describe_destination(d);
                     by_capture.entry(&flow.capture).or_default().add(vec![flow.first_frame], what);
                 }
             }
@@ -79,12 +70,13 @@ impl Gathered {
     fn finish(self, capture: &str, sha256: &str) -> Evidence {
         let total = self.frames.len();
         let frames: Vec<u64> = self.frames.into_iter().take(MAX_FRAMES).collect();
-        let mut note = self.described.join("; ");
+        let mut parts = self.described;
         if !self.more.is_empty() {
-            note += &format!("; and {} more", self.more.len());
+            parts.push(format!("and {} more", self.more.len()));
         }
+        let mut note = parts.join("; ");
         if total > frames.len() {
-            note += &format!(" (the first {MAX_FRAMES} of {total} frames are listed)");
+            note = format!("{note} (the first {MAX_FRAMES} of {total} frames are listed)");
         }
         Evidence {
             capture: capture.to_owned(),
@@ -106,22 +98,48 @@ pub(super) fn filter(frames: &[u64]) -> String {
     }
 }
 
-fn flow_frames(f: &Flow, by_signature: bool) -> Vec<u64> {
-    let signed: Vec<u64> = f.signatures.iter().flat_map(|s| s.frames.iter().copied()).collect();
-    if by_signature && !signed.is_empty() {
-        signed
-    } else if f.encryption_frames.is_empty() {
-        vec![f.first_frame]
-    } else {
-        f.encryption_frames.clone()
+fn flow_frames(f: &Flow, shown: Shown<'_>) -> Vec<u64> {
+    let mut frames: Vec<u64> = signatures(f, shown).flat_map(|s| s.frames.iter().copied()).collect();
+    if shown.certificate {
+        frames.extend(f.tls.as_ref().and_then(|t| t.certificate));
     }
+    if shown.encryption || frames.is_empty() {
+        frames.extend(&f.encryption_frames);
+    }
+    if frames.is_empty() {
+        frames.push(f.first_frame);
+    }
+    frames
 }
 
-fn describe_flow(f: &Flow, by_signature: bool) -> String {
+fn describe_flow(f: &Flow, shown: Shown<'_>) -> String {
     let name = f.names.first().map(|n| format!(" ({})", n.name)).unwrap_or_default();
-    let what = match f.signatures.first() {
-        Some(s) if by_signature => format!("{}: {}", s.signature, s.detail),
-        _ => f.encryption.clone(),
-    };
-    format!("{}{name}: {what}", f.server)
+    let mut what: Vec<String> =
+        signatures(f, shown).map(|s| format!("{}: {}", s.signature, s.detail)).collect();
+    if let Some(tls) = f.tls.as_ref().filter(|_| shown.certificate) {
+        let faults = match &tls.certificate_faults[..] {
+            [] => String::new(),
+            faults => format!(" ({})", faults.join(", ")),
+        };
+        what.extend(tls.subject.as_ref().map(|subject| format!("certificate of {subject}{faults}")));
+    }
+    if shown.encryption || what.is_empty() {
+        what.push(f.encryption.clone());
+    }
+    format!("{}{name}: {}", f.server, what.join(", "))
+}
+
+/// The signatures that the predicate named, of those that fired.
+fn signatures<'f>(f: &'f Flow, shown: Shown<'f>) -> impl Iterator<Item = &'f SignatureHit> {
+    f.signatures.iter().filter(move |s| shown.signatures.contains(&s.signature))
+}
+
+/// Operator with its seat, and what each source says of the place: they are named one by one, for they may disagree.
+fn describe_destination(d: &Destination) -> String {
+    let operator = d.operator.as_ref().map_or("operator unknown", |o| o.name.as_str());
+    let seat = d.jurisdictions.iter().find(|j| j.why == JurisdictionWhy::OperatorSeat);
+    let seat = seat.map(|j| format!(" (seat {})", j.code)).unwrap_or_default();
+    let places: Vec<String> = d.places.iter().map(|p| format!("{} {}", p.source, p.country)).collect();
+    let places = if places.is_empty() { "no source knows its country".to_owned() } else { places.join(", ") };
+    format!("{}: {operator}{seat}; {places}", d.address)
 }

@@ -7,7 +7,8 @@
 //! 4. `contradicts` matches: `contradicted`. A contradiction needs neither steps nor repeats nor a control: the frames show it.
 //! 5. Fewer captures than `min_runs`: `inconclusive: too-few-runs`.
 //! 6. The control was run and found nothing: `inconclusive: control-failed`.
-//! 7. `supports` matches and the steps were exercised: `supported`, or `not-contradicted` for a claim of absence.
+//! 7. `supports` matches and the steps were exercised: `supported`, or `not-contradicted` for a claim of absence. Steps count
+//!    from captures whose run names this very messenger: what another app was made to do says nothing of this one.
 //! 8. `supports` matches and steps are missing: `inconclusive: not-exercised`.
 //! 9. All payload of the messenger is opaque: `inconclusive: opaque`.
 //! 10. Else `inconclusive` with the reason that the claim gives in `otherwise`.
@@ -19,7 +20,7 @@ use super::evidence::gather;
 use super::language::{Claim, DecidedBy};
 use super::predicate::Facts;
 use super::wording::Words;
-use crate::model::{ClaimResult, Control, Evidence, Report, Text, Verdict};
+use crate::model::{ClaimResult, Control, Evidence, Input, Report, Text, Verdict};
 
 /// Judges every claim; no control has run.
 #[must_use]
@@ -38,12 +39,18 @@ pub fn judge_with_controls(
     catalogue.claims().iter().map(|claim| one(claim, report, controls.get(&claim.id), &words)).collect()
 }
 
+/// Apps that an explanation names, and characters of each.
+const MAX_APPS: usize = 3;
+const MAX_APP_CHARS: usize = 160;
+
 struct Ruling {
     verdict: Verdict,
     reason: &'static str,
     key: &'static str,
     values: Vec<(&'static str, String)>,
     evidence: Vec<Evidence>,
+    /// Captures that a decided verdict rests on; empty while undecided.
+    captures: BTreeSet<String>,
 }
 
 fn one(claim: &Claim, report: &Report, control: Option<&Control>, words: &Words) -> ClaimResult {
@@ -58,9 +65,10 @@ fn one(claim: &Claim, report: &Report, control: Option<&Control>, words: &Words)
     if ruling.verdict == Verdict::Inconclusive {
         add(&claim.undecided);
     }
-    if claim.decided_by == DecidedBy::Traffic {
-        add(&claim.note);
+    for text in origin(&ruling.captures, report, words) {
+        add(&text);
     }
+    add(&claim.note);
     add(&claim.superseded);
     ClaimResult {
         id: claim.id.clone(),
@@ -76,9 +84,40 @@ fn one(claim: &Claim, report: &Report, control: Option<&Control>, words: &Words)
     }
 }
 
+/// When the captures were recorded and what produced their traffic: a verdict speaks of that program at that time, and a
+/// stand-in or an old release is not the messenger of today.
+fn origin(captures: &BTreeSet<String>, report: &Report, words: &Words) -> Vec<Text> {
+    let inputs: Vec<_> = report.inputs.iter().filter(|i| captures.contains(&i.file)).collect();
+    let day = |time: &Option<String>| time.as_deref().and_then(|t| t.get(..10)).map(str::to_owned);
+    let first = inputs.iter().filter_map(|i| day(&i.first_time)).min();
+    let last = inputs.iter().filter_map(|i| day(&i.last_time)).max();
+    let mut texts = Vec::new();
+    if let (Some(first), Some(last)) = (first, last) {
+        let when = if first == last { first } else { format!("{first} – {last}") };
+        texts.push(words.say("recorded", &[("when", when)]));
+    }
+    let app =
+        |i: &&Input| i.run.as_ref()?.app.as_ref().map(|a| a.chars().take(MAX_APP_CHARS).collect::<String>());
+    let apps: BTreeSet<String> = inputs.iter().filter_map(app).collect();
+    if !apps.is_empty() {
+        let named: Vec<String> = apps.into_iter().take(MAX_APPS).collect();
+        texts.push(words.say("app", &[("app", named.join("; "))]));
+    }
+    if inputs.iter().any(|i| app(i).is_none()) {
+        texts.push(words.say("app-unknown", &[]));
+    }
+    texts
+}
+
 fn rule(claim: &Claim, report: &Report, control: Option<&Control>) -> Ruling {
-    let ruling =
-        |verdict, reason, key, evidence| Ruling { verdict, reason, key, values: Vec::new(), evidence };
+    let ruling = |verdict, reason, key, evidence| Ruling {
+        verdict,
+        reason,
+        key,
+        values: Vec::new(),
+        evidence,
+        captures: BTreeSet::new(),
+    };
     if claim.decided_by == DecidedBy::Documentary {
         return ruling(Verdict::Documentary, "", "documentary", Vec::new());
     }
@@ -103,10 +142,20 @@ fn rule(claim: &Claim, report: &Report, control: Option<&Control>) -> Ruling {
         }
         facts
     };
-    if let Some((true, items)) = claim.contradicts.as_ref().map(|p| facts.eval(p)) {
-        return ruling(Verdict::Contradicted, "", "contradicted", gather(report, &facts, &items));
-    }
     let captures: BTreeSet<&str> = facts.flows.iter().map(|f| f.capture.as_str()).collect();
+    // A verdict that rests on what is not there rests on all captures.
+    let rests_on = |evidence: &[Evidence]| -> BTreeSet<String> {
+        if evidence.is_empty() {
+            captures.iter().map(|c| (*c).to_owned()).collect()
+        } else {
+            evidence.iter().map(|e| e.capture.clone()).collect()
+        }
+    };
+    if let Some((true, items)) = claim.contradicts.as_ref().map(|p| facts.eval(p)) {
+        let evidence = gather(report, &facts, &items);
+        let captures = rests_on(&evidence);
+        return Ruling { captures, ..ruling(Verdict::Contradicted, "", "contradicted", evidence) };
+    }
     if (captures.len() as u64) < claim.min_runs {
         let values = vec![("runs", captures.len().to_string()), ("needed", claim.min_runs.to_string())];
         let shown = show(claim, report, &facts);
@@ -131,16 +180,18 @@ fn rule(claim: &Claim, report: &Report, control: Option<&Control>) -> Ruling {
             };
         }
         let evidence = gather(report, &facts, &items);
-        return if claim.absence {
-            let key = if control.is_some() { "not-contradicted" } else { "not-contradicted-uncontrolled" };
-            ruling(Verdict::NotContradicted, "", key, evidence)
-        } else {
-            ruling(Verdict::Supported, "", "supported", evidence)
+        // That nothing was seen rests on every capture, whatever is shown of them.
+        let captures = rests_on(if claim.absence { &[] } else { &evidence });
+        let (verdict, key) = match (claim.absence, control) {
+            (true, Some(_)) => (Verdict::NotContradicted, "not-contradicted"),
+            (true, None) => (Verdict::NotContradicted, "not-contradicted-uncontrolled"),
+            (false, _) => (Verdict::Supported, "supported"),
         };
+        return Ruling { captures, ..ruling(verdict, "", key, evidence) };
     }
     let shown = show(claim, report, &facts);
-    let with_payload = facts.flows.iter().filter(|f| f.encryption != "empty");
-    if with_payload.clone().count() > 0 && with_payload.clone().all(|f| f.encryption == "opaque") {
+    let mut with_payload = facts.flows.iter().filter(|f| f.encryption != "empty").peekable();
+    if with_payload.peek().is_some() && with_payload.all(|f| f.encryption == "opaque") {
         return ruling(Verdict::Inconclusive, "opaque", "opaque", shown);
     }
     let reason = match claim.otherwise.as_str() {
@@ -159,13 +210,14 @@ fn show(claim: &Claim, report: &Report, facts: &Facts<'_>) -> Vec<Evidence> {
     }
 }
 
-/// Steps of the claim that no capture with the messenger's flows exercised.
+/// Steps of the claim that no run of its messenger exercised in a capture with the messenger's flows.
 fn missing_steps(claim: &Claim, report: &Report, captures: &BTreeSet<&str>) -> Vec<String> {
     let exercised: BTreeSet<&str> = report
         .inputs
         .iter()
         .filter(|i| captures.contains(i.file.as_str()))
         .filter_map(|i| i.run.as_ref())
+        .filter(|r| r.messenger.as_deref() == Some(claim.messenger.as_str()))
         .flat_map(|r| r.steps.iter().map(String::as_str))
         .collect();
     claim.steps.iter().filter(|s| !exercised.contains(s.as_str())).cloned().collect()

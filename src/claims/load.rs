@@ -18,7 +18,7 @@ pub(super) const MESSENGERS: [&str; 8] =
 const REASONS: [&str; 4] = ["not-exercised", "opaque", "too-few-runs", "vantage-unsuitable"];
 
 /// Keys of a claim.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 18] = [
     "id",
     "criterion",
     "text",
@@ -37,7 +37,6 @@ const KEYS: [&str; 19] = [
     "superseded",
     "control",
     "sources",
-    "claim",
 ];
 
 /// Nesting of predicates that is accepted.
@@ -95,7 +94,7 @@ type Node<'i> = Spanned<DeValue<'i>>;
 
 /// Reads one file: what could be read, and what is wrong.
 pub(super) fn read(file: &str, text: &str) -> (Vec<Claim>, Vec<Fault>) {
-    let mut loader = Loader { file, text, faults: Vec::new() };
+    let mut loader = Loader { file, text, faults: Vec::new(), shared: Vec::new() };
     let mut claims = Vec::new();
     let root = match DeTable::parse(text) {
         Ok(root) => root,
@@ -108,8 +107,11 @@ pub(super) fn read(file: &str, text: &str) -> (Vec<Claim>, Vec<Fault>) {
     };
     let whole = root.span();
     let root = root.into_inner();
-    for key in root.keys().filter(|k| k.get_ref().as_ref() != "claim") {
-        loader.unknown(&key.span(), "key", key.get_ref(), &["claim"]);
+    for key in root.keys().filter(|k| !["claim", "source"].contains(&k.get_ref().as_ref())) {
+        loader.unknown(&key.span(), "key", key.get_ref(), &["claim", "source"]);
+    }
+    if let Some(node) = root.get("source") {
+        loader.shared(node);
     }
     match root.get("claim").map(|n| (n.span(), n.get_ref())) {
         Some((_, DeValue::Array(list))) => {
@@ -125,17 +127,30 @@ pub(super) fn read(file: &str, text: &str) -> (Vec<Claim>, Vec<Fault>) {
             }
         }
         Some((span, _)) => {
-            loader.fault(&span, "`claim` is not a list of tables", "write [[claim]] for each claim")
+            loader.fault(&span, "`claim` is not a list of tables", "write [[claim]] for each claim");
         }
         None => loader.fault(&whole, "there are no claims", "write [[claim]] and its keys below"),
     }
+    let unused: Vec<(Range<usize>, String)> =
+        loader.shared.iter().filter(|s| !s.used).map(|s| (s.span.clone(), s.source.id.clone())).collect();
+    for (span, id) in unused {
+        loader.fault(&span, format!("no claim names the source {id:?}"), "name it in a claim, or remove it");
+    }
     (claims, loader.faults)
+}
+
+/// A `[[source]]` of the file, which claims name by its id.
+struct Shared {
+    source: Source,
+    span: Range<usize>,
+    used: bool,
 }
 
 struct Loader<'a> {
     file: &'a str,
     text: &'a str,
     faults: Vec<Fault>,
+    shared: Vec<Shared>,
 }
 
 impl Loader<'_> {
@@ -151,7 +166,7 @@ impl Loader<'_> {
 
     fn line(&self, span: &Range<usize>) -> usize {
         let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        before.iter().filter(|b| **b == b'\n').count() + 1
+        before.split(|b| *b == b'\n').count()
     }
 
     /// A word that is not among the known ones; the nearest is proposed.
@@ -251,8 +266,8 @@ impl Loader<'_> {
         };
         for (name, value) in inner {
             match name.get_ref().as_ref() {
-                "en" => text.en = self.text(value, "the English text").unwrap_or_default().to_owned(),
-                "de" => text.de = self.text(value, "the German text").unwrap_or_default().to_owned(),
+                "en" => text.en = self.text(value, "the English text").unwrap_or_default().into(),
+                "de" => text.de = self.text(value, "the German text").unwrap_or_default().into(),
                 other => self.unknown(&name.span(), "language", other, &["en", "de"]),
             }
         }
@@ -272,7 +287,7 @@ impl Loader<'_> {
         let before = self.faults.len();
         for key in table.keys() {
             if !KEYS.contains(&key.get_ref().as_ref()) {
-                self.unknown(&key.span(), "key", key.get_ref(), &KEYS[..18]);
+                self.unknown(&key.span(), "key", key.get_ref(), &KEYS);
             }
         }
         for key in ["id", "criterion", "text", "decided_by", "sources"] {
@@ -424,6 +439,23 @@ impl Loader<'_> {
         list
     }
 
+    /// The `[[source]]` tables of the file.
+    fn shared(&mut self, node: &Node<'_>) {
+        let DeValue::Array(list) = node.get_ref() else {
+            self.fault(&node.span(), "`source` is not a list of tables", "write [[source]] for each source");
+            return;
+        };
+        for item in list {
+            let Some(source) = self.source(item) else { continue };
+            if self.shared.iter().any(|s| s.source.id == source.id) {
+                let what = format!("there are two sources {:?}", source.id);
+                self.fault(&item.span(), what, "give each source an id of its own");
+            }
+            self.shared.push(Shared { source, span: item.span(), used: false });
+        }
+    }
+
+    /// The sources of a claim: tables, or ids of the file's `[[source]]` tables.
     fn sources(&mut self, node: &Node<'_>) -> Vec<Source> {
         let DeValue::Array(list) = node.get_ref() else {
             self.fault(
@@ -442,32 +474,64 @@ impl Loader<'_> {
         }
         let mut sources = Vec::new();
         for item in list {
-            let DeValue::Table(table) = item.get_ref() else {
-                self.fault(&item.span(), "a source is not a table", "write { id = \"…\", text = \"…\" }");
+            let DeValue::String(id) = item.get_ref() else {
+                sources.extend(self.source(item));
                 continue;
             };
-            let mut source = Source::default();
-            for (key, value) in table {
-                match key.get_ref().as_ref() {
-                    "id" => source.id = self.text(value, "id").unwrap_or_default().into(),
-                    "text" => source.text = self.text(value, "text").unwrap_or_default().into(),
-                    "url" => source.url = self.text(value, "url").unwrap_or_default().into(),
-                    "date" => source.date = self.text(value, "date").unwrap_or_default().into(),
-                    "unverified" => source.unverified = self.flag(value, "unverified"),
-                    other => self.unknown(
-                        &key.span(),
-                        "key of a source",
-                        other,
-                        &["id", "text", "url", "date", "unverified"],
-                    ),
+            if let Some(shared) = self.shared.iter_mut().find(|s| s.source.id == id.as_ref()) {
+                shared.used = true;
+                sources.push(shared.source.clone());
+            } else {
+                let ids: Vec<String> = self.shared.iter().map(|s| s.source.id.clone()).collect();
+                let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+                if ids.is_empty() {
+                    let what = format!("the file has no [[source]] with the id {id:?}");
+                    self.fault(
+                        &item.span(),
+                        what,
+                        "add [[source]] with id and text, or write { id = \"…\", text = \"…\" }",
+                    );
+                } else {
+                    self.unknown(&item.span(), "source", id, &ids);
                 }
             }
-            if source.id.is_empty() || source.text.is_empty() {
-                self.fault(&item.span(), "a source lacks id or text", "write { id = \"…\", text = \"…\" }");
-            }
-            sources.push(source);
         }
         sources
+    }
+
+    fn source(&mut self, item: &Node<'_>) -> Option<Source> {
+        let DeValue::Table(table) = item.get_ref() else {
+            self.fault(&item.span(), "a source is not a table", "write { id = \"…\", text = \"…\" }");
+            return None;
+        };
+        let mut source = Source::default();
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "id" => source.id = self.text(value, "id").unwrap_or_default().into(),
+                "text" => source.text = self.text(value, "text").unwrap_or_default().into(),
+                "url" => {
+                    source.url = self.text(value, "url").unwrap_or_default().into();
+                    if !source.url.is_empty()
+                        && !["https://", "http://"].iter().any(|s| source.url.starts_with(s))
+                    {
+                        let what = format!("{:?} is no web address", source.url);
+                        self.fault(&value.span(), what, "begin it with https:// or http://");
+                    }
+                }
+                "date" => source.date = self.text(value, "date").unwrap_or_default().into(),
+                "unverified" => source.unverified = self.flag(value, "unverified"),
+                other => self.unknown(
+                    &key.span(),
+                    "key of a source",
+                    other,
+                    &["id", "text", "url", "date", "unverified"],
+                ),
+            }
+        }
+        if source.id.is_empty() || source.text.is_empty() {
+            self.fault(&item.span(), "a source lacks id or text", "write { id = \"…\", text = \"…\" }");
+        }
+        Some(source)
     }
 
     fn predicate(&mut self, node: &Node<'_>, depth: usize) -> Option<Predicate> {
@@ -506,10 +570,10 @@ impl Loader<'_> {
                 _ => {}
             }
         }
-        self.leaf(table, &node.span())
+        self.leaf(table, &node.span(), depth)
     }
 
-    fn leaf(&mut self, table: &Table<'_>, span: &Range<usize>) -> Option<Predicate> {
+    fn leaf(&mut self, table: &Table<'_>, span: &Range<usize>, depth: usize) -> Option<Predicate> {
         const QUANTIFIERS: [&str; 5] = ["any", "all", "none", "count", "share"];
         let given: Vec<_> =
             table.iter().filter(|(k, _)| QUANTIFIERS.contains(&k.get_ref().as_ref())).collect();
@@ -560,19 +624,23 @@ impl Loader<'_> {
             }
         };
         let of = match table.get("of").map(|n| (n.span(), n.get_ref())) {
-            Some((_, DeValue::Table(inner))) => self.conditions(inner, subject, &[]),
+            Some((_, DeValue::Table(inner))) => self.conditions(inner, subject, &[], depth),
             Some((span, _)) => {
                 self.fault(&span, "`of` is not a table", "write of = { port = [443] }, say");
                 Conditions::default()
             }
             None => Conditions::default(),
         };
-        let conditions =
-            self.conditions(table, subject, &["any", "all", "none", "count", "share", "at_least", "of"]);
+        let conditions = self.conditions(
+            table,
+            subject,
+            &["any", "all", "none", "count", "share", "at_least", "of"],
+            depth,
+        );
         Some(Predicate::Leaf(Leaf { quantifier, subject, of, conditions }))
     }
 
-    fn conditions(&mut self, table: &Table<'_>, subject: Subject, skip: &[&str]) -> Conditions {
+    fn conditions(&mut self, table: &Table<'_>, subject: Subject, skip: &[&str], depth: usize) -> Conditions {
         let known = Conditions::known(subject);
         let mut conditions = Conditions::default();
         for (key, value) in table {
@@ -606,6 +674,32 @@ impl Loader<'_> {
                     None => continue,
                 },
                 Kind::Flag => Value::Flag(self.flag(value, name)),
+                Kind::Of(inner) => match value.get_ref() {
+                    DeValue::Table(table) if depth < MAX_DEPTH => {
+                        Value::Of(self.conditions(table, *inner, &[], depth + 1))
+                    }
+                    DeValue::Table(_) => {
+                        self.fault(
+                            &value.span(),
+                            format!("{name} is nested too deep"),
+                            "use at most eight levels",
+                        );
+                        continue;
+                    }
+                    other => {
+                        let found = type_of(other);
+                        let (what, remedy) = match inner {
+                            Subject::Destinations => (name, "{ asn = [64496] }"),
+                            _ => (name, "{ port = [443] }"),
+                        };
+                        self.fault(
+                            &value.span(),
+                            format!("{what} is {found}"),
+                            format!("write {what} = {remedy}, say"),
+                        );
+                        continue;
+                    }
+                },
             };
             conditions.push(name, read);
         }

@@ -61,7 +61,8 @@ impl Catalogue {
     }
 
     /// Claims from (file name, text) pairs. Claims with `*` for a messenger become one for each messenger that has claims of
-    /// its own; where none has, one for each of the eight built-in messengers.
+    /// its own; where none has, one for each of the eight built-in messengers. A messenger's own claim takes the place of
+    /// the common one with the same name.
     ///
     /// # Errors
     /// As [`Catalogue::load`].
@@ -102,6 +103,9 @@ impl Catalogue {
             claims.extend(own.iter().filter(|c| c.messenger == messenger).cloned());
             for claim in &common {
                 let id = claim.id.replacen('*', &messenger, 1);
+                if own.iter().any(|c| c.id == id) {
+                    continue;
+                }
                 claims.push(Claim { id, messenger: messenger.clone(), ..claim.clone() });
             }
         }

@@ -1,12 +1,15 @@
 //! Predicates over what belongs to one messenger.
 //!
 //! Takes checked predicates and the facts of a report; says whether they match, and which items made them match. The table
-//! [`Conditions::known`] is the vocabulary: loader, evaluation and documentation go by it.
+//! [`Conditions::known`] is the vocabulary: loader, evaluation and documentation go by it. Knows nothing of verdicts.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::language::{Leaf, Predicate, Quantifier, Subject};
-use crate::model::{Agreement, Destination, Finding, Flow, FlowName, Report, Severity};
+use crate::model::{
+    Agreement, Destination, Finding, FindingKind, Flow, FlowName, Jurisdiction, JurisdictionWhy, Report,
+    Severity,
+};
 
 /// What a condition's value looks like.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,8 @@ pub(super) enum Kind {
     Limit,
     /// True or false.
     Flag,
+    /// Conditions on what belongs to the item: the end of a flow, the flow of a finding.
+    Of(Subject),
 }
 
 /// A condition's value.
@@ -32,6 +37,8 @@ pub enum Value {
     Limit(f64),
     /// Whether it has to be so.
     Flag(bool),
+    /// What belongs to the item has to fit these.
+    Of(Conditions),
 }
 
 const ENCRYPTIONS: &[&str] = &[
@@ -54,6 +61,15 @@ const ENCRYPTIONS: &[&str] = &[
     "none",
     "opaque",
     "empty",
+];
+const CERTIFICATE_FAULTS: &[&str] = &[
+    "expired",
+    "not-yet-valid",
+    "self-issued",
+    "name-mismatch",
+    "weak-key",
+    "weak-signature",
+    "chain-order",
 ];
 const ROLES: &[&str] = &[
     "first-party",
@@ -84,6 +100,10 @@ static FLOWS: &[(&str, Kind)] = &[
     ("clear_bytes_over", Kind::Limit),
     ("with_payload", Kind::Flag),
     ("messenger_why", Kind::Words(&["signature", "name", "network", "run"])),
+    ("cipher", Kind::Words(&[])),
+    ("certificate_subject", Kind::Words(&[])),
+    ("certificate_fault", Kind::Words(CERTIFICATE_FAULTS)),
+    ("to", Kind::Of(Subject::Destinations)),
 ];
 static DESTINATIONS: &[(&str, Kind)] = &[
     ("country", Kind::Words(&[])),
@@ -96,17 +116,25 @@ static DESTINATIONS: &[(&str, Kind)] = &[
     ("jurisdiction", Kind::Words(&[])),
     ("basis", Kind::Words(BASES)),
     ("not_basis", Kind::Words(BASES)),
+    ("seat", Kind::Words(&[])),
+    ("not_seat", Kind::Words(&[])),
+    ("seat_basis", Kind::Words(BASES)),
     ("max_km_below", Kind::Limit),
+    ("known", Kind::Flag),
+    ("flow", Kind::Of(Subject::Flows)),
 ];
 static FINDINGS: &[(&str, Kind)] = &[
     ("kind", Kind::Words(&["credential", "canary", "identifier", "content", "cookie", "token", "name"])),
     ("severity", Kind::Words(SEVERITIES)),
     ("encoding", Kind::Words(&[])),
+    ("canary", Kind::Words(&[])),
     ("decrypted", Kind::Flag),
+    ("flow", Kind::Of(Subject::Flows)),
 ];
 static NAMES: &[(&str, Kind)] = &[
     ("suffix", Kind::Words(&[])),
-    ("source", Kind::Words(&["dns", "sni", "certificate", "http-host", "xmpp-to"])),
+    ("source", Kind::Words(&["dns", "sni", "certificate", "http-host", "xmpp-to", "ech-outer"])),
+    ("flow", Kind::Of(Subject::Flows)),
 ];
 
 /// What an item must be; all conditions have to hold.
@@ -133,20 +161,42 @@ impl Conditions {
         self.0.iter().map(|(n, v)| (*n, v))
     }
 
-    fn fit(&self, item: &Item<'_>) -> bool {
-        self.0.iter().all(|(name, value)| item.fits(name, value))
+    fn fit(&self, item: &Item<'_>, facts: &Facts<'_>) -> bool {
+        self.0.iter().all(|(name, value)| item.fits(name, value, facts))
     }
+}
 
-    fn names(&self, name: &str) -> bool {
-        self.0.iter().any(|(n, _)| *n == name)
+/// What of a flow is shown as evidence: what the predicate asked of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shown<'p> {
+    /// The signatures with these ids.
+    pub(super) signatures: &'p [String],
+    /// The server's certificate.
+    pub(super) certificate: bool,
+    /// How it is encrypted, also beside the others.
+    pub(super) encryption: bool,
+}
+
+impl<'p> Shown<'p> {
+    fn of(leaf: &'p Leaf) -> Shown<'p> {
+        let mut shown = Shown::default();
+        for (name, value) in leaf.of.0.iter().chain(&leaf.conditions.0) {
+            match (*name, value) {
+                ("signature", Value::Words(ids)) => shown.signatures = ids,
+                ("certificate_subject" | "certificate_fault", _) => shown.certificate = true,
+                ("encryption" | "tls_version" | "cipher" | "ech", _) => shown.encryption = true,
+                _ => {}
+            }
+        }
+        shown
     }
 }
 
 /// One thing that a predicate can match.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item<'r> {
-    /// A flow; `true` when its signature is what matched.
-    Flow(&'r Flow, bool),
+    /// A flow, and what of it matched.
+    Flow(&'r Flow, Shown<'r>),
     /// A destination.
     Destination(&'r Destination),
     /// A finding.
@@ -178,14 +228,16 @@ fn rank(agreement: Agreement) -> u8 {
 }
 
 impl Item<'_> {
-    fn fits(&self, condition: &str, value: &Value) -> bool {
+    fn fits(&self, condition: &str, value: &Value, facts: &Facts<'_>) -> bool {
         match (self, value) {
+            (_, Value::Of(inner)) => self.belongings(facts).iter().any(|item| inner.fit(item, facts)),
             (Item::Flow(f, _), value) => flow_fits(f, condition, value),
             (Item::Destination(d), value) => destination_fits(d, condition, value),
             (Item::Finding(f), Value::Words(list)) => match condition {
                 "kind" => list.contains(&word(&f.kind)),
                 "severity" => list.iter().any(|s| f.severity >= severity(s)),
                 "encoding" => list.iter().any(|e| f.encoding.contains(e)),
+                "canary" => canary(f).is_some_and(|name| list.iter().any(|w| called(name, w))),
                 _ => false,
             },
             (Item::Finding(f), Value::Flag(flag)) => condition == "decrypted" && f.decrypted == *flag,
@@ -197,6 +249,36 @@ impl Item<'_> {
             _ => false,
         }
     }
+
+    /// The ends of a flow, the flows of an end, the flow of a finding or name: only what is the claim's messenger's.
+    fn belongings<'r>(&self, facts: &Facts<'r>) -> Vec<Item<'r>> {
+        let flow = |handle: &str| facts.by_handle.get(handle).map(|f| Item::Flow(f, Shown::default()));
+        match self {
+            Item::Flow(f, _) => {
+                let ends = facts.ends.get(&handle(&f.capture, f.flow)).into_iter().flatten();
+                ends.map(|d| Item::Destination(d)).collect()
+            }
+            Item::Destination(d) => d.flows.iter().filter_map(|h| flow(h)).collect(),
+            Item::Finding(f) => flow(&handle(&f.capture, f.flow)).into_iter().collect(),
+            Item::Name(f, _) => flow(&handle(&f.capture, f.flow)).into_iter().collect(),
+        }
+    }
+}
+
+/// A flow as destinations name it.
+fn handle(capture: &str, flow: u64) -> String {
+    format!("{capture}#{flow}")
+}
+
+/// The name that the auditor gave a planted secret; `payload::canary` begins what it says with it.
+fn canary(f: &Finding) -> Option<&str> {
+    let said = f.what.strip_prefix("canary ").filter(|_| f.kind == FindingKind::Canary)?;
+    Some(said.split_once(':').map_or(said, |(name, _)| name))
+}
+
+/// `message` is also `message-2`, `message.old` and `message2`, but not `messages`.
+fn called(name: &str, word: &str) -> bool {
+    name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || !rest.starts_with(char::is_alphabetic))
 }
 
 fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
@@ -213,7 +295,10 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
         ("ech", Value::Words(list)) => {
             f.tls.as_ref().and_then(|t| t.ech.as_ref()).is_some_and(|e| list.contains(e))
         }
-        ("name", Value::Words(list)) => f.names.iter().any(|n| list.iter().any(|s| below(&n.name, s))),
+        // The outer name of a hello with real ECH is a cover, not the server's.
+        ("name", Value::Words(list)) => {
+            f.names.iter().any(|n| n.source != "ech-outer" && list.iter().any(|s| below(&n.name, s)))
+        }
         ("clear_bytes_over", Value::Limit(n)) => f.clear_bytes as f64 > *n,
         ("with_payload", Value::Flag(flag)) => (f.encryption != "empty") == *flag,
         ("messenger_why", Value::Words(list)) => {
@@ -221,8 +306,24 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
             let kind = why.split_once(':').map_or(why, |(kind, _)| kind);
             list.iter().any(|w| w == kind)
         }
+        ("cipher", Value::Words(list)) => {
+            f.tls.as_ref().and_then(|t| t.cipher.as_ref()).is_some_and(|c| list.contains(c))
+        }
+        ("certificate_fault", Value::Words(list)) => {
+            f.tls.as_ref().is_some_and(|t| t.certificate_faults.iter().any(|fault| list.contains(fault)))
+        }
+        ("certificate_subject", Value::Words(list)) => f
+            .tls
+            .as_ref()
+            .and_then(|t| t.subject.as_ref())
+            .is_some_and(|subject| list.iter().any(|part| subject.contains(part.as_str()))),
         _ => false,
     }
+}
+
+/// The law of the operator's seat; rests on who announces the network, not on where a source places the address.
+fn seats(d: &Destination) -> impl Iterator<Item = &Jurisdiction> {
+    d.jurisdictions.iter().filter(|j| j.why == JurisdictionWhy::OperatorSeat)
 }
 
 fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
@@ -249,6 +350,13 @@ fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
         ("jurisdiction", Value::Words(list)) => d.jurisdictions.iter().any(|j| list.contains(&j.code)),
         ("basis", Value::Words(list)) => d.jurisdictions.iter().any(|j| list.contains(&word(&j.basis))),
         ("not_basis", Value::Words(list)) => d.jurisdictions.iter().any(|j| !list.contains(&word(&j.basis))),
+        ("seat", Value::Words(list)) => seats(d).any(|j| list.contains(&j.code)),
+        ("not_seat", Value::Words(list)) => {
+            seats(d).next().is_some() && !seats(d).any(|j| list.contains(&j.code))
+        }
+        ("seat_basis", Value::Words(list)) => seats(d).any(|j| list.contains(&word(&j.basis))),
+        // Addresses of a local network or a laboratory are in no source.
+        ("known", Value::Flag(flag)) => (d.operator.is_some() || !d.places.is_empty()) == *flag,
         ("max_km_below", Value::Limit(km)) => d.max_km.is_some_and(|m| m < *km),
         _ => false,
     }
@@ -261,6 +369,8 @@ pub(super) struct Facts<'r> {
     pub(super) findings: Vec<&'r Finding>,
     /// The messenger's flows by `CAPTURE#FLOW`.
     pub(super) by_handle: HashMap<String, &'r Flow>,
+    /// The ends of the messenger's flows, by `CAPTURE#FLOW`.
+    ends: HashMap<String, Vec<&'r Destination>>,
 }
 
 impl<'r> Facts<'r> {
@@ -272,14 +382,21 @@ impl<'r> Facts<'r> {
             .filter(|f| f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str()))
             .collect();
         let by_handle: HashMap<String, &Flow> =
-            flows.iter().map(|f| (format!("{}#{}", f.capture, f.flow), *f)).collect();
+            flows.iter().map(|f| (handle(&f.capture, f.flow), *f)).collect();
+        let destinations: Vec<&Destination> = report
+            .destinations
+            .iter()
+            .filter(|d| d.messengers.iter().any(|m| m == messenger))
+            .filter(|d| d.flows.iter().any(|handle| by_handle.contains_key(handle)))
+            .collect();
+        let mut ends: HashMap<String, Vec<&Destination>> = HashMap::new();
+        for d in &destinations {
+            for handle in d.flows.iter().filter(|handle| by_handle.contains_key(*handle)) {
+                ends.entry(handle.clone()).or_default().push(d);
+            }
+        }
         Facts {
-            destinations: report
-                .destinations
-                .iter()
-                .filter(|d| d.messengers.iter().any(|m| m == messenger))
-                .filter(|d| d.flows.iter().any(|handle| by_handle.contains_key(handle)))
-                .collect(),
+            destinations,
             findings: report
                 .findings
                 .iter()
@@ -289,12 +406,13 @@ impl<'r> Facts<'r> {
                 .collect(),
             flows,
             by_handle,
+            ends,
         }
     }
 
     fn items(&self, subject: Subject) -> Vec<Item<'r>> {
         match subject {
-            Subject::Flows => self.flows.iter().map(|f| Item::Flow(f, false)).collect(),
+            Subject::Flows => self.flows.iter().map(|f| Item::Flow(f, Shown::default())).collect(),
             Subject::Destinations => self.destinations.iter().map(|d| Item::Destination(d)).collect(),
             Subject::Findings => self.findings.iter().map(|f| Item::Finding(f)).collect(),
             Subject::Names => {
@@ -304,7 +422,10 @@ impl<'r> Facts<'r> {
     }
 
     /// Whether `predicate` matches, and the items that show it.
-    pub(super) fn eval(&self, predicate: &Predicate) -> (bool, Vec<Item<'r>>) {
+    pub(super) fn eval<'p>(&self, predicate: &'p Predicate) -> (bool, Vec<Item<'p>>)
+    where
+        'r: 'p,
+    {
         match predicate {
             Predicate::Not(inner) => (!self.eval(inner).0, Vec::new()),
             Predicate::AllOf(parts) => {
@@ -320,15 +441,18 @@ impl<'r> Facts<'r> {
         }
     }
 
-    fn leaf(&self, leaf: &Leaf) -> (bool, Vec<Item<'r>>) {
-        let by_signature = leaf.conditions.names("signature") || leaf.of.names("signature");
-        let looked_at: Vec<Item<'r>> =
-            self.items(leaf.subject).into_iter().filter(|i| leaf.of.fit(i)).collect();
-        let fit: Vec<Item<'r>> = looked_at
+    fn leaf<'p>(&self, leaf: &'p Leaf) -> (bool, Vec<Item<'p>>)
+    where
+        'r: 'p,
+    {
+        let shown = Shown::of(leaf);
+        let looked_at: Vec<Item<'p>> =
+            self.items(leaf.subject).into_iter().filter(|i| leaf.of.fit(i, self)).collect();
+        let fit: Vec<Item<'p>> = looked_at
             .iter()
-            .filter(|i| leaf.conditions.fit(i))
+            .filter(|i| leaf.conditions.fit(i, self))
             .map(|i| match i {
-                Item::Flow(f, _) => Item::Flow(f, by_signature),
+                Item::Flow(f, _) => Item::Flow(f, shown),
                 other => *other,
             })
             .collect();

@@ -195,6 +195,7 @@ fn conditions(conditions: &Conditions) -> String {
             }
             Value::Limit(n) => format!("{name} {n}"),
             Value::Flag(flag) => format!("{name} {flag}"),
+            Value::Of(inner) => format!("{name} [{}]", self::conditions(inner)),
         })
         .collect();
     parts.join(", ")

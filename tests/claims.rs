@@ -1,0 +1,1365 @@
+//! Claims: the built-in catalogue, the engine's rules, its evidence, and what is said of a broken file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking; clippy.toml allows it in test functions, but not in their helpers"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use metaleak::claims::{Catalogue, Claim, DecidedBy, judge, judge_with_controls};
+use metaleak::model::{
+    Agreement, Basis, ClaimResult, Control, Destination, Finding, FindingKind, Flow, FlowName, FlowTls,
+    Input, Jurisdiction, JurisdictionWhy, Operator, Place, Report, Role, Run, Severity, SignatureHit, Text,
+    Vantage, Verdict,
+};
+
+const MESSENGERS: [&str; 8] =
+    ["whatsapp", "messenger", "telegram", "signal", "wire", "threema", "conversations", "caritas"];
+
+/// Steps that scenarios have; a claim that asks for another one could never be decided.
+const STEPS: [&str; 20] = [
+    "register",
+    "register-minimal",
+    "contact-sync",
+    "contact-deny",
+    "text-1to1",
+    "text-group",
+    "media",
+    "attach",
+    "call-1to1",
+    "call-relay",
+    "call-group",
+    "idle",
+    "push-wake",
+    "typing",
+    "presence",
+    "second-device",
+    "web-login",
+    "restore",
+    "secret-chat",
+    "own-server",
+];
+
+/// What the catalogue must hold, by messenger; `*` is every one.
+const IDS: &[(&str, &[&str])] = &[
+    (
+        "whatsapp",
+        &[
+            "widely-known",
+            "owned-by-meta",
+            "free-of-charge",
+            "operator-for-profit",
+            "e2ee-signal-protocol",
+            "e2ee-undocumented",
+            "content-not-analysed",
+            "metadata-used-for-ads",
+            "terms-2020-sharing",
+            "user-exodus",
+            "servers-in-usa",
+            "contact-upload-required",
+            "contact-upload-happens",
+            "contacts-did-not-consent",
+            "upload-breaches-gdpr",
+            "fails-criteria",
+        ],
+    ),
+    (
+        "messenger",
+        &[
+            "no-contact-sync",
+            "owned-by-meta",
+            "free-of-charge",
+            "e2ee-signal-protocol",
+            "content-not-ruled-out",
+            "metadata-used-for-ads",
+            "servers-in-usa",
+            "account-required",
+            "fails-criteria",
+        ],
+    ),
+    (
+        "telegram",
+        &[
+            "popular-features",
+            "transport-encryption",
+            "default-not-e2ee",
+            "cloud-stores-chats",
+            "operator-can-read",
+            "no-info-on-use",
+            "e2ee-opt-in",
+            "groups-no-e2ee",
+            "own-protocol",
+            "client-open-source",
+            "server-closed",
+            "not-assessable",
+            "no-desktop-e2ee",
+            "usable-if-e2ee",
+            "long-term-id-in-clear",
+        ],
+    ),
+    (
+        "signal",
+        &[
+            "free-of-charge",
+            "non-commercial",
+            "fully-open-source",
+            "no-cloud-storage",
+            "e2ee-own-protocol",
+            "number-required",
+            "contact-sync-required",
+            "contacts-only-hashes",
+            "contacts-relative-anonymity",
+            "decoupling-planned",
+            "servers-in-usa",
+            "us-disclosure-duty",
+            "not-yet-for-professionals",
+        ],
+    ),
+    (
+        "wire",
+        &[
+            "business-messenger",
+            "licence-funded",
+            "no-metadata-analysis",
+            "number-required",
+            "contact-sync-optional",
+            "no-cloud-storage",
+            "local-encrypted",
+            "e2ee-proteus",
+            "server-source-partial",
+            "hosted-aws-eu",
+            "price-5-eur",
+            "free-for-clients",
+            "eight-devices",
+            "without-concern",
+        ],
+    ),
+    (
+        "threema",
+        &[
+            "transparency-report",
+            "for-profit-sales",
+            "price-2-99",
+            "price-is-hurdle",
+            "no-metadata-analysis",
+            "no-identifiers-needed",
+            "seat-switzerland",
+            "servers-in-switzerland",
+            "e2ee-nacl",
+            "no-forward-secrecy",
+            "not-fully-open-source",
+        ],
+    ),
+    (
+        "conversations",
+        &[
+            "open-protocol",
+            "three-encryptions",
+            "free-server-choice",
+            "own-server",
+            "volunteers",
+            "no-identifiers-needed",
+            "price-1-99",
+            "other-clients-free",
+            "good-usability",
+            "no-contact-upload",
+        ],
+    ),
+    (
+        "caritas",
+        &[
+            "browser-only",
+            "no-market-fit",
+            "open-source-2020",
+            "self-hosted-location",
+            "no-metadata-stored",
+            "log-retention-by-host",
+            "account-only",
+            "email-optional",
+            "history-by-password",
+            "tls",
+            "stored-encrypted",
+            "responsive",
+            "needs-own-webserver",
+        ],
+    ),
+    (
+        "*",
+        &[
+            "every-byte-encrypted",
+            "tls-modern",
+            "certificates-valid",
+            "rejects-interception",
+            "no-third-party-trackers",
+            "push-metadata",
+            "call-hides-peer-ip",
+            "contact-dose-response",
+            "no-identifiers-in-clear",
+            "dns-names-hidden",
+            "idle-quiet",
+            "typing-not-visible",
+            "presence-not-visible",
+            "length-hidden",
+            "all-ends-adequate",
+        ],
+    ),
+];
+
+/// Claims whose wording in the comparison no longer fits.
+const SUPERSEDED: [&str; 18] = [
+    "whatsapp.contact-upload-required",
+    "whatsapp.e2ee-undocumented",
+    "whatsapp.upload-breaches-gdpr",
+    "whatsapp.servers-in-usa",
+    "messenger.no-contact-sync",
+    "messenger.e2ee-signal-protocol",
+    "messenger.servers-in-usa",
+    "signal.contacts-only-hashes",
+    "signal.no-cloud-storage",
+    "signal.decoupling-planned",
+    "signal.servers-in-usa",
+    "wire.number-required",
+    "wire.e2ee-proteus",
+    "wire.server-source-partial",
+    "wire.no-metadata-analysis",
+    "threema.no-forward-secrecy",
+    "conversations.three-encryptions",
+    "caritas.log-retention-by-host",
+];
+
+/// Judgements of the comparison: views over other claims.
+const VIEWS: [&str; 10] = [
+    "whatsapp.fails-criteria",
+    "messenger.fails-criteria",
+    "telegram.not-assessable",
+    "telegram.usable-if-e2ee",
+    "signal.not-yet-for-professionals",
+    "wire.without-concern",
+    "threema.price-is-hurdle",
+    "conversations.good-usability",
+    "caritas.no-market-fit",
+    "caritas.responsive",
+];
+
+fn embedded() -> Catalogue {
+    Catalogue::embedded().unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn texts(claim: &Claim) -> [&Text; 5] {
+    [&claim.text, &claim.undecided, &claim.note, &claim.superseded, &claim.text]
+}
+
+// ------------------------------------------------------------------------------------------------ catalogue
+
+#[test]
+fn the_catalogue_holds_every_claim() {
+    let catalogue = embedded();
+    let mut missing = Vec::new();
+    for (messenger, names) in IDS {
+        let messengers = if *messenger == "*" { &MESSENGERS[..] } else { std::slice::from_ref(messenger) };
+        for name in *names {
+            let ids = messengers.iter().map(|m| format!("{m}.{name}"));
+            missing.extend(ids.filter(|id| catalogue.get(id).is_none()));
+        }
+    }
+    assert!(missing.is_empty(), "claims/ lacks {missing:?}");
+    assert_eq!(IDS.iter().map(|(_, names)| names.len()).sum::<usize>(), 116);
+    let mut ids = BTreeSet::new();
+    for claim in catalogue.claims() {
+        assert!(ids.insert(&claim.id), "{} twice", claim.id);
+        assert!(MESSENGERS.contains(&claim.messenger.as_str()), "{}", claim.id);
+    }
+}
+
+#[test]
+fn every_messenger_has_claims_that_traffic_can_decide() {
+    let catalogue = embedded();
+    for messenger in MESSENGERS {
+        let of = |wanted: &dyn Fn(&Claim) -> bool| {
+            catalogue.claims().iter().filter(|c| c.messenger == messenger && wanted(c)).count()
+        };
+        assert!(of(&|c| c.decided_by == DecidedBy::Traffic) >= 3, "{messenger}");
+        assert!(
+            of(&|c| c.supports.is_some() || c.contradicts.is_some()) >= 3,
+            "{messenger}: predicates that can give a verdict"
+        );
+    }
+}
+
+#[test]
+fn every_claim_has_texts_in_both_languages_and_sources() {
+    for claim in embedded().claims() {
+        let id = &claim.id;
+        assert!(!claim.text.en.trim().is_empty() && !claim.text.de.trim().is_empty(), "{id}");
+        for text in texts(claim) {
+            assert!(text.en != text.de || text.en.is_empty(), "{id}: {:?} in both languages", text.en);
+            assert_eq!(text.en.trim().is_empty(), text.de.trim().is_empty(), "{id}");
+            // Umlauts are written as such.
+            for word in
+                ["fuer", "ueber", "koennen", "muessen", "waehl", "schluessel", "verschluess", "laeuft"]
+            {
+                assert!(!text.de.to_lowercase().contains(word), "{id}: {word:?} in {:?}", text.de);
+            }
+        }
+        assert!(claim.text.en.ends_with('.') && claim.text.de.ends_with('.'), "{id}: a sentence");
+        assert!(!claim.sources.is_empty(), "{id}: no source");
+        for source in &claim.sources {
+            assert!(!source.id.is_empty() && !source.text.is_empty(), "{id}");
+            let own =
+                source.id.split_once('.').is_some_and(|(_, name)| name == "view") || source.id == "x.method";
+            assert!(
+                own || source.unverified || !source.url.is_empty(),
+                "{id}: {} has neither address nor doubt",
+                source.id
+            );
+        }
+        for step in &claim.steps {
+            assert!(STEPS.contains(&step.as_str()), "{id}: no scenario has the step {step:?}");
+        }
+        if claim.decided_by == DecidedBy::Traffic {
+            let decidable = claim.supports.is_some() || claim.contradicts.is_some();
+            assert!(decidable || !claim.undecided.en.is_empty(), "{id}: does not say what to do");
+        }
+        for text in [&claim.superseded.en, &claim.superseded.de] {
+            assert!(
+                text.is_empty() || text.contains("20"),
+                "{id}: a wording that no longer fits needs a date"
+            );
+        }
+    }
+}
+
+#[test]
+fn outdated_wordings_and_judgements_say_so() {
+    let catalogue = embedded();
+    for id in SUPERSEDED {
+        let claim = catalogue.get(id).unwrap_or_else(|| panic!("{id}"));
+        assert!(!claim.superseded.en.is_empty(), "{id}");
+        let result = one(&judge(&catalogue, &Report::default()), id);
+        assert!(result.explanation.de.contains(&claim.superseded.de), "{id}");
+    }
+    for id in VIEWS {
+        let claim = catalogue.get(id).unwrap_or_else(|| panic!("{id}"));
+        assert_eq!(claim.decided_by, DecidedBy::Documentary, "{id}");
+        assert!(claim.note.en.contains("without a verdict of its own"), "{id}: {}", claim.note.en);
+        // The note names claims that exist.
+        let named = claim.note.en.split([' ', ',', ';']).map(|w| w.trim_end_matches('.'));
+        for word in named.filter(|w| w.starts_with(&format!("{}.", claim.messenger))) {
+            assert!(catalogue.get(word).is_some(), "{id} names {word}");
+        }
+        let result = one(&judge(&catalogue, &Report::default()), id);
+        assert!(result.explanation.en.contains("without a verdict"), "{id}: {}", result.explanation.en);
+    }
+}
+
+#[test]
+fn a_claim_of_a_messenger_replaces_the_common_one() {
+    let common = claim_text("*.a", "supports = { any = \"flows\" }");
+    let own =
+        claim_text("signal.a", "otherwise = \"opaque\"") + &claim_text("wire.b", "otherwise = \"opaque\"");
+    let catalogue =
+        Catalogue::from_texts([("own.toml".into(), own), ("common.toml".into(), common)]).unwrap();
+    let ids: Vec<&str> = catalogue.claims().iter().map(|c| c.id.as_str()).collect();
+    assert_eq!(ids, ["signal.a", "wire.b", "wire.a"]);
+    assert_eq!(catalogue.get("signal.a").unwrap().otherwise, "opaque");
+    assert!(catalogue.get("wire.a").unwrap().supports.is_some());
+}
+
+// --------------------------------------------------------------------------------------------- built reports
+
+fn input(file: &str) -> Input {
+    Input {
+        file: file.into(),
+        sha256: "ab".repeat(32),
+        first_time: Some("2026-01-02T03:04:05.000000000Z".into()),
+        last_time: Some("2026-01-02T03:05:05.000000000Z".into()),
+        ..Input::default()
+    }
+}
+
+fn run(messenger: &str, steps: &[&str]) -> Run {
+    Run {
+        messenger: Some(messenger.into()),
+        steps: steps.iter().map(|s| (*s).to_owned()).collect(),
+        app: Some("an app of version 7".into()),
+        ..Run::default()
+    }
+}
+
+/// A flow of `messenger` to a public address, attributed by its name.
+fn flow(messenger: &str, number: u64, encryption: &str) -> Flow {
+    Flow {
+        capture: "a.pcap".into(),
+        flow: number,
+        transport: "tcp".into(),
+        client: "192.0.2.7:40000".into(),
+        server: format!("198.51.100.{number}:443"),
+        messenger: Some(messenger.into()),
+        messenger_why: Some("name:chat.example".into()),
+        first_frame: number * 10,
+        last_frame: number * 10 + 9,
+        encryption: encryption.into(),
+        encryption_frames: vec![number * 10 + 3, number * 10 + 4],
+        ..Flow::default()
+    }
+}
+
+fn finding(kind: FindingKind, messenger: &str, of: &Flow) -> Finding {
+    Finding {
+        kind,
+        severity: Severity::High,
+        what: "something".into(),
+        capture: of.capture.clone(),
+        flow: of.flow,
+        frames: vec![of.first_frame + 5],
+        messenger: Some(messenger.into()),
+        ..Finding::default()
+    }
+}
+
+fn destination(messenger: &str, of: &Flow) -> Destination {
+    Destination {
+        address: of.server_address().unwrap().to_string(),
+        flows: vec![format!("{}#{}", of.capture, of.flow)],
+        first_frame: of.first_frame,
+        messengers: vec![messenger.into()],
+        ..Destination::default()
+    }
+}
+
+/// A report of one capture with these flows of `signal`.
+fn report(flows: Vec<Flow>) -> Report {
+    Report { inputs: vec![input("a.pcap")], flows, ..Report::default() }
+}
+
+fn with_run(mut report: Report, run: Run) -> Report {
+    report.inputs[0].run = Some(run);
+    report
+}
+
+fn claim_text(id: &str, keys: &str) -> String {
+    format!(
+        "[[claim]]\nid = \"{id}\"\ncriterion = \"gdpr\"\ntext = {{ en = \"a\", de = \"b\" }}\ndecided_by = \"traffic\"\n\
+         sources = [ {{ id = \"s\", text = \"t\" }} ]\n{keys}\n"
+    )
+}
+
+fn catalogue(text: &str) -> Catalogue {
+    Catalogue::from_texts([("tiny.toml".to_owned(), text.to_owned())])
+        .unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+fn one(results: &[ClaimResult], id: &str) -> ClaimResult {
+    results.iter().find(|c| c.id == id).unwrap_or_else(|| panic!("no {id}")).clone()
+}
+
+/// The result of a tiny claim about `signal` with these keys.
+fn decide(keys: &str, report: &Report) -> ClaimResult {
+    one(&judge(&catalogue(&claim_text("signal.x", keys)), report), "signal.x")
+}
+
+fn said(result: &ClaimResult) -> String {
+    if result.reason.is_empty() {
+        result.verdict.to_string()
+    } else {
+        format!("{}:{}", result.verdict, result.reason)
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------- engine
+
+const SEEN: &str = "supports = { any = \"flows\", encryption = [\"tls1.3\"] }";
+const CLEAR: &str = "contradicts = { any = \"flows\", encryption = [\"none\"] }";
+
+#[test]
+fn each_verdict_and_each_reason() {
+    let tls = || report(vec![flow("signal", 1, "tls1.3")]);
+    let clear = || report(vec![flow("signal", 1, "none")]);
+    let opaque = || report(vec![flow("signal", 1, "opaque"), flow("signal", 2, "empty")]);
+    let elsewhere = |vantage| with_run(tls(), Run { vantage, ..run("signal", &[]) });
+    let cases: Vec<(&str, String, Report, &str)> = vec![
+        ("seen", SEEN.into(), tls(), "supported"),
+        ("the opposite seen", CLEAR.into(), clear(), "contradicted"),
+        ("neither", SEEN.into(), clear(), "inconclusive:not-exercised"),
+        (
+            "another messenger's flow",
+            SEEN.into(),
+            report(vec![flow("wire", 1, "tls1.3")]),
+            "inconclusive:not-exercised",
+        ),
+        ("no capture", SEEN.into(), Report::default(), "inconclusive:not-exercised"),
+        (
+            "nothing seen of what should not be",
+            format!("absence = true\nsupports = {{ none = \"flows\", encryption = [\"none\"] }}\n{CLEAR}"),
+            tls(),
+            "not-contradicted",
+        ),
+        ("steps missing", format!("{SEEN}\nsteps = [\"media\"]"), tls(), "inconclusive:not-exercised"),
+        (
+            "steps exercised",
+            format!("{SEEN}\nsteps = [\"media\"]"),
+            with_run(tls(), run("signal", &["media"])),
+            "supported",
+        ),
+        (
+            "steps of another app",
+            format!("{SEEN}\nsteps = [\"media\"]"),
+            with_run(tls(), run("wire", &["media"])),
+            "inconclusive:not-exercised",
+        ),
+        (
+            "steps of an unnamed app",
+            format!("{SEEN}\nsteps = [\"media\"]"),
+            with_run(tls(), Run { messenger: None, ..run("", &["media"]) }),
+            "inconclusive:not-exercised",
+        ),
+        (
+            "a contradiction needs no steps",
+            format!("{SEEN}\n{CLEAR}\nsteps = [\"media\"]"),
+            clear(),
+            "contradicted",
+        ),
+        (
+            "a contradiction beats support",
+            format!("{SEEN}\n{CLEAR}"),
+            report(vec![flow("signal", 1, "tls1.3"), flow("signal", 2, "none")]),
+            "contradicted",
+        ),
+        ("a contradiction needs no repeats", format!("{CLEAR}\nmin_runs = 5"), clear(), "contradicted"),
+        ("all opaque", SEEN.into(), opaque(), "inconclusive:opaque"),
+        (
+            "opaque beats the claim's own reason",
+            format!("{SEEN}\notherwise = \"too-few-runs\""),
+            opaque(),
+            "inconclusive:opaque",
+        ),
+        (
+            "only in part opaque",
+            SEEN.into(),
+            report(vec![flow("signal", 1, "opaque"), flow("signal", 2, "none")]),
+            "inconclusive:not-exercised",
+        ),
+        ("too few runs", format!("{SEEN}\nmin_runs = 2"), tls(), "inconclusive:too-few-runs"),
+        (
+            "too few runs beat missing steps",
+            format!("{SEEN}\nmin_runs = 2\nsteps = [\"idle\"]"),
+            tls(),
+            "inconclusive:too-few-runs",
+        ),
+        (
+            "a reason of the claim",
+            "otherwise = \"vantage-unsuitable\"".into(),
+            tls(),
+            "inconclusive:vantage-unsuitable",
+        ),
+        ("another reason of the claim", "otherwise = \"opaque\"".into(), tls(), "inconclusive:opaque"),
+        (
+            "vantage unknown",
+            format!("{SEEN}\nvantage = [\"router\"]"),
+            tls(),
+            "inconclusive:vantage-unsuitable",
+        ),
+        (
+            "vantage wrong",
+            format!("{SEEN}\nvantage = [\"router\"]"),
+            elsewhere(Some(Vantage::Vpn)),
+            "inconclusive:vantage-unsuitable",
+        ),
+        (
+            "vantage right",
+            format!("{SEEN}\nvantage = [\"router\", \"device\"]"),
+            elsewhere(Some(Vantage::Router)),
+            "supported",
+        ),
+        (
+            "a vantage that does not count cannot contradict",
+            format!("{CLEAR}\nvantage = [\"router\"]"),
+            clear(),
+            "inconclusive:vantage-unsuitable",
+        ),
+    ];
+    for (name, keys, report, expected) in cases {
+        let result = decide(&keys, &report);
+        assert_eq!(said(&result), expected, "{name}");
+        assert!(!result.explanation.en.is_empty() && !result.explanation.de.is_empty(), "{name}");
+        assert_ne!(result.explanation.en, result.explanation.de, "{name}");
+    }
+    let text = claim_text("signal.x", "").replace("traffic", "documentary");
+    assert_eq!(said(&one(&judge(&catalogue(&text), &tls()), "signal.x")), "documentary");
+}
+
+#[test]
+fn controls_weigh_on_what_was_not_seen() {
+    let absence =
+        format!("absence = true\nsupports = {{ none = \"flows\", encryption = [\"none\"] }}\n{CLEAR}");
+    let judged = |found, report: &Report| {
+        let control = Control { planted: 4, found, power: found as f64 / 4.0, ci95: [0.0, 1.0] };
+        let controls = BTreeMap::from([("signal.x".to_owned(), control)]);
+        one(
+            &judge_with_controls(&catalogue(&claim_text("signal.x", &absence)), report, &controls),
+            "signal.x",
+        )
+    };
+    let quiet = report(vec![flow("signal", 1, "tls1.3")]);
+    let failed = judged(0, &quiet);
+    assert_eq!(said(&failed), "inconclusive:control-failed");
+    assert_eq!(failed.control.map(|c| c.planted), Some(4));
+    let found = judged(3, &quiet);
+    assert_eq!(said(&found), "not-contradicted");
+    assert_eq!(found.control.as_ref().map(|c| c.power), Some(0.75));
+    let uncontrolled = decide(&absence, &quiet);
+    assert_ne!(found.explanation, uncontrolled.explanation, "the reader learns whether a control ran");
+    // What was seen needs no control.
+    assert_eq!(said(&judged(0, &report(vec![flow("signal", 1, "none")]))), "contradicted");
+}
+
+#[test]
+fn quantifiers_and_connectives() {
+    let flows = report(vec![
+        flow("signal", 1, "tls1.3"),
+        flow("signal", 2, "tls1.3"),
+        flow("signal", 3, "none"),
+        flow("signal", 4, "empty"),
+    ]);
+    for (predicate, expected) in [
+        ("{ any = \"flows\", encryption = [\"none\"] }", true),
+        ("{ any = \"flows\", encryption = [\"quic\"] }", false),
+        ("{ all = \"flows\", encryption = [\"tls1.3\", \"none\"] }", false),
+        ("{ all = \"flows\", of = { with_payload = true }, encryption = [\"tls1.3\", \"none\"] }", true),
+        ("{ all = \"flows\", of = { encryption = [\"quic\"] }, transport = [\"udp\"] }", false),
+        ("{ none = \"flows\", encryption = [\"quic\"] }", true),
+        ("{ none = \"flows\", encryption = [\"none\"] }", false),
+        ("{ count = \"flows\", at_least = 2, encryption = [\"tls1.3\"] }", true),
+        ("{ count = \"flows\", at_least = 3, encryption = [\"tls1.3\"] }", false),
+        ("{ share = \"flows\", at_least = 0.5, encryption = [\"tls1.3\"] }", true),
+        ("{ share = \"flows\", at_least = 0.51, encryption = [\"tls1.3\"] }", false),
+        ("{ not = { any = \"flows\", encryption = [\"quic\"] } }", true),
+        ("{ all_of = [{ any = \"flows\" }, { none = \"findings\" }] }", true),
+        ("{ any_of = [{ any = \"findings\" }, { any = \"names\" }] }", false),
+        ("{ any = \"flows\", port = [443], transport = [\"tcp\"], not_encryption = [\"none\"] }", true),
+        ("{ any = \"flows\", messenger_why = [\"signature\", \"network\"] }", false),
+        ("{ any = \"flows\", messenger_why = [\"name\"] }", true),
+    ] {
+        let result = decide(&format!("supports = {predicate}"), &flows);
+        assert_eq!(result.verdict == Verdict::Supported, expected, "{predicate}");
+    }
+}
+
+/// One flow with all that conditions can ask, its end, a finding and a name.
+fn rich() -> Report {
+    let mut f = flow("signal", 1, "tls1.2");
+    f.names = vec![FlowName { name: "cdn.chat.example".into(), source: "sni".into(), frame: 11 }];
+    f.app_protocols = vec!["tls".into()];
+    f.clear_bytes = 40;
+    f.tls = Some(FlowTls {
+        version: Some("tls1.2".into()),
+        cipher: Some("0xc02f".into()),
+        ech: Some("absent".into()),
+        subject: Some("C=US, O=Example, Inc., CN=chat.example".into()),
+        certificate_faults: vec!["expired".into()],
+        certificate: Some(17),
+        ..FlowTls::default()
+    });
+    f.signatures = vec![SignatureHit {
+        messenger: "signal".into(),
+        signature: "signal.hello".into(),
+        frames: vec![12],
+        confidence: "certain".into(),
+        detail: "a hello".into(),
+    }];
+    let mut end = destination("signal", &f);
+    end.operator = Some(Operator { name: "Example Hosting".into(), asn: Some(64496), source: "t".into() });
+    end.places = vec![Place { country: "CH".into(), source: "t".into(), as_of: "2026-01-01".into() }];
+    end.country = Some("CH".into());
+    end.agreement = Agreement::Majority;
+    end.role = Role::Hosting;
+    end.max_km = Some(700.0);
+    end.jurisdictions = vec![
+        Jurisdiction {
+            code: "CH".into(),
+            why: JurisdictionWhy::Place,
+            basis: Basis::Adequacy,
+            as_of: String::new(),
+        },
+        Jurisdiction {
+            code: "VG".into(),
+            why: JurisdictionWhy::OperatorSeat,
+            basis: Basis::None,
+            as_of: String::new(),
+        },
+    ];
+    let mut planted = finding(FindingKind::Canary, "signal", &f);
+    planted.what = "canary message-2: c…t (8 to 15 characters)".into();
+    planted.encoding = vec!["gzip".into(), "base64".into()];
+    Report { destinations: vec![end], findings: vec![planted], ..report(vec![f]) }
+}
+
+#[test]
+fn every_condition_fits_and_does_not() {
+    for (subject, fits, fails) in [
+        ("flows", "app_protocol = [\"tls\"]", "app_protocol = [\"http\"]"),
+        ("flows", "signature = [\"signal.hello\"]", "signature = [\"signal.other\"]"),
+        ("flows", "tls_version = [\"tls1.2\"]", "tls_version = [\"tls1.3\"]"),
+        ("flows", "ech = [\"absent\"]", "ech = [\"outer\"]"),
+        ("flows", "name = [\"chat.example\"]", "name = [\"t.example\"]"),
+        ("flows", "clear_bytes_over = 39", "clear_bytes_over = 40"),
+        ("flows", "with_payload = true", "with_payload = false"),
+        ("flows", "cipher = [\"0x1301\", \"0xc02f\"]", "cipher = [\"0x1301\"]"),
+        ("flows", "certificate_subject = [\"O=Example\"]", "certificate_subject = [\"O=Other\"]"),
+        ("flows", "certificate_fault = [\"expired\"]", "certificate_fault = [\"weak-key\"]"),
+        ("flows", "to = { asn = [64496] }", "to = { asn = [64497] }"),
+        ("destinations", "country = [\"CH\"]", "country = [\"US\"]"),
+        ("destinations", "not_country = [\"US\"]", "not_country = [\"CH\", \"US\"]"),
+        ("destinations", "agreement = [\"majority\"]", "agreement = [\"all\"]"),
+        ("destinations", "asn = [64496]", "asn = [1]"),
+        ("destinations", "operator = [\"example host\"]", "operator = [\"other\"]"),
+        ("destinations", "role = [\"hosting\"]", "role = [\"cdn\"]"),
+        ("destinations", "not_role = [\"cdn\"]", "not_role = [\"hosting\"]"),
+        ("destinations", "jurisdiction = [\"VG\"]", "jurisdiction = [\"US\"]"),
+        ("destinations", "basis = [\"adequacy\"]", "basis = [\"eea\"]"),
+        ("destinations", "not_basis = [\"adequacy\"]", "not_basis = [\"adequacy\", \"none\"]"),
+        ("destinations", "seat = [\"VG\"]", "seat = [\"CH\"]"),
+        ("destinations", "not_seat = [\"CH\"]", "not_seat = [\"VG\"]"),
+        ("destinations", "seat_basis = [\"none\"]", "seat_basis = [\"adequacy\"]"),
+        ("destinations", "max_km_below = 701", "max_km_below = 700"),
+        ("destinations", "known = true", "known = false"),
+        ("destinations", "flow = { port = [443] }", "flow = { port = [80] }"),
+        ("findings", "kind = [\"canary\"]", "kind = [\"token\"]"),
+        ("findings", "severity = [\"medium\"]", "severity = [\"critical\"]"),
+        ("findings", "encoding = [\"base64\"]", "encoding = [\"hex\"]"),
+        ("findings", "canary = [\"message\"]", "canary = [\"mess\", \"text\"]"),
+        ("findings", "decrypted = false", "decrypted = true"),
+        ("findings", "flow = { messenger_why = [\"name\"] }", "flow = { messenger_why = [\"run\"] }"),
+        ("names", "suffix = [\"chat.example\"]", "suffix = [\"at.example\"]"),
+        ("names", "source = [\"sni\"]", "source = [\"dns\"]"),
+        ("names", "flow = { to = { known = true } }", "flow = { to = { role = [\"peer\"] } }"),
+    ] {
+        for (condition, expected) in [(fits, Verdict::Supported), (fails, Verdict::Inconclusive)] {
+            let result = decide(&format!("supports = {{ any = \"{subject}\", {condition} }}"), &rich());
+            assert_eq!(result.verdict, expected, "{subject}: {condition}");
+        }
+    }
+}
+
+// -------------------------------------------------------------------------------------------------- evidence
+
+#[test]
+fn decided_verdicts_show_frames() {
+    for (keys, frames, note) in [
+        (
+            "supports = { any = \"flows\", encryption = [\"tls1.2\"] }",
+            vec![13, 14],
+            "198.51.100.1:443 (cdn.chat.example): tls1.2",
+        ),
+        ("supports = { any = \"flows\", signature = [\"signal.hello\"] }", vec![12], "signal.hello: a hello"),
+        (
+            "supports = { any = \"flows\", certificate_subject = [\"O=Example\"] }",
+            vec![17],
+            "certificate of C=US, O=Example, Inc., CN=chat.example (expired)",
+        ),
+        ("contradicts = { any = \"names\", source = [\"sni\"] }", vec![11], "cdn.chat.example (sni)"),
+        ("contradicts = { any = \"findings\", kind = [\"canary\"] }", vec![15], "canary message-2"),
+        ("supports = { any = \"destinations\", asn = [64496] }", vec![10], "Example Hosting (seat VG); t CH"),
+    ] {
+        let result = decide(keys, &rich());
+        let [evidence] = &result.evidence[..] else { panic!("{keys}: {:?}", result.evidence) };
+        assert_eq!((&evidence.capture[..], &evidence.frames), ("a.pcap", &frames), "{keys}");
+        assert_eq!(evidence.sha256, "ab".repeat(32), "{keys}");
+        assert!(evidence.note.contains(note), "{keys}: {}", evidence.note);
+        let filter = match &frames[..] {
+            [one] => format!("frame.number == {one}"),
+            _ => "frame.number in {13, 14}".to_owned(),
+        };
+        assert_eq!(evidence.filter, filter, "{keys}");
+    }
+}
+
+#[test]
+fn evidence_is_bounded_and_ordered_by_capture() {
+    let mut flows: Vec<Flow> = (1..=80).map(|n| flow("signal", n, "none")).collect();
+    flows.push(Flow { capture: "b.pcap".into(), ..flow("signal", 1, "none") });
+    let report = Report { inputs: vec![input("a.pcap"), input("b.pcap")], flows, ..Report::default() };
+    let result = decide(CLEAR, &report);
+    let captures: Vec<&str> = result.evidence.iter().map(|e| e.capture.as_str()).collect();
+    assert_eq!(captures, ["a.pcap", "b.pcap"]);
+    let first = &result.evidence[0];
+    assert_eq!(first.frames.len(), 64);
+    assert!(first.frames.is_sorted());
+    assert!(first.note.contains("and 77 more") && first.note.contains("64 of 160 frames"), "{}", first.note);
+}
+
+#[test]
+fn undecided_claims_show_what_there_is() {
+    let result = decide("shows = { any = \"destinations\" }\notherwise = \"vantage-unsuitable\"", &rich());
+    assert_eq!(said(&result), "inconclusive:vantage-unsuitable");
+    assert_eq!(result.evidence[0].frames, [10]);
+}
+
+/// A verdict speaks of a program at a time; a reader must learn which.
+#[test]
+fn explanations_name_time_and_program() {
+    let named = decide(SEEN, &with_run(report(vec![flow("signal", 1, "tls1.3")]), run("signal", &[])));
+    assert!(
+        named.explanation.en.contains("2026-01-02") && named.explanation.en.contains("an app of version 7")
+    );
+    assert!(
+        named.explanation.de.contains("2026-01-02") && named.explanation.de.contains("an app of version 7")
+    );
+    let unnamed = decide(SEEN, &report(vec![flow("signal", 1, "tls1.3")]));
+    assert!(unnamed.explanation.en.contains("not known"), "{}", unnamed.explanation.en);
+    let undecided = decide(SEEN, &report(vec![flow("signal", 1, "none")]));
+    assert!(!undecided.explanation.en.contains("2026-01-02"), "{}", undecided.explanation.en);
+}
+
+// ----------------------------------------------------------- what must not make the catalogue say anything false
+
+fn decided(report: &Report) -> Vec<String> {
+    let decided = |c: &ClaimResult| {
+        matches!(c.verdict, Verdict::Supported | Verdict::Contradicted | Verdict::NotContradicted)
+    };
+    let mut told: Vec<String> = judge(&embedded(), report)
+        .iter()
+        .filter(|c| decided(c))
+        .map(|c| format!("{} {}", c.id, c.verdict))
+        .collect();
+    told.sort();
+    told
+}
+
+const KINDS: [FindingKind; 7] = [
+    FindingKind::Credential,
+    FindingKind::Canary,
+    FindingKind::Identifier,
+    FindingKind::Content,
+    FindingKind::Cookie,
+    FindingKind::Token,
+    FindingKind::Name,
+];
+
+/// A run attributes to its messenger whatever the device sent: a browser's clear page, an old TLS of another program.
+#[test]
+fn flows_that_only_the_run_attributes_decide_nothing() {
+    for messenger in MESSENGERS {
+        let mut flows = Vec::new();
+        for (n, (encryption, protocol)) in
+            [("none", "http"), ("tls1.0", "tls"), ("tls1.2", "tls"), ("opaque", "")].into_iter().enumerate()
+        {
+            let mut f = flow(messenger, n as u64 + 1, encryption);
+            f.messenger_why = Some("run".into());
+            f.app_protocols = vec![protocol.into()];
+            f.clear_bytes = if encryption == "none" { 900 } else { 0 };
+            f.names = vec![FlowName { name: "other.example".into(), source: "sni".into(), frame: 3 }];
+            f.tls = encryption.starts_with("tls").then(|| FlowTls {
+                version: Some(encryption.into()),
+                cipher: Some("0x000a".into()),
+                ..FlowTls::default()
+            });
+            flows.push(f);
+        }
+        let findings = KINDS.into_iter().filter_map(|kind| {
+            let mut f = finding(kind, messenger, &flows[0]);
+            f.what = "canary query: q…y".into();
+            // What a planted secret in clear HTTP shows for a platform without names of its own is tested below.
+            (kind != FindingKind::Canary || messenger != "caritas").then_some(f)
+        });
+        let findings = findings.collect();
+        let destinations = flows
+            .iter()
+            .map(|f| Destination {
+                role: Role::Tracker,
+                jurisdictions: vec![Jurisdiction {
+                    code: "RU".into(),
+                    why: JurisdictionWhy::OperatorSeat,
+                    basis: Basis::None,
+                    as_of: String::new(),
+                }],
+                ..destination(messenger, f)
+            })
+            .collect();
+        let report = Report { findings, destinations, ..report(flows) };
+        assert_eq!(decided(&with_run(report, run(messenger, &STEPS))), Vec::<String>::new(), "{messenger}");
+    }
+}
+
+/// A library that speaks a messenger's protocol to a host of the laboratory says nothing about the messenger.
+#[test]
+fn stand_ins_and_silent_hosts_decide_nothing() {
+    let mut flows = Vec::new();
+    for (n, (messenger, signature, encryption)) in [
+        ("whatsapp", "whatsapp.noise-preface", "noise"),
+        ("whatsapp", "whatsapp.noise-hello", "noise"),
+        ("whatsapp", "whatsapp.funxmpp", "none"),
+        ("telegram", "telegram.mtproto-obfuscated2", "mtproto"),
+        ("telegram", "telegram.mtproto-abridged", "mtproto"),
+        ("threema", "threema.csp-handshake", "threema-csp"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut f = flow(messenger, n as u64 + 1, encryption);
+        f.server = format!("10.0.0.{}:5222", n + 1);
+        f.messenger_why = Some(format!("signature:{signature}"));
+        f.clear_bytes = if encryption == "none" { 18_000 } else { 0 };
+        f.signatures = vec![SignatureHit {
+            messenger: messenger.into(),
+            signature: signature.into(),
+            frames: vec![n as u64 + 1],
+            confidence: "certain".into(),
+            detail: String::new(),
+        }];
+        flows.push(f);
+    }
+    let destinations = flows
+        .iter()
+        .map(|f| Destination { role: Role::FirstParty, ..destination(f.messenger.as_deref().unwrap(), f) })
+        .collect();
+    assert_eq!(decided(&Report { destinations, ..report(flows) }), Vec::<String>::new());
+}
+
+/// Databases that agree, a short way, a delivery network: none of it shows where servers stand.
+#[test]
+fn no_place_is_told_from_databases() {
+    for messenger in MESSENGERS {
+        for (country, role) in [("US", Role::FirstParty), ("CH", Role::Hosting), ("DE", Role::Cdn)] {
+            let f = flow(messenger, 1, "opaque");
+            let mut end = destination(messenger, &f);
+            end.role = role;
+            end.country = Some(country.into());
+            end.agreement = Agreement::All;
+            end.max_km = Some(300.0);
+            end.operator =
+                Some(Operator { name: "Amazon.com, Inc.".into(), asn: Some(16509), source: "t".into() });
+            end.jurisdictions = vec![
+                Jurisdiction {
+                    code: country.into(),
+                    why: JurisdictionWhy::Place,
+                    basis: Basis::None,
+                    as_of: String::new(),
+                },
+                Jurisdiction {
+                    code: "US".into(),
+                    why: JurisdictionWhy::OperatorSeat,
+                    basis: Basis::None,
+                    as_of: String::new(),
+                },
+            ];
+            let report = Report { destinations: vec![end], ..report(vec![f]) };
+            let told =
+                decided(&with_run(report, Run { vantage: Some(Vantage::Router), ..run(messenger, &STEPS) }));
+            let places = ["servers-in", "hosted", "self-hosted", "adequate"];
+            assert!(
+                !told.iter().any(|t| places.iter().any(|p| t.contains(p))),
+                "{messenger} {country} {role:?}: {told:?}"
+            );
+        }
+    }
+}
+
+/// What another app was made to do does not exercise this one.
+#[test]
+fn steps_of_another_messenger_decide_nothing_that_asks_for_steps() {
+    let catalogue = embedded();
+    let mut f = flow("whatsapp", 1, "noise");
+    f.names = vec![FlowName { name: "e1.whatsapp.net".into(), source: "dns".into(), frame: 2 }];
+    let report = with_run(report(vec![f]), run("signal", &STEPS));
+    for result in judge(&catalogue, &report) {
+        let asks = !catalogue.get(&result.id).unwrap().steps.is_empty();
+        let exercised = matches!(result.verdict, Verdict::Supported | Verdict::NotContradicted);
+        assert!(!(asks && exercised), "{}", result.id);
+    }
+    assert!(decided(&report).contains(&"whatsapp.transport-encryption supported".to_owned()));
+}
+
+#[test]
+fn the_catalogue_decides_what_frames_show() {
+    let signed = |messenger: &str, id: &str, encryption: &str| {
+        let mut f = flow(messenger, 1, encryption);
+        f.messenger_why = Some(format!("signature:{id}"));
+        f.app_protocols =
+            vec![if messenger == "conversations" { "xmpp".into() } else { messenger.to_owned() }];
+        f.signatures = vec![SignatureHit {
+            messenger: messenger.into(),
+            signature: id.into(),
+            frames: vec![12],
+            confidence: "certain".into(),
+            detail: String::new(),
+        }];
+        f
+    };
+    let at = |asn: u32, f: &Flow| Destination {
+        operator: Some(Operator { name: "x".into(), asn: Some(asn), source: "t".into() }),
+        ..destination(f.messenger.as_deref().unwrap(), f)
+    };
+    let telegram = signed("telegram", "telegram.mtproto-obfuscated2", "mtproto");
+    let told = decided(&Report { destinations: vec![at(62041, &telegram)], ..report(vec![telegram]) });
+    assert_eq!(told, ["telegram.own-protocol supported"]);
+
+    let threema = signed("threema", "threema.csp-handshake", "threema-csp");
+    let told = decided(&Report { destinations: vec![at(29691, &threema)], ..report(vec![threema]) });
+    assert_eq!(told, ["threema.transport-encryption supported"]);
+
+    // XMPP with STARTTLS: the header is in clear, what follows is not.
+    let mut covered = signed("conversations", "xmpp.stream", "tls1.3");
+    covered.clear_bytes = 300;
+    covered.names = vec![FlowName { name: "chat.example".into(), source: "xmpp-to".into(), frame: 4 }];
+    covered.tls =
+        Some(FlowTls { version: Some("tls1.3".into()), cipher: Some("0x1302".into()), ..FlowTls::default() });
+    let end = destination("conversations", &covered);
+    let starttls = Report { destinations: vec![end], ..report(vec![covered]) };
+    assert_eq!(
+        decided(&starttls),
+        [
+            "conversations.dns-names-hidden contradicted",
+            "conversations.every-byte-encrypted contradicted",
+            "conversations.open-protocol supported",
+            "conversations.tls-modern supported",
+            "conversations.transport-encryption supported",
+        ]
+    );
+    let own = decided(&with_run(starttls, run("conversations", &["own-server", "text-1to1"])));
+    assert!(own.contains(&"conversations.own-server supported".to_owned()), "{own:?}");
+
+    // The same without TLS, with a password.
+    let mut clear = signed("conversations", "xmpp.stream", "none");
+    clear.clear_bytes = 900;
+    let password = finding(FindingKind::Credential, "conversations", &clear);
+    assert_eq!(
+        decided(&Report { findings: vec![password], ..report(vec![clear]) }),
+        [
+            "conversations.every-byte-encrypted contradicted",
+            "conversations.no-identifiers-in-clear contradicted",
+            "conversations.open-protocol supported",
+            "conversations.transport-encryption contradicted",
+        ]
+    );
+
+    // A platform without names of its own: only a planted secret shows that the clear page was the platform's.
+    let mut page = flow("caritas", 1, "none");
+    page.messenger_why = Some("run".into());
+    page.app_protocols = vec!["http".into()];
+    let mut planted = finding(FindingKind::Canary, "caritas", &page);
+    planted.what = "canary message: c…t".into();
+    assert_eq!(
+        decided(&Report { findings: vec![planted], ..report(vec![page]) }),
+        ["caritas.every-byte-encrypted contradicted", "caritas.tls contradicted"]
+    );
+
+    // Analytics that Wire's build names for itself.
+    let mut analytics = flow("wire", 1, "tls1.3");
+    analytics.messenger_why = Some("run".into());
+    analytics.names = vec![FlowName { name: "wire.count.ly".into(), source: "sni".into(), frame: 11 }];
+    let told = decided(&with_run(report(vec![analytics]), run("wire", &["idle"])));
+    assert_eq!(told, ["wire.no-metadata-analysis contradicted"]);
+}
+
+/// An id that may be temporary, and a message that only keys made readable, are no identifiers in clear.
+#[test]
+fn weak_findings_do_not_contradict() {
+    let mut f = flow("telegram", 1, "mtproto");
+    f.app_protocols = vec!["mtproto".into()];
+    let mut id = finding(FindingKind::Identifier, "telegram", &f);
+    id.severity = Severity::Medium;
+    let mut planted = finding(FindingKind::Canary, "telegram", &f);
+    planted.what = "canary number: 4…9".into();
+    planted.decrypted = true;
+    let mut text = finding(FindingKind::Content, "telegram", &f);
+    text.severity = Severity::Low;
+    let told = decided(&Report { findings: vec![id, planted, text], ..report(vec![f]) });
+    assert_eq!(told, Vec::<String>::new());
+}
+
+// ---------------------------------------------------------------------------------------------- broken files
+
+/// A sound claim; `LINE 7` and on are the case's.
+const SOUND: &str = "[[claim]]\nid = \"signal.x\"\ncriterion = \"gdpr\"\ntext = { en = \"a\", de = \"b\" }\ndecided_by = \"traffic\"\nsources = [ { id = \"s\", text = \"t\" } ]\n";
+
+#[test]
+fn faults_name_file_line_and_remedy() {
+    let sound = |rest: &str| format!("{SOUND}{rest}\n");
+    let without = |key: &str, instead: &str| {
+        let lines: Vec<&str> = SOUND.lines().map(|l| if l.starts_with(key) { instead } else { l }).collect();
+        lines.join("\n") + "\nsupports = { any = \"flows\" }\n"
+    };
+    // typos: off
+    let cases: Vec<(String, usize, &str, &str)> = vec![
+        (sound("supports = = 3"), 7, "", "write valid TOML"),
+        (String::new(), 1, "there are no claims", "write [[claim]]"),
+        ("claim = 3\n".into(), 1, "`claim` is not a list of tables", "write [[claim]]"),
+        (
+            format!("title = \"x\"\n{}", sound("supports = { any = \"flows\" }")),
+            1,
+            "unknown key \"title\"",
+            "claim, source",
+        ),
+        (sound("suports = { any = \"flows\" }"), 7, "unknown key \"suports\"", "did you mean \"supports\"?"),
+        (sound(""), 1, "nothing could decide this claim", "add supports or contradicts"),
+        (without("id", ""), 1, "the claim has no id", "add id = …"),
+        (without("sources", ""), 1, "the claim has no sources", "add sources = …"),
+        (without("id", "id = \"Signal X\""), 2, "is no claim id", "write MESSENGER.NAME"),
+        (
+            without("criterion", "criterion = \"gdrp\""),
+            3,
+            "unknown criterion \"gdrp\"",
+            "did you mean \"gdpr\"?",
+        ),
+        (without("text", "text = { en = \"a\" }"), 4, "text has no text for \"de\"", "add de = \"…\""),
+        (
+            without("text", "text = \"a\""),
+            4,
+            "text is not a pair of texts",
+            "write text = { en = \"…\", de = \"…\" }",
+        ),
+        (
+            without("text", "text = { en = \"a\", fr = \"b\", de = \"c\" }"),
+            4,
+            "unknown language \"fr\"",
+            "en, de",
+        ),
+        (
+            without("decided_by", "decided_by = \"trafic\""),
+            5,
+            "unknown way to decide \"trafic\"",
+            "did you mean \"traffic\"?",
+        ),
+        (
+            without("decided_by", "decided_by = \"documentary\""),
+            7,
+            "a documentary claim has supports",
+            "remove it",
+        ),
+        (without("sources", "sources = []"), 6, "the claim has no source", "unverified = true"),
+        (
+            without("sources", "sources = [ { id = \"s\" } ]"),
+            6,
+            "a source lacks id or text",
+            "write { id = \"…\", text = \"…\" }",
+        ),
+        (
+            without("sources", "sources = [ { id = \"s\", text = \"t\", ulr = \"u\" } ]"),
+            6,
+            "unknown key of a source \"ulr\"",
+            "did you mean \"url\"?",
+        ),
+        (
+            without("sources", "sources = [ { id = \"s\", text = \"t\", url = \"example.org\" } ]"),
+            6,
+            "\"example.org\" is no web address",
+            "begin it with https://",
+        ),
+        (
+            without("sources", "sources = [ \"wa.n1\" ]"),
+            6,
+            "the file has no [[source]] with the id \"wa.n1\"",
+            "add [[source]]",
+        ),
+        (
+            format!(
+                "{}[[source]]\nid = \"wa.n1\"\ntext = \"t\"\n",
+                without("sources", "sources = [ \"wa.n11\" ]")
+            ),
+            6,
+            "unknown source \"wa.n11\"",
+            "wa.n1",
+        ),
+        (
+            format!("{}[[source]]\nid = \"wa.n1\"\ntext = \"t\"\n", sound("supports = { any = \"flows\" }")),
+            8,
+            "no claim names the source \"wa.n1\"",
+            "remove it",
+        ),
+        (
+            sound("supports = \"flows\""),
+            7,
+            "a predicate is not a table",
+            "{ any = \"flows\", encryption = [\"none\"] }",
+        ),
+        (
+            sound("supports = { encryption = [\"none\"] }"),
+            7,
+            "a predicate without a quantifier",
+            "write exactly one of any, all, none, count, share",
+        ),
+        (
+            sound("supports = { any = \"flows\", all = \"flows\" }"),
+            7,
+            "two quantifiers",
+            "write exactly one of",
+        ),
+        (sound("supports = { any = \"flow\" }"), 7, "unknown subject \"flow\"", "did you mean \"flows\"?"),
+        (sound("supports = { count = \"flows\" }"), 7, "count without a limit", "add at_least = N"),
+        (
+            sound("supports = { share = \"flows\", at_least = 2 }"),
+            7,
+            "share without a limit above 0 and up to 1",
+            "at_least = 0.5",
+        ),
+        (
+            sound("supports = { any = \"flows\", at_least = 2 }"),
+            7,
+            "at_least does not go with any",
+            "use count or share",
+        ),
+        (
+            sound("supports = { any = \"flows\", encrypted = [\"none\"] }"),
+            7,
+            "unknown condition \"encrypted\"",
+            "did you mean \"encryption\"?",
+        ),
+        (
+            sound("supports = { any = \"flows\", encryption = [\"tls13\"] }"),
+            7,
+            "unknown encryption \"tls13\"",
+            "did you mean \"tls1.3\"?",
+        ),
+        (
+            sound("supports = { any = \"flows\", port = [\"443\"] }"),
+            7,
+            "port is not a number",
+            "write a number",
+        ),
+        (
+            sound("supports = { any = \"findings\", decrypted = \"no\" }"),
+            7,
+            "decrypted is a text",
+            "write true or false",
+        ),
+        (sound("supports = { any = \"findings\", port = [443] }"), 7, "unknown condition \"port\"", "kind"),
+        (
+            sound("supports = { any = \"flows\", to = [443] }"),
+            7,
+            "to is a list",
+            "write to = { asn = [64496] }",
+        ),
+        (
+            sound("supports = { any = \"findings\", flow = { kind = [\"token\"] } }"),
+            7,
+            "unknown condition \"kind\"",
+            "encryption",
+        ),
+        (sound("supports = { all_of = { any = \"flows\" } }"), 7, "all_of is not a list", "write all_of = ["),
+        (
+            sound("supports = {\n any_of = [\n  { any = \"flows\" },\n  { any = \"flow\" },\n ] }"),
+            10,
+            "unknown subject \"flow\"",
+            "did you mean \"flows\"?",
+        ),
+        (sound("otherwise = \"control-faild\""), 7, "unknown reason \"control-faild\"", "opaque"),
+        (sound("otherwise = \"opaque\"\ncontrol = \"K10\""), 8, "unknown control \"K10\"", "write K1 to K9"),
+        (
+            sound("otherwise = \"opaque\"\nvantage = [\"router\", \"rooter\"]"),
+            8,
+            "unknown vantage \"rooter\"",
+            "did you mean \"router\"?",
+        ),
+        (
+            sound("otherwise = \"opaque\"\nmin_runs = 1.5"),
+            8,
+            "min_runs is not a whole number",
+            "write a whole number",
+        ),
+        (sound("otherwise = \"opaque\"\nsteps = []"), 8, "steps is empty", "leave the key out"),
+        (sound("otherwise = \"opaque\"\nabsence = 1"), 8, "absence is a number", "write true or false"),
+        (
+            sound("otherwise = \"opaque\"") + &sound("otherwise = \"opaque\""),
+            9,
+            "the id \"signal.x\" is taken by broken.toml:2",
+            "give each claim an id of its own",
+        ),
+    ];
+    // typos: on
+    assert!(cases.len() >= 15);
+    for (text, line, what, remedy) in cases {
+        let error = Catalogue::from_texts([("broken.toml".to_owned(), text.clone())]).err();
+        let error = error.unwrap_or_else(|| panic!("no fault found in\n{text}"));
+        let fault =
+            error.faults.iter().find(|f| f.what.contains(what)).unwrap_or_else(|| panic!("{error}\n{text}"));
+        assert_eq!(fault.line, line, "{error}\n{text}");
+        assert!(fault.remedy.contains(remedy), "{error}\n{text}");
+        let said = fault.to_string();
+        assert!(said.starts_with(&format!("broken.toml:{line}: ")), "{said}");
+    }
+}
+
+#[test]
+fn all_faults_of_all_files_are_told_at_once() {
+    let one = SOUND.replace("gdpr", "x") + "otherwise = \"y\"\n";
+    let two = "nonsense = 1\n".to_owned();
+    let error = Catalogue::from_texts([("one.toml".into(), one), ("two.toml".into(), two)]).unwrap_err();
+    let places: Vec<String> = error.faults.iter().map(|f| format!("{}:{}", f.file, f.line)).collect();
+    assert_eq!(places, ["one.toml:3", "one.toml:7", "two.toml:1", "two.toml:1"], "{error}");
+}
+
+#[test]
+fn files_are_read_from_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    std::fs::write(&file, SOUND.to_owned() + "supports = { any = \"flows\" }\n").unwrap();
+    assert_eq!(Catalogue::load(std::slice::from_ref(&file)).unwrap().claims().len(), 1);
+    let error = Catalogue::load(&[folder.path().join("missing.toml")]).unwrap_err().to_string();
+    assert!(error.contains("missing.toml") && error.contains("give the path of a claim file"), "{error}");
+}
+
+#[test]
+fn shared_sources_are_named_by_id() {
+    let text =
+        "[[source]]\nid = \"a\"\ntext = \"first\"\nurl = \"https://a.example\"\ndate = \"2026-01-01\"\n"
+            .to_owned()
+            + &SOUND.replace(
+                "{ id = \"s\", text = \"t\" }",
+                "\"a\", { id = \"b\", text = \"second\", unverified = true }",
+            )
+            + "otherwise = \"opaque\"\n";
+    let shown = decide_text(&text);
+    assert_eq!(shown, ["a: first — https://a.example, 2026-01-01", "b: second (unverified)"]);
+}
+
+fn decide_text(text: &str) -> Vec<String> {
+    one(&judge(&catalogue(text), &Report::default()), "signal.x").sources
+}
+
+/// The examples of `docs/claims-language.md` are files that load, and decide what the page says.
+#[test]
+fn worked_examples_are_sound() {
+    let page = include_str!("../docs/claims-language.md");
+    let examples: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let [beratung, taube] = &examples[..] else { panic!("{} examples", examples.len()) };
+
+    let named = |encryption: &str| {
+        let mut f = flow("beratung", 1, encryption);
+        f.names = vec![FlowName { name: "chat.beratung.example".into(), source: "sni".into(), frame: 11 }];
+        report(vec![f])
+    };
+    let exercised = |report| with_run(report, run("beratung", &["web-login", "text-1to1"]));
+    for (report, expected) in [
+        (exercised(named("tls1.3")), "not-contradicted"),
+        (named("tls1.3"), "inconclusive:not-exercised"),
+        (exercised(named("none")), "contradicted"),
+        (exercised(named("opaque")), "inconclusive:opaque"),
+    ] {
+        let results = judge(&catalogue(beratung), &report);
+        assert_eq!(said(&one(&results, "beratung.always-encrypted")), expected);
+    }
+
+    for (seat, basis, expected) in
+        [("US", Basis::None, "contradicted"), ("DE", Basis::Eea, "inconclusive:vantage-unsuitable")]
+    {
+        let f = flow("taube", 1, "tls1.3");
+        let mut end = destination("taube", &f);
+        end.jurisdictions = vec![Jurisdiction {
+            code: seat.into(),
+            why: JurisdictionWhy::OperatorSeat,
+            basis,
+            as_of: String::new(),
+        }];
+        let result = one(
+            &judge(&catalogue(taube), &Report { destinations: vec![end], ..report(vec![f]) }),
+            "taube.ends-in-europe",
+        );
+        assert_eq!(said(&result), expected);
+        assert_eq!(result.evidence[0].frames, [10], "the end is shown either way");
+    }
+}
