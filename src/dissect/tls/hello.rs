@@ -166,6 +166,8 @@ pub(super) struct ServerHello {
     pub(super) cipher: u16,
     pub(super) alpn: Option<String>,
     pub(super) retry: bool,
+    /// A profile of SRTP was chosen.
+    pub(super) srtp: bool,
 }
 
 impl ServerHello {
@@ -179,16 +181,18 @@ impl ServerHello {
         }
         let cipher = r.u16("cipher suite")?;
         if version >> 8 == 0x7f {
-            return Ok(ServerHello { version: 0x0304, cipher, alpn: None, retry });
+            return Ok(ServerHello { version: 0x0304, cipher, alpn: None, retry, srtp: false });
         }
         r.u8("compression method")?;
         let mut alpn = None;
+        let mut srtp = false;
         if !r.is_empty() {
             let mut extensions = r.vec16("extensions")?;
             while !extensions.is_empty() {
                 let kind = extensions.u16("extension type")?;
                 let mut value = extensions.vec16("extension")?;
                 match kind {
+                    14 => srtp = true,
                     43 => version = value.u16("selected version")?,
                     16 => {
                         let name = value.vec16("protocol names")?.vec8("protocol name")?;
@@ -201,7 +205,7 @@ impl ServerHello {
         if version >> 8 == 0x7f {
             version = 0x0304;
         }
-        Ok(ServerHello { version, cipher, alpn, retry })
+        Ok(ServerHello { version, cipher, alpn, retry, srtp })
     }
 }
 
