@@ -237,6 +237,143 @@ fn ja4_over_tcp_is_that_of_its_authors() {
     Comparison { table: "ja4", unit: "fingerprints", truth, ours }.check(&read.names);
 }
 
+#[test]
+fn stun_messages_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let mut truth = Vec::new();
+    for (file, line) in read.truth("stun") {
+        let value = stun_row(&line["type"], &line["xor_mapped_address"], &line["software"]);
+        truth.push(Row::new(file, truth::frame(&line), value));
+    }
+    // tshark gives one line a frame and no port: its field holds all IPv4 addresses of a message, not only mapped ones.
+    let mut frames: BTreeMap<(&str, u64), [Vec<String>; 3]> = BTreeMap::new();
+    for message in read.of_kind("stun.message").filter(|o| o.text("carried_by").is_empty()) {
+        let [types, addresses, software] =
+            frames.entry((message.text("capture"), message.frame())).or_default();
+        types.extend(Some(message.text("type").to_owned()).filter(|t| !t.is_empty()));
+        software.extend(message.0["software"].as_str().map(str::to_owned));
+        for address in message.0["addresses"].as_array().expect("a message has a list of addresses") {
+            let address = address["address"].as_str().expect("an address is text");
+            let address: std::net::SocketAddr = address.parse().expect("an address and a port");
+            addresses.extend(Some(address.ip()).filter(std::net::IpAddr::is_ipv4).map(|ip| ip.to_string()));
+        }
+    }
+    let ours = frames.into_iter().map(|((file, frame), [types, addresses, software])| {
+        Row::new(file, frame, stun_row(&types.join(","), &addresses.join(","), &software.join(",")))
+    });
+    let ours = ours.collect();
+    Comparison { table: "stun", unit: "frames", truth, ours }.check(&read.names);
+}
+
+fn stun_row(types: &str, addresses: &str, software: &str) -> String {
+    format!("{} {addresses} {software}", if types.is_empty() { "channel-data" } else { types })
+}
+
+#[test]
+fn dtls_hellos_and_certificates_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/dtls.tsv");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut truth = Vec::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [file, frame, suites, name, serials] = cells[..] else { panic!("tests/data/dtls.tsv: {line:?}") };
+        truth.push(Row::new(file, frame.parse().unwrap(), format!("{suites} {name} {serials}")));
+    }
+    let mut frames: BTreeMap<(&str, u64), [Vec<&str>; 3]> = BTreeMap::new();
+    for o in read.observations.iter().filter(|o| o.text("transport") == "dtls") {
+        let list = |field: &str| o.0[field].as_array().into_iter().flatten();
+        let [suites, names, serials] = frames.entry((o.text("capture"), o.frame())).or_default();
+        match o.text("kind") {
+            "tls.client_hello" => {
+                suites.extend(list("ciphers").filter_map(|c| c.as_str()));
+                names.extend(o.0["sni"].as_str());
+            }
+            "tls.server_hello" => suites.push(o.text("cipher")),
+            "tls.certificate" => serials.extend(list("chain").filter_map(|c| c["serial"].as_str())),
+            _ => {}
+        }
+    }
+    let ours = frames.into_iter().map(|((file, frame), [suites, names, serials])| {
+        Row::new(file, frame, format!("{} {} {}", suites.join(","), names.join(","), serials.join(",")))
+    });
+    let ours = ours.collect();
+    Comparison { table: "dtls", unit: "frames", truth, ours }.check(&read.names);
+}
+
+/// nDPI writes JA4 with marks of its own: `d` for a server name that was not sent, the first two letters of ALPN instead of
+/// the ends, and the hash of nothing instead of zeros. The hashes of suites and of extensions with signatures are comparable.
+#[test]
+fn ja4_over_dtls_has_the_hashes_of_ndpi() {
+    let Some(read) = Read::all() else { return };
+    for (file, hashes) in [
+        ("ndpi-dtls2.pcap", "f3b6e48d6e2b_"),
+        ("ndpi-stun.pcap", "c45550529adf_d9dd6182da81"),
+        ("ndpi-stun.pcap", "c6c2b6ec87e0_06b1ae923e2a"),
+        ("ndpi-stun_dtls_rtp.pcapng", "c45550529adf_d9dd6182da81"),
+    ] {
+        let expected = std::fs::read_to_string(read.folder.join("truth").join(file).join("ndpi-flows.txt"));
+        assert!(expected.unwrap().contains(hashes), "{file}: nDPI does not say {hashes}");
+        let told = read
+            .of_kind("tls.client_hello")
+            .filter(|o| o.text("capture") == file && o.text("transport") == "dtls")
+            .any(|o| o.text("ja4").starts_with('d') && o.text("ja4").contains(hashes));
+        assert!(told, "{file}: no hello with {hashes}");
+    }
+}
+
+/// Captures in which tshark or nDPI sees these protocols; in all others metaleak must not see them either.
+#[test]
+fn calls_are_seen_where_others_see_them() {
+    let Some(shared) = shared() else { return };
+    let report = replay(corpus(&shared).values());
+    let mut ours: BTreeSet<String> = BTreeSet::new();
+    for flow in report["flows"].as_array().expect("flows is a list") {
+        let protocols = flow["app_protocols"].as_array().expect("app_protocols is a list");
+        for id in protocols.iter().filter_map(|p| p.as_str()).filter(|p| CALLS.contains(p)) {
+            ours.insert(format!("{} {id}", flow["capture"].as_str().unwrap()));
+        }
+    }
+    let theirs: BTreeSet<String> = [
+        "ndpi-dtls2.pcap dtls",
+        // tshark takes the SRTCP in Discord's calls for RTCP; the RTP has no set-up that it could go by.
+        "ndpi-discord.pcap rtp",
+        "ndpi-fuzz-2006-06-26-2594.pcap rtp",
+        "ndpi-fuzz-2006-06-26-2594.pcap sip",
+        // nDPI: RTP.
+        "ndpi-rtp.pcapng rtp",
+        "ndpi-sip.pcap rtp",
+        "ndpi-sip.pcap sip",
+        // The headers go on as RFC 3550 has it, in the SSRCs that the reports name; neither program looks behind STUN there.
+        "ndpi-skype-conference-call.pcap rtp",
+        "ndpi-skype-conference-call.pcap stun",
+        "ndpi-stun.pcap dtls",
+        "ndpi-stun.pcap rtp",
+        "ndpi-stun.pcap stun",
+        "ndpi-stun_dtls_rtp.pcapng dtls",
+        "ndpi-stun_dtls_rtp.pcapng rtp",
+        "ndpi-stun_dtls_rtp.pcapng stun",
+        "ndpi-stun_signal.pcapng rtp",
+        "ndpi-stun_signal.pcapng stun",
+        "ndpi-teams.pcap rtp",
+        "ndpi-teams.pcap stun",
+        "ndpi-wa_voice.pcap rtp",
+        "ndpi-wa_voice.pcap stun",
+        // Without a cookie (RFC 3489).
+        "ndpi-zoom.pcap stun",
+        "zeek-tls-dtls1_2.pcap dtls",
+        "zeek-tls-dtls13-cid.pcap dtls",
+        "zeek-tls-webrtc-stun.pcap dtls",
+        "zeek-tls-webrtc-stun.pcap stun",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .collect();
+    assert_eq!(ours, theirs);
+}
+
+const CALLS: [&str; 4] = ["stun", "dtls", "rtp", "sip"];
+
 /// An end as metaleak writes it.
 fn socket(address: &str, port: &str) -> String {
     let address = address.parse().unwrap_or_else(|_| panic!("{address:?} is no address"));

@@ -32,7 +32,16 @@ const TIME: Duration = Duration::from_secs(2);
 /// Most memory that the process may ever have held, KiB.
 const MEMORY: u64 = 300 * 1024;
 /// Messages that are told of as soon as they are complete, so that the rest of the file cannot change them.
-const AT_ONCE: [&str; 4] = ["dns.query", "dns.answer", "tls.client_hello", "http.request"];
+const AT_ONCE: [&str; 8] = [
+    "dns.query",
+    "dns.answer",
+    "tls.client_hello",
+    "http.request",
+    "stun.message",
+    "dtls.hello",
+    "sip.request",
+    "sip.response",
+];
 
 /// What a reading of one case gave.
 #[derive(Debug, Default)]

@@ -13,7 +13,9 @@ use serde_json::Value;
 use super::observe::Observation;
 use super::packet::{Endpoint, FlowKey, IpProto, Packet, Tunnel};
 use super::tcp::{Event, Half, Provenance, Segment};
-use super::{Class, Cx, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Step};
+use super::{
+    Class, Cx, Datagram, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Step,
+};
 use crate::model::{CaptureTime, Direction, FlowTls, SignatureHit};
 use crate::payload::{CanaryState, Masking, RawFinding, Readability, TextMeter};
 
@@ -32,6 +34,9 @@ pub(super) const MAX_FINDINGS: u32 = 64;
 
 /// Segments of a stream that are probed before it counts as unknown.
 const MAX_PROBES: u8 = 24;
+
+/// Datagrams of a flow that wait for the next ones to tell what they are.
+pub(super) const MAX_WAITING: usize = 8;
 
 /// Ledger entry for payload that was counted as fragments before.
 pub(super) const REASSEMBLED: &str = "fragment.reassembled";
@@ -433,6 +438,8 @@ struct Flow {
     streams: Option<Box<[Stream; 2]>>,
     /// Meters of datagram flows that no protocol took.
     unknown: Option<Box<[Search; 2]>>,
+    /// Datagrams that were not shown to anything yet.
+    waiting: Vec<Datagram>,
     probes: u8,
     syn_time: Option<CaptureTime>,
     /// Sequence number of the client's SYN.
@@ -477,12 +484,7 @@ impl Shard {
 
     /// The lowest frame that a message still to come may carry: below it, observations are final.
     pub(super) fn held_back(&self) -> Option<u64> {
-        self.flows
-            .iter()
-            .filter_map(|f| f.streams.as_ref())
-            .flat_map(|s| s.iter())
-            .filter_map(Stream::held_back)
-            .min()
+        self.flows.iter().filter_map(Flow::held_back).min()
     }
 
     /// Takes the facts of all flows, after [`Shard::finish`].
@@ -568,6 +570,7 @@ impl Shard {
             app: App::Probing,
             streams: None,
             unknown: None,
+            waiting: Vec::new(),
             probes: 0,
             syn_time: None,
             isn: None,
@@ -621,6 +624,16 @@ impl Stream {
 }
 
 impl Flow {
+    fn held_back(&self) -> Option<u64> {
+        let streams = self.streams.iter().flat_map(|s| s.iter()).filter_map(Stream::held_back).min();
+        let waiting = self.waiting.first().map(|d| d.segment.frame);
+        let dissector = match &self.app {
+            App::Known(dissector) => dissector.holds(),
+            App::Probing | App::Unknown => None,
+        };
+        [streams, waiting, dissector].into_iter().flatten().min()
+    }
+
     fn reopened_by(&self, p: &Packet<'_>) -> bool {
         let from_client = (if p.from_low { p.key.low } else { p.key.high }) == self.facts.client;
         match self.isn {
@@ -900,6 +913,7 @@ impl Flow {
             server: self.facts.server.addr(),
             from_start: (stream.taken == 0 && self.isn.is_some()) || *self.anew(direction),
             earlier_payload: stream.passed,
+            earlier: &[],
         };
         match ask(&probe) {
             Answer::Is(protocol) => {
@@ -1048,28 +1062,48 @@ impl Flow {
     }
 
     fn datagram(&mut self, p: &Packet<'_>, direction: Direction, sink: &mut Sink<'_>) {
-        let place = Place { source: Source::Datagram(whole(p)), fragments: sink.shared.fragments };
-        if matches!(self.app, App::Probing) {
-            let probe = Probe {
-                data: p.payload,
-                direction,
-                proto: self.facts.proto,
-                client_port: self.facts.client.port,
-                server_port: self.facts.server.port,
-                server: self.facts.server.addr(),
-                from_start: true,
-                earlier_payload: self.probes > 0,
-            };
-            if let Answer::Is(protocol) = ask(&probe) {
-                self.facts.protocol(protocol.id);
-                self.app = App::Known((protocol.start)());
-            } else {
-                self.probes += 1;
-                if self.probes >= MAX_PROBES {
-                    self.app = App::Unknown;
-                }
-            }
+        let segment = whole(p);
+        if !matches!(self.app, App::Probing) {
+            self.show(direction, p.payload, segment, sink);
+            return;
         }
+        let probe = Probe {
+            data: p.payload,
+            direction,
+            proto: self.facts.proto,
+            client_port: self.facts.client.port,
+            server_port: self.facts.server.port,
+            server: self.facts.server.addr(),
+            from_start: true,
+            earlier_payload: self.probes > 0 || !self.waiting.is_empty(),
+            earlier: &self.waiting,
+        };
+        let answer = ask(&probe);
+        if let Answer::Is(protocol) = answer {
+            self.facts.protocol(protocol.id);
+            self.app = App::Known((protocol.start)());
+        } else if matches!(answer, Answer::Wait) || !self.waiting.is_empty() {
+            // Once one waits, all that follow wait behind it.
+            self.waiting.push(Datagram { direction, data: p.payload.to_vec(), segment });
+            if self.waiting.len() >= MAX_WAITING {
+                self.show_waiting(sink);
+            }
+            return;
+        }
+        self.show_waiting(sink);
+        self.show(direction, p.payload, segment, sink);
+    }
+
+    /// Lets go the datagrams that waited, in their order: to the dissector, or as unknown when none was found.
+    fn show_waiting(&mut self, sink: &mut Sink<'_>) {
+        for d in std::mem::take(&mut self.waiting) {
+            self.show(d.direction, &d.data, d.segment, sink);
+        }
+    }
+
+    /// Shows a datagram to the dissector; without one it is unknown.
+    fn show(&mut self, direction: Direction, payload: &[u8], segment: Segment, sink: &mut Sink<'_>) {
+        let place = Place { source: Source::Datagram(segment), fragments: sink.shared.fragments };
         if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Unknown) {
             let mut cx = Cx {
                 facts: &mut self.facts,
@@ -1082,7 +1116,7 @@ impl Flow {
                 ending: false,
                 options: sink.shared.options,
             };
-            let class = dissector.datagram(direction, p.payload, &mut cx);
+            let class = dissector.datagram(direction, payload, &mut cx);
             self.app = match cx.switch {
                 Some(protocol) => {
                     self.facts.protocol(protocol.id);
@@ -1091,18 +1125,43 @@ impl Flow {
                 None if cx.reprobe => App::Probing,
                 None => App::Known(dissector),
             };
-            self.account_at(direction, &mut Search::default(), place, class, p.payload, sink);
+            self.account_at(direction, &mut Search::default(), place, class, payload, sink);
         } else {
+            self.probes = self.probes.saturating_add(1);
             if self.probes < MAX_PROBES {
                 self.app = App::Probing;
             }
             let mut searches = self.unknown.take().unwrap_or_default();
             if let Some(search) = searches.get_mut(direction as usize) {
-                search.meter.get_or_insert_default().feed(search.unknown, p.payload);
-                search.unknown += p.payload.len() as u64;
+                search.meter.get_or_insert_default().feed(search.unknown, payload);
+                search.unknown += payload.len() as u64;
             }
             self.unknown = Some(searches);
-            self.search(direction, &mut Search::default(), place, p.payload, sink);
+            self.search(direction, &mut Search::default(), place, payload, sink);
+        }
+    }
+
+    /// A flow of datagrams is over: what its dissector has gathered is stated now.
+    fn finish_datagrams(&mut self, sink: &mut Sink<'_>) {
+        self.show_waiting(sink);
+        let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Unknown) else { return };
+        // There is no datagram to point at: a dissector names the frames that it remembers.
+        let frame = self.facts.last_frame;
+        let nowhere = Segment { start: 0, end: 0, frame, time: CaptureTime::default(), file_offset: 0 };
+        let place = Place { source: Source::Datagram(nowhere), fragments: sink.shared.fragments };
+        for direction in [Direction::Up, Direction::Down] {
+            let mut cx = Cx {
+                facts: &mut self.facts,
+                out: sink.out,
+                place,
+                now: place,
+                direction,
+                switch: None,
+                reprobe: false,
+                ending: true,
+                options: sink.shared.options,
+            };
+            dissector.finish(direction, &[], &mut cx);
         }
     }
 
@@ -1172,6 +1231,9 @@ impl Flow {
 
     fn finish(&mut self, sink: &mut Sink<'_>) {
         self.over = true;
+        if self.facts.proto != IpProto::TCP {
+            self.finish_datagrams(sink);
+        }
         self.close(sink);
         if let Some(searches) = self.unknown.take() {
             for (direction, search) in [Direction::Up, Direction::Down].into_iter().zip(searches.iter()) {

@@ -1240,6 +1240,7 @@ mod tests {
                 server: std::net::IpAddr::from([192, 0, 2, 80]),
                 from_start: true,
                 earlier_payload: false,
+                earlier: &[],
             };
             assert_eq!(probe(&p), answer, "{direction:?} {data:?}");
             p.from_start = false;

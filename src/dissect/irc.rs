@@ -450,9 +450,9 @@ mod tests {
             told,
             [
                 &format!("SASL PLAIN log-in of user … (under 8 characters) with password {masked}"),
-                &format!("irc-oper log-in of user … (under 8 characters) with password {masked}"),
-                &format!("irc-pass log-in with password {masked}"),
-                &format!("irc-services log-in with password {masked}"),
+                &format!("IRC OPER log-in of user … (under 8 characters) with password {masked}"),
+                &format!("IRC PASS log-in with password {masked}"),
+                &format!("IRC services log-in with password {masked}"),
             ]
         );
         assert_eq!(

@@ -833,6 +833,7 @@ mod tests {
             server: [192, 0, 2, 1].into(),
             from_start,
             earlier_payload: false,
+            earlier: &[],
         };
         let ours = ["smtp", "imap", "pop3", "ftp", "irc"];
         let answers = PROTOCOLS.iter().filter(|p| ours.contains(&p.id)).map(|p| (p.id, (p.probe)(&probe)));

@@ -14,8 +14,11 @@ pub mod observe;
 mod packet;
 mod reader;
 mod tcp;
+#[cfg(test)]
+mod testing;
 
 mod dns;
+mod dtls;
 mod ftp;
 mod http;
 mod imap;
@@ -23,12 +26,16 @@ mod ipsec;
 mod irc;
 mod ja4;
 mod lines;
+mod media;
 mod mqtt;
 mod mtproto;
 mod openvpn;
 mod pop3;
+mod rtp;
+mod sip;
 mod smtp;
 mod socks;
+mod stun;
 mod threema;
 mod tls;
 mod whatsapp;
@@ -63,6 +70,10 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &threema::PROTOCOL,
     &mtproto::PROTOCOL,
     &dns::PROTOCOL,
+    &stun::PROTOCOL,
+    &dtls::PROTOCOL,
+    &sip::PROTOCOL,
+    &rtp::PROTOCOL,
     &wireguard::PROTOCOL,
     &openvpn::PROTOCOL,
     &ipsec::PROTOCOL,
@@ -107,6 +118,18 @@ pub struct Probe<'a> {
     pub from_start: bool,
     /// This direction has had payload before in this flow that no protocol took.
     pub earlier_payload: bool,
+    /// Datagrams that came before this one and were held for it, because a probe said [`Match::Maybe`]; empty for streams.
+    pub earlier: &'a [Datagram],
+}
+
+/// A datagram that waits for the next ones to tell what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Who sent it.
+    pub direction: Direction,
+    /// Its payload.
+    pub data: Vec<u8>,
+    segment: tcp::Segment,
 }
 
 impl Probe<'_> {
@@ -122,7 +145,8 @@ impl Probe<'_> {
 pub enum Match {
     /// This is the protocol.
     Yes,
-    /// More bytes are needed to tell.
+    /// More bytes are needed to tell; of a datagram: the next datagrams. Up to [`flow::MAX_WAITING`] of them are held then, and
+    /// shown to the dissector in their order when a probe says yes.
     Maybe,
     /// It is not.
     No,
@@ -208,9 +232,14 @@ pub trait Dissector: Send {
         let _ = (direction, cx);
     }
 
-    /// The flow is over; `unread` are the bytes of a direction that were shown and not taken.
+    /// The flow is over; `unread` are the bytes of a direction that were shown and not taken (none for datagrams).
     fn finish(&mut self, direction: Direction, unread: &[u8], cx: &mut Cx<'_>) {
         let _ = (direction, unread, cx);
+    }
+
+    /// The lowest frame that [`Dissector::finish`] may still name in an observation, so that observations come in frame order.
+    fn holds(&self) -> Option<u64> {
+        None
     }
 
     /// Class of bytes of an unfinished message.

@@ -80,6 +80,7 @@ mod tests {
                 server: std::net::Ipv4Addr::LOCALHOST.into(),
                 from_start: true,
                 earlier_payload: false,
+                earlier: &[],
             };
             assert_eq!(probe(&p), fits, "{what}");
         }

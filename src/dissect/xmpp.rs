@@ -895,6 +895,7 @@ mod tests {
                 server: [10, 0, 0, 2].into(),
                 from_start: true,
                 earlier_payload: false,
+                earlier: &[],
             };
             assert_eq!(probe(&p), *want, "{text} on {port}");
             // What is begun may be no answer yet, but never the wrong one.

@@ -102,7 +102,10 @@ fn exceptions(table: &str, present: &BTreeSet<String>) -> Vec<Exception> {
         let [file, of, frame, value, reason] = cells[..] else {
             panic!("{at}: has {} cells; write file, table, frame, value and reason, with tabs", cells.len());
         };
-        assert!(["frames", "sni", "dns", "certificates", "ja4"].contains(&of), "{at}: no table {of:?}");
+        assert!(
+            ["frames", "sni", "dns", "certificates", "ja4", "stun", "dtls"].contains(&of),
+            "{at}: no table {of:?}"
+        );
         assert!(reason.len() >= 20, "{at}: say why in words that another person can check");
         assert!(present.contains(file), "{at}: no capture {file:?} in the corpus");
         if of == table {

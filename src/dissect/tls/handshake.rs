@@ -14,6 +14,9 @@ use crate::capture::hex;
 use crate::model::{Direction, FindingKind, FlowTls, Severity};
 use crate::payload::Masking;
 
+/// The extension that makes keys for SRTP (RFC 5764 section 4.1).
+const USE_SRTP: u16 = 14;
+
 /// What carries the handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::dissect) enum Transport {
@@ -67,6 +70,9 @@ pub(in crate::dissect) struct Handshake {
     pub(in crate::dissect) version: Option<u16>,
     /// Suite of the server hello.
     pub(in crate::dissect) cipher: Option<u16>,
+    /// Keys for SRTP are part of it (RFC 5764): the server chose a profile or, where its choice is encrypted, the client offered.
+    pub(in crate::dissect) srtp: bool,
+    offers_srtp: bool,
 }
 
 impl Handshake {
@@ -98,7 +104,8 @@ impl Handshake {
 
     fn client_hello(&mut self, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
         let hello = ClientHello::read(body);
-        self.begun = true;
+        let first = !std::mem::replace(&mut self.begun, true);
+        self.offers_srtp = hello.extensions.contains(&USE_SRTP);
         let (ja4, raw) = hello.ja4(self.transport.letter());
         let flow = cx.flow();
         if let Some(sni) = &hello.sni {
@@ -117,6 +124,10 @@ impl Handshake {
             tls.resumption = hello.resumption;
             tls.session_offered = hello.session.as_deref().map(session_name);
         }
+        if first && self.transport == Transport::Dtls {
+            let (ja4, raw) = (ja4.clone(), raw.clone());
+            cx.emit_at("dtls.hello", frames.clone(), || hello.observation(self.transport.name(), ja4, raw));
+        }
         cx.emit_at("tls.client_hello", frames.clone(), || hello.observation(self.transport.name(), ja4, raw));
         hello.stopped.map_or(Ok(()), Err)
     }
@@ -128,6 +139,7 @@ impl Handshake {
             self.version = Some(hello.version);
             self.cipher = Some(hello.cipher);
         }
+        self.srtp = hello.srtp || (self.offers_srtp && !hello.retry && hello.version == 0xfefc);
         let label = version_label(hello.version);
         let encryption = self.transport.label(Some(hello.version));
         let flow = cx.flow();

@@ -180,6 +180,8 @@ pub(super) struct ServerHello {
     pub(super) retry: bool,
     /// Session id, as TLS 1.2 and older give it out.
     pub(super) session: Vec<u8>,
+    /// A profile of SRTP was chosen.
+    pub(super) srtp: bool,
 }
 
 impl ServerHello {
@@ -194,16 +196,25 @@ impl ServerHello {
         }
         let cipher = r.u16("cipher suite")?;
         if version >> 8 == 0x7f {
-            return Ok(ServerHello { version: 0x0304, cipher, alpn: None, retry, session: Vec::new() });
+            return Ok(ServerHello {
+                version: 0x0304,
+                cipher,
+                alpn: None,
+                retry,
+                session: Vec::new(),
+                srtp: false,
+            });
         }
         r.u8("compression method")?;
         let mut alpn = None;
+        let mut srtp = false;
         if !r.is_empty() {
             let mut extensions = r.vec16("extensions")?;
             while !extensions.is_empty() {
                 let kind = extensions.u16("extension type")?;
                 let mut value = extensions.vec16("extension")?;
                 match kind {
+                    14 => srtp = true,
                     43 => version = value.u16("selected version")?,
                     16 => {
                         let name = value.vec16("protocol names")?.vec8("protocol name")?;
@@ -219,7 +230,7 @@ impl ServerHello {
         if matches!(version, 0x0304 | 0xfefc) {
             session.clear(); // an echo of the client's dummy
         }
-        Ok(ServerHello { version, cipher, alpn, retry, session })
+        Ok(ServerHello { version, cipher, alpn, retry, session, srtp })
     }
 }
 

@@ -12,6 +12,8 @@ mod hello;
 pub(super) use handshake::{Handshake, Transport};
 use hello::ClientHello;
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use super::packet::IpProto;
@@ -152,14 +154,7 @@ impl Dissector for Tls {
         match kind {
             20 => self.side(d).ciphered = true,
             21 => {
-                if let [level @ 1..=2, description] = *body {
-                    cx.emit("tls.alert", 0..size, || Alert {
-                        transport: Transport::Tcp.name(),
-                        level: if level == 1 { "warning" } else { "fatal" },
-                        description: alert_name(description),
-                        code: description,
-                    });
-                } else {
+                if !alert(body, Transport::Tcp, 0..size, cx) {
                     return Step::Took(size, self.application());
                 }
             }
@@ -254,6 +249,18 @@ impl Tls {
             Err(short) => cx.warn(0, format!("SSL 2 hello: {short}")),
         }
     }
+}
+
+/// States an alert; `false` when it is not one in clear.
+pub(super) fn alert(body: &[u8], transport: Transport, range: Range<usize>, cx: &mut Cx<'_>) -> bool {
+    let [level @ 1..=2, description] = *body else { return false };
+    cx.emit("tls.alert", range, || Alert {
+        transport: transport.name(),
+        level: if level == 1 { "warning" } else { "fatal" },
+        description: alert_name(description),
+        code: description,
+    });
+    true
 }
 
 #[derive(Serialize)]
