@@ -14,9 +14,11 @@ mod packet;
 mod reader;
 mod tcp;
 
+mod crypto;
 mod dns;
 mod ja4;
 mod mtproto;
+mod quic;
 mod threema;
 mod tls;
 mod whatsapp;
@@ -34,8 +36,14 @@ use crate::payload::RawFinding;
 use flow::Place;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&tls::PROTOCOL, &whatsapp::PROTOCOL, &threema::PROTOCOL, &mtproto::PROTOCOL, &dns::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &tls::PROTOCOL,
+    &quic::PROTOCOL,
+    &whatsapp::PROTOCOL,
+    &threema::PROTOCOL,
+    &mtproto::PROTOCOL,
+    &dns::PROTOCOL,
+];
 
 /// What one protocol's file declares.
 pub struct Protocol {
