@@ -86,17 +86,29 @@ fn frames_are_counted_as_tshark_counts_them() {
 
 #[test]
 fn server_names_over_tcp_are_those_of_tshark() {
+    // A frame with both ports is TCP in a UDP tunnel.
+    compare_server_names("sni", "tcp", |line| !line["dport_tcp"].is_empty());
+}
+
+#[test]
+fn server_names_in_quic_are_those_of_tshark() {
+    compare_server_names("sni-quic", "quic", |line| {
+        !line["dport_udp"].is_empty() && line["dport_tcp"].is_empty()
+    });
+}
+
+/// Compares the names in `sni.tsv`'s lines of one transport.
+fn compare_server_names(table: &str, transport: &str, of_transport: impl Fn(&truth::Line) -> bool) {
     let Some(read) = Read::all() else { return };
     let truth = read.truth("sni");
-    let truth = truth.iter().filter(|(_, line)| !line["dport_tcp"].is_empty()).flat_map(|(file, line)| {
+    let truth = truth.iter().filter(|(_, line)| of_transport(line)).flat_map(|(file, line)| {
         truth::values(&line["sni"]).map(|name| Row::new(file, truth::frame(line), name.to_ascii_lowercase()))
     });
     let ours = read
         .of_kind("tls.client_hello")
-        .filter(|o| o.text("transport") == "tcp" && !o.decrypted() && !o.text("sni").is_empty())
+        .filter(|o| o.text("transport") == transport && !o.decrypted() && !o.text("sni").is_empty())
         .map(|o| Row::new(o.text("capture"), o.frame(), o.text("sni")));
-    Comparison { table: "sni", unit: "pairs", truth: truth.collect(), ours: ours.collect() }
-        .check(&read.names);
+    Comparison { table, unit: "pairs", truth: truth.collect(), ours: ours.collect() }.check(&read.names);
 }
 
 #[test]
@@ -373,6 +385,50 @@ fn calls_are_seen_where_others_see_them() {
 }
 
 const CALLS: [&str; 4] = ["stun", "dtls", "rtp", "sip"];
+
+#[test]
+fn ja4_in_quic_is_that_of_its_authors_and_of_ndpi() {
+    let Some(read) = Read::all() else { return };
+    let mut truth = Vec::new();
+    // The authors' own: whole fingerprints.
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ja4-quic.tsv");
+    for line in std::fs::read_to_string(path).unwrap().lines().skip(1) {
+        let [file, src, dst, ja4] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line:?}") };
+        truth.push((file.to_owned(), format!("{src} > {dst}"), ja4.to_owned()));
+    }
+    let authors: BTreeSet<String> = truth.iter().map(|(file, ..)| file.clone()).collect();
+    // nDPI's expected output; it takes the first two characters of the ALPN value, or a 0, where JA4 has the first and the last.
+    for file in &read.names {
+        let flows = read.folder.join("truth").join(file).join("ndpi-flows.txt");
+        let text = std::fs::read(flows).unwrap_or_default();
+        for line in String::from_utf8_lossy(&text).lines().filter(|line| line.contains("[JA4: q")) {
+            let words: Vec<&str> = line.split_whitespace().skip_while(|word| *word != "UDP").collect();
+            let ja4 = line.split("[JA4: ").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
+            truth.push((file.clone(), format!("{} > {}", words[1], words[3]), without_alpn(ja4)));
+        }
+    }
+    let with_truth: BTreeSet<(&str, &str)> =
+        truth.iter().map(|(file, ends, _)| (file.as_str(), ends.as_str())).collect();
+    // Both name connections and no frames, and the first hello of each.
+    let mut seen = BTreeSet::new();
+    let mut ours = Vec::new();
+    for hello in read.of_kind("tls.client_hello").filter(|o| o.text("transport") == "quic" && !o.decrypted())
+    {
+        let (file, ends) = (hello.text("capture"), format!("{} > {}", hello.text("src"), hello.text("dst")));
+        if with_truth.contains(&(file, &ends)) && seen.insert((file, ends.clone())) {
+            let ja4 = hello.text("ja4").to_owned();
+            let ja4 = if authors.contains(file) { ja4 } else { without_alpn(&ja4) };
+            ours.push(Row::new(file, 0, format!("{ends}: {ja4}")));
+        }
+    }
+    let truth = truth.iter().map(|(file, ends, ja4)| Row::new(file, 0, format!("{ends}: {ja4}"))).collect();
+    Comparison { table: "ja4-quic", unit: "fingerprints", truth, ours }.check(&read.names);
+}
+
+/// A fingerprint with `..` in place of the two characters of the ALPN value.
+fn without_alpn(ja4: &str) -> String {
+    format!("{}..{}", &ja4[..8], &ja4[10..])
+}
 
 /// An end as metaleak writes it.
 fn socket(address: &str, port: &str) -> String {

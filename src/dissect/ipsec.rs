@@ -1,4 +1,4 @@
-//! IPsec: ESP (RFC 4303), IKE (RFC 7296, RFC 2408) and their encapsulation in UDP (RFC 3948), recognised as a tunnel.
+//! `IPsec`: ESP (RFC 4303), IKE (RFC 7296, RFC 2408) and their encapsulation in UDP (RFC 3948), recognised as a tunnel.
 //!
 //! Takes datagrams; gives the protocol's name. What the tunnel carries is opaque to us.
 

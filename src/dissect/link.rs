@@ -24,7 +24,8 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Name {
-    name: String,
+    #[serde(rename = "name")]
+    public: String,
     #[serde(rename = "source")]
     _source: String,
     #[serde(rename = "date")]
@@ -37,7 +38,7 @@ static KNOWN: LazyLock<Vec<String>> =
 
 fn known(text: &str) -> Result<Vec<String>, toml::de::Error> {
     let file: File = toml::from_str(text)?;
-    Ok(file.name.into_iter().map(|n| n.name).collect())
+    Ok(file.name.into_iter().map(|n| n.public).collect())
 }
 
 /// Findings of one capture that are made here at most.

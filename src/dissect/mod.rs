@@ -17,6 +17,7 @@ mod tcp;
 #[cfg(test)]
 mod testing;
 
+mod crypto;
 mod dns;
 mod dtls;
 mod ftp;
@@ -31,6 +32,7 @@ mod mqtt;
 mod mtproto;
 mod openvpn;
 mod pop3;
+mod quic;
 mod rtp;
 mod sip;
 mod smtp;
@@ -70,6 +72,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &threema::PROTOCOL,
     &mtproto::PROTOCOL,
     &dns::PROTOCOL,
+    &quic::PROTOCOL,
     &stun::PROTOCOL,
     &dtls::PROTOCOL,
     &sip::PROTOCOL,

@@ -1,5 +1,5 @@
-//! OpenVPN over UDP and TCP: recognised by its reset packets; what it carries is not readable
-//! (openvpn.net, "OpenVPN wire protocol", draft-openvpn-wire-protocol).
+//! `OpenVPN` over UDP and TCP: recognised by its reset packets; what it carries is not readable
+//! (openvpn.net, "`OpenVPN` wire protocol", draft-openvpn-wire-protocol).
 //!
 //! Takes datagrams or length-prefixed packets; gives the protocol's name. Its control channel holds a TLS handshake of the
 //! tunnel, not of a messenger, which is left alone; all of it counts as opaque.
@@ -33,7 +33,7 @@ fn opcode(packet: &[u8]) -> Option<u8> {
 fn is_reset(packet: &[u8], direction: Direction) -> bool {
     let right = match (opcode(packet), direction) {
         (Some(7 | 10), Direction::Up) | (Some(8), Direction::Down) => {
-            packet.first().is_some_and(|b| b & 7 == 0)
+            packet.first().is_some_and(|b| b.trailing_zeros() >= 3)
         }
         _ => false,
     };

@@ -202,12 +202,8 @@ impl Dissector for Socks {
         }
         match self.message(d, data, cx) {
             Ok(Some(size)) => Step::Took(size, CLASS),
-            Ok(None) => {
-                self.stage = Stage::Lost;
-                Step::Took(data.len(), OPAQUE)
-            }
             Err(_) if data.len() < 2 * MAX_TEXT + 16 => Step::More(data.len() + 1),
-            Err(_) => {
+            Ok(None) | Err(_) => {
                 self.stage = Stage::Lost;
                 Step::Took(data.len(), OPAQUE)
             }

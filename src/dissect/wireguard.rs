@@ -1,4 +1,4 @@
-//! WireGuard: recognised by its handshake; what it carries is not readable (wireguard.com/protocol, "Protocol & Cryptography").
+//! `WireGuard`: recognised by its handshake; what it carries is not readable (wireguard.com/protocol, "Protocol & Cryptography").
 //!
 //! Takes datagrams; gives the protocol's name. A tunnel hides its content from us too, so its bytes count as opaque, never as
 //! the encryption of a messenger.

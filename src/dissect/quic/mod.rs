@@ -1,0 +1,329 @@
+//! QUIC: who is called, by what client, and which bytes are ciphertext (RFC 9000, RFC 9001, RFC 9369).
+//!
+//! Takes the datagrams of both directions from the first Initial on; gives one observation each for Initial, Retry and version
+//! negotiation, and the hellos inside, which go to [`tls`](super::tls). The keys of Initial packets follow from the connection id
+//! that the client chose first (after a Retry, from the server's), so both sides are opened without any secret. Versions 1
+//! and 2, drafts 23 to 34, Google's T050 and T051; of Google's older versions the hello (`google.rs`). Handshake, 0-RTT and
+//! 1-RTT packets are counted, not opened; a flow that shows only short headers is not called QUIC.
+//!
+//! `version` in observations: `v1`, `v2`, `draft-29`, `Q046`, `T051`, any other as `0x1a2a3a4a`.
+
+mod assemble;
+mod connection;
+mod frames;
+mod google;
+mod header;
+mod keys;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use connection::{Connection, Connections};
+use header::{Kind, Long, Version};
+use keys::{Opened, Role};
+
+use super::packet::IpProto;
+use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol};
+use crate::capture::hex;
+use crate::model::Direction;
+
+/// Registration.
+pub(super) static PROTOCOL: Protocol = Protocol {
+    id: "quic",
+    title: "QUIC",
+    source: "RFC 9000, RFC 9001, RFC 9369, RFC 8999",
+    over: &[IpProto::UDP],
+    ports: &[443, 853],
+    reads: "Initial packets of both sides (versions 1 and 2, drafts 23 to 34, Google's T050 and T051) with client and server hello, \
+            Retry, version negotiation, Google's hellos up to Q050; not yet decryption of the rest",
+    probe,
+    start: || Box::new(Quic::default()),
+};
+
+const HANDSHAKE: Class = Class::handshake("quic.handshake");
+const HANDSHAKE_SEALED: Class = Class::encrypted("quic.handshake-encrypted");
+const APPLICATION: Class = Class::encrypted("quic.application");
+/// Packets of a connection none of whose hellos could be read.
+const UNVERIFIED: Class = Class::opaque("quic.unverified");
+
+/// Packets that are looked at in one datagram; the rest is counted unseen.
+const MAX_COALESCED: usize = 16;
+
+/// The smallest length of a protected packet: number and sample (RFC 9001 section 5.4.2).
+const MIN_PROTECTED: usize = 20;
+
+fn probe(p: &Probe<'_>) -> Match {
+    if google::header(p.data).is_some() {
+        return Match::Yes;
+    }
+    let Some(first) = p.data.first().filter(|f| *f & 0x80 != 0) else { return Match::No };
+    // The second bit is only clear when the peer allowed it before (RFC 9287), and then the datagram is a client's first.
+    let fixed = first & 0x40 != 0 || p.data.len() >= 1200;
+    let fits = header::long(p.data).is_ok_and(|long| match long.kind {
+        Kind::Initial | Kind::ZeroRtt | Kind::Handshake => {
+            fixed && (MIN_PROTECTED..=usize::from(u16::MAX)).contains(&(long.size - long.number_at))
+        }
+        Kind::Retry => fixed && !long.token.is_empty(),
+        // The second bit is free here; one of the versions must be one that exists (RFC 8999 section 6).
+        Kind::Negotiation => {
+            long.dcid.len().max(long.scid.len()) <= 20
+                && long.versions.len().is_multiple_of(4)
+                && versions(&long).any(|v| v.known() || v.draft().is_some() || v.google().is_some())
+        }
+        Kind::Unknown => false,
+    });
+    if fits { Match::Yes } else { Match::No }
+}
+
+/// The versions that a negotiation offers.
+fn versions<'a>(long: &Long<'a>) -> impl Iterator<Item = Version> + use<'a> {
+    let (whole, _) = long.versions.as_chunks::<4>();
+    whole.iter().take(64).map(|v| Version(u32::from_be_bytes(*v)))
+}
+
+/// What the parts of a datagram are, in bytes: packets of several kinds share one.
+#[derive(Default)]
+struct Tally {
+    setup: usize,
+    handshake: usize,
+    application: usize,
+    unread: usize,
+}
+
+impl Tally {
+    /// The class of the larger part; `begun` is whether a hello of the flow was read.
+    fn class(&self, begun: bool) -> Class {
+        let sealed = |class| if begun { class } else { UNVERIFIED };
+        let mut most = (HANDSHAKE, self.setup);
+        for (class, bytes) in [
+            (sealed(HANDSHAKE_SEALED), self.handshake),
+            (sealed(APPLICATION), self.application),
+            (UNVERIFIED, self.unread),
+        ] {
+            if bytes > most.1 {
+                most = (class, bytes);
+            }
+        }
+        most.0
+    }
+}
+
+#[derive(Default)]
+struct Quic {
+    connections: Connections,
+    /// A hello was read.
+    begun: bool,
+}
+
+impl Dissector for Quic {
+    fn datagram(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Class {
+        if let Some(header) = google::header(data) {
+            return self.google(&header, data.len(), cx);
+        }
+        let mut tally = Tally::default();
+        let mut id = None;
+        let mut at = 0;
+        for _ in 0..MAX_COALESCED {
+            let rest = data.get(at..).unwrap_or_default();
+            match rest.first() {
+                // Some fill a datagram up behind its last packet.
+                None => break,
+                Some(0) if rest.iter().all(|b| *b == 0) => {
+                    at = data.len();
+                    break;
+                }
+                Some(0..=0x7f) => {
+                    // Short headers tell no length: there is never a packet behind one.
+                    tally.application += rest.len();
+                    at = data.len();
+                    break;
+                }
+                Some(_) => {}
+            }
+            // All packets of a datagram are of one connection (RFC 9000 section 12.2).
+            let Some(long) = header::long(rest).ok().filter(|l| *id.get_or_insert(l.dcid) == l.dcid) else {
+                break;
+            };
+            let size = long.size.min(rest.len());
+            *self.packet(d, &long, rest, at, &mut tally, cx) += size;
+            at += size.max(1);
+        }
+        tally.unread += data.len().saturating_sub(at);
+        tally.class(self.begun)
+    }
+
+    fn unfinished(&self) -> Class {
+        UNVERIFIED
+    }
+}
+
+impl Quic {
+    /// Reads the packet with a long header at index `at` of the datagram, the start of `rest`; gives where to count it.
+    fn packet<'t>(
+        &mut self,
+        d: Direction,
+        long: &Long<'_>,
+        rest: &[u8],
+        at: usize,
+        tally: &'t mut Tally,
+        cx: &mut Cx<'_>,
+    ) -> &'t mut usize {
+        let range = at..at + long.size.min(rest.len());
+        let ids = || Ids { version: long.version.label(), dcid: hex(long.dcid), scid: hex(long.scid) };
+        match long.kind {
+            Kind::Initial => {
+                let opened = rest.get(..long.size).and_then(|packet| self.connections.open(d, long, packet));
+                cx.emit("quic.initial", range.clone(), || Initial {
+                    ids: ids(),
+                    token_bytes: long.token.len(),
+                    opened: opened.is_some(),
+                });
+                let Some((role, opened)) = opened else { return &mut tally.unread };
+                self.crypto(d, role, long.version, &opened, &Arc::new(cx.frames(range)), cx);
+                &mut tally.setup
+            }
+            Kind::Retry => {
+                self.connections.retry(d, long.scid);
+                cx.emit("quic.retry", range, || Retry { ids: ids(), token_bytes: long.token.len() });
+                &mut tally.setup
+            }
+            Kind::Negotiation => {
+                cx.emit("quic.version_negotiation", range, || Negotiation {
+                    dcid: hex(long.dcid),
+                    scid: hex(long.scid),
+                    versions: versions(long).map(Version::label).collect(),
+                });
+                &mut tally.setup
+            }
+            Kind::Handshake => &mut tally.handshake,
+            Kind::ZeroRtt => &mut tally.application,
+            Kind::Unknown => &mut tally.unread,
+        }
+    }
+
+    /// The CRYPTO frames of an opened packet, and the messages that they complete.
+    fn crypto(
+        &mut self,
+        d: Direction,
+        role: Role,
+        version: Version,
+        opened: &Opened,
+        frames: &Arc<Frames>,
+        cx: &mut Cx<'_>,
+    ) {
+        let Some(connection) = &mut self.connections.current else { return };
+        let Connection { sides, handshake, .. } = &mut **connection;
+        let side = sides.of(role);
+        if side.done {
+            return;
+        }
+        frames::crypto(&opened.payload, version.google().is_some(), |offset, bytes| {
+            side.crypto.push(offset, bytes, frames);
+        });
+        if matches!(version.google(), Some((b'Q', _))) {
+            self.google_crypto(role, version, cx);
+            return;
+        }
+        while let Some((kind, body, frames)) = side.message(cx) {
+            handshake.message(d, kind, &body, &frames, cx);
+            self.begun |= handshake.begun;
+            if kind == 1 {
+                let alpn = cx.flow().tls.as_ref().map(|t| t.alpn.clone()).unwrap_or_default();
+                for (begins, id) in [("h3", "http3"), ("doq", "doq")] {
+                    if alpn.iter().any(|a| a == begins || a.starts_with(&format!("{begins}-"))) {
+                        cx.protocol(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Google's hello in CRYPTO frames (Q050).
+    fn google_crypto(&mut self, role: Role, version: Version, cx: &mut Cx<'_>) {
+        let Some(connection) = self.connections.current.as_mut().filter(|_| role == Role::Client) else {
+            return;
+        };
+        let side = connection.sides.of(role);
+        let there = side.crypto.available();
+        match google::hello(&side.crypto.peek(there)) {
+            Ok(Some(hello)) => {
+                side.done = true;
+                if let Some((_, frames)) = side.crypto.take(there) {
+                    self.google_hello(version, hello, frames, cx);
+                }
+            }
+            Ok(None) => side.done = true,
+            Err(_) => {}
+        }
+    }
+
+    /// A packet of Google's versions up to Q046.
+    fn google(&mut self, header: &google::Header<'_>, size: usize, cx: &mut Cx<'_>) -> Class {
+        let Some(hello) = google::hello_in(header.body) else {
+            return if self.begun { APPLICATION } else { UNVERIFIED };
+        };
+        cx.emit("quic.initial", 0..size, || Initial {
+            ids: Ids { version: header.version.label(), dcid: hex(header.dcid), scid: hex(header.scid) },
+            token_bytes: 0,
+            opened: true,
+        });
+        let frames = cx.frames(0..size);
+        self.google_hello(header.version, hello, frames, cx);
+        HANDSHAKE
+    }
+
+    fn google_hello(&mut self, version: Version, hello: google::Hello, frames: Frames, cx: &mut Cx<'_>) {
+        self.begun = true;
+        let flow = cx.flow();
+        flow.encrypted("quic", &frames.all);
+        if let Some(sni) = &hello.sni {
+            flow.name(sni, "sni", frames.complete);
+        }
+        cx.emit_at("gquic.client_hello", frames, || GoogleHello {
+            version: version.label(),
+            sni: hello.sni.as_deref().map(super::flow::canonical_name),
+            user_agent: hello.user_agent,
+        });
+    }
+}
+
+#[derive(Serialize)]
+struct Ids {
+    version: String,
+    dcid: String,
+    scid: String,
+}
+
+#[derive(Serialize)]
+struct Initial {
+    #[serde(flatten)]
+    ids: Ids,
+    token_bytes: usize,
+    /// Its content could be read.
+    opened: bool,
+}
+
+#[derive(Serialize)]
+struct Retry {
+    #[serde(flatten)]
+    ids: Ids,
+    token_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Negotiation {
+    dcid: String,
+    scid: String,
+    versions: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct GoogleHello {
+    version: String,
+    sni: Option<String>,
+    user_agent: Option<String>,
+}
+
+#[cfg(test)]
+mod tests;
