@@ -329,3 +329,20 @@ country-ZA = Südafrika
 
 ## The program
 study-page = Bericht
+
+## Was `claims show` schreibt
+show-contradicts = Widerlegt
+show-control = Gegenprobe
+show-criterion = Kriterium
+show-decided-by = Entscheidbar
+show-id = Behauptung
+show-note = Hinweis
+show-section = Vergleich
+show-shows = Nur gezeigt
+show-source = Quelle
+show-steps = Schritte nötig
+show-superseded = Überholt
+show-supports = Stützt
+show-text = Besagt
+show-undecided = Zum Entscheiden
+show-vantage = Messpunkt

@@ -329,3 +329,20 @@ country-ZA = South Africa
 
 ## The program
 study-page = Report
+
+## What `claims show` prints
+show-contradicts = Contradicted by
+show-control = Control
+show-criterion = Criterion
+show-decided-by = Decided by
+show-id = Claim
+show-note = Note
+show-section = Comparison
+show-shows = Listed anyway
+show-source = Source
+show-steps = Steps needed
+show-superseded = Superseded
+show-supports = Supported by
+show-text = Says
+show-undecided = To decide it
+show-vantage = Taken at

@@ -250,6 +250,29 @@ fn ja4_over_tcp_is_that_of_its_authors() {
 }
 
 #[test]
+fn http_messages_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let mut truth = Vec::new();
+    for (file, line) in read.truth("http") {
+        // One line a frame: several requests, or answers, of one frame are separated by commas in the fields without any.
+        for method in truth::values(&line["method"]) {
+            truth.push(Row::new(file, truth::frame(&line), format!("request {method}")));
+        }
+        for status in truth::values(&line["status"]) {
+            truth.push(Row::new(file, truth::frame(&line), format!("response {status}")));
+        }
+    }
+    let plain = |o: &&Observation| o.text("version").starts_with("1.") && !o.decrypted();
+    let requests =
+        read.of_kind("http.request").filter(plain).map(|o| (o, format!("request {}", o.text("method"))));
+    let responses =
+        read.of_kind("http.response").filter(plain).map(|o| (o, format!("response {}", o.0["status"])));
+    let ours = requests.chain(responses).map(|(o, value)| Row::new(o.text("capture"), o.frame(), value));
+    let ours = ours.collect();
+    Comparison { table: "http", unit: "messages", truth, ours }.check(&read.names);
+}
+
+#[test]
 fn stun_messages_are_those_of_tshark() {
     let Some(read) = Read::all() else { return };
     let mut truth = Vec::new();

@@ -99,8 +99,14 @@ fn code_and_templates_use_exactly_the_messages_that_exist() {
         let source = std::fs::read_to_string(&path).unwrap();
         // Elsewhere `.with("…")` may be a method of something else.
         let ours = ["src/report", "src/cli", "templates"].iter().any(|part| path.starts_with(root(part)));
-        for call in [".text(\"", ".with(\"", ".with(\n            \"", ".with(\n                \"", " t(\""]
-        {
+        for call in [
+            ".text(\"",
+            ".with(\"",
+            ".with(\n            \"",
+            ".with(\n                \"",
+            " t(\"",
+            " line(\"",
+        ] {
             for after in source.split(call).skip(1).filter(|_| ours) {
                 let id = after.split('"').next().unwrap();
                 assert!(known.contains_key(id), "{}: no message {id:?}", path.display());

@@ -117,35 +117,35 @@ fn show(id: &str, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure>
     };
     let mut line = |key: &str, value: &str| -> Result<(), Failure> {
         if !value.is_empty() {
-            writeln!(out, "{:14} {value}", wording.text(key))?;
+            writeln!(out, "{:16} {value}", wording.text(key))?;
         }
         Ok(())
     };
-    line("claim-id", &claim.id)?;
-    line("claim-text", wording.pick(&claim.text))?;
-    line("claim-criterion", criterion(claim))?;
-    line("claim-decided-by", decided(claim))?;
-    line("claim-section", &claim.section)?;
+    line("show-id", &claim.id)?;
+    line("show-text", wording.pick(&claim.text))?;
+    line("show-criterion", criterion(claim))?;
+    line("show-decided-by", decided(claim))?;
+    line("show-section", &claim.section)?;
     for (key, predicate) in [
-        ("claim-supports", &claim.supports),
-        ("claim-contradicts", &claim.contradicts),
-        ("claim-shows", &claim.shows),
+        ("show-supports", &claim.supports),
+        ("show-contradicts", &claim.contradicts),
+        ("show-shows", &claim.shows),
     ] {
         if let Some(predicate) = predicate {
             line(key, &in_words(predicate))?;
         }
     }
-    line("claim-steps", &claim.steps.join(", "))?;
+    line("show-steps", &claim.steps.join(", "))?;
     line(
-        "claim-vantage",
+        "show-vantage",
         &claim.vantage.iter().map(|v| format!("{v:?}").to_lowercase()).collect::<Vec<_>>().join(", "),
     )?;
-    line("claim-control", &claim.control)?;
-    line("claim-undecided", wording.pick(&claim.undecided))?;
-    line("claim-note", wording.pick(&claim.note))?;
-    line("claim-superseded", wording.pick(&claim.superseded))?;
+    line("show-control", &claim.control)?;
+    line("show-undecided", wording.pick(&claim.undecided))?;
+    line("show-note", wording.pick(&claim.note))?;
+    line("show-superseded", wording.pick(&claim.superseded))?;
     for source in &claim.sources {
-        line("claim-source", &source.to_string())?;
+        line("show-source", &source.to_string())?;
     }
     Ok(())
 }

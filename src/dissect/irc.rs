@@ -449,10 +449,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                &format!("SASL PLAIN log-in of user … (under 8 characters) with password {masked}"),
                 &format!("IRC OPER log-in of user … (under 8 characters) with password {masked}"),
                 &format!("IRC PASS log-in with password {masked}"),
                 &format!("IRC services log-in with password {masked}"),
+                &format!("SASL PLAIN log-in of user … (under 8 characters) with password {masked}"),
             ]
         );
         assert_eq!(

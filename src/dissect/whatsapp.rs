@@ -38,14 +38,24 @@ fn probe(p: &Probe<'_>) -> Match {
     }
 }
 
+/// Frames of the old format's log-in that are searched for numbers.
+const MAX_LOGIN: u8 = 4;
+
 #[derive(Default)]
 struct WhatsApp {
     /// Major and minor of the preface.
     version: Option<(u8, u8)>,
+    /// The format of before Noise, as the client's first frame shows; the preface's number alone does not tell.
+    old: Option<bool>,
     client_hello: bool,
+    /// The client hello began a handshake whose server key it knew (Noise IK): the server's hello is shorter then.
+    known_key: bool,
     noise: bool,
-    logged_in: [bool; 2],
+    /// Frames of the old log-in that were looked at.
+    looked_at: u8,
     lost: bool,
+    /// Frames of the client hello.
+    hello_frames: Vec<u64>,
 }
 
 impl Dissector for WhatsApp {
@@ -60,7 +70,7 @@ impl Dissector for WhatsApp {
         let (Ok(flags_and_high), Ok(low)) = (r.u8("frame header"), r.u16("frame length")) else {
             return Step::More(3);
         };
-        let old = self.version.is_some_and(|(major, _)| major < 4);
+        let old = self.old.unwrap_or_else(|| self.version.is_some_and(|(major, _)| major < 4));
         // Today's frames have a 24-bit length; the older ones four flags and 20 bits.
         let high = if old { flags_and_high & 0x0f } else { flags_and_high };
         let length = usize::from(high) << 16 | usize::from(low);
@@ -74,6 +84,7 @@ impl Dissector for WhatsApp {
             return Step::Took(data.len(), OPAQUE);
         }
         let Some(body) = data.get(3..size) else { return Step::More(size) };
+        let old = *self.old.get_or_insert(old && !is_client_hello(body));
         if old { self.login(d, body, size, cx) } else { self.hello(d, body, size, cx) }
     }
 
@@ -105,7 +116,11 @@ impl WhatsApp {
             self.lost = true;
             return Step::Took(data.len(), OPAQUE);
         }
-        let kind = if major < 4 { "whatsapp.funxmpp" } else { "whatsapp.noise-preface" };
+        let kind = match major {
+            0..=1 => "whatsapp.funxmpp",
+            2..=3 => "whatsapp.preface",
+            _ => "whatsapp.noise-preface",
+        };
         let detail = format!("preface WA, protocol {major}, dictionary {minor}, in clear");
         cx.signature("whatsapp", kind, "certain", &detail, 0..at + 4);
         Step::Took(at + 4, HELLO)
@@ -121,17 +136,19 @@ impl WhatsApp {
         match (tag, d) {
             (2, Direction::Up) if ephemeral => {
                 self.client_hello = true;
-                let frames = cx.frames(0..size);
-                if cx.flow().encryption.is_none() {
-                    cx.flow().encrypted("noise", &frames.all);
-                }
+                self.known_key = parts.len() >= 3;
+                self.hello_frames = cx.frames(0..size).all;
                 let detail = "Noise client hello: an ephemeral key of 32 bytes; nothing else in clear";
                 cx.signature("whatsapp", "whatsapp.noise-hello", "certain", detail, 0..size);
                 Step::Took(size, HELLO)
             }
-            // Ephemeral key, encrypted static key (32 + 16), encrypted certificate.
-            (3, Direction::Down) if ephemeral && self.client_hello && parts.len() >= 3 => {
+            // Ephemeral key, encrypted static key (32 + 16), encrypted certificate; the key is left out when the client had it.
+            (3, Direction::Down)
+                if ephemeral && self.client_hello && parts.len() >= if self.known_key { 2 } else { 3 } =>
+            {
                 self.noise = true;
+                let hello = std::mem::take(&mut self.hello_frames);
+                cx.flow().encrypted("noise", &hello);
                 cx.encrypted("noise", 0..size);
                 Step::Took(size, HELLO)
             }
@@ -144,8 +161,9 @@ impl WhatsApp {
 
     /// A frame of the older format before its encryption began: strings stand in clear behind `fc` and a length.
     fn login(&mut self, d: Direction, body: &[u8], size: usize, cx: &mut Cx<'_>) -> Step {
-        let first = !std::mem::replace(d.pick(&mut self.logged_in), true);
-        if first && d == Direction::Up {
+        // Stream header, features, and the log-in itself.
+        if d == Direction::Up && self.looked_at < MAX_LOGIN {
+            self.looked_at += 1;
             for (at, text) in strings(body) {
                 let range = 3 + at..3 + at + text.len();
                 if text.len() >= 7 && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -170,6 +188,11 @@ impl WhatsApp {
         }
         Step::Took(size, LOGIN)
     }
+}
+
+/// A Noise client hello: its first field is an ephemeral key.
+fn is_client_hello(body: &[u8]) -> bool {
+    message(body).is_ok_and(|(tag, parts)| tag == 2 && parts.first() == Some(&(1, 32)))
 }
 
 /// Field number of the message's only field, and (field, length) of what is inside. Only length-delimited fields occur.
