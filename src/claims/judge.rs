@@ -14,13 +14,14 @@
 //! 10. Else `inconclusive` with the reason that the claim gives in `otherwise`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::Catalogue;
 use super::evidence::gather;
 use super::language::{Claim, DecidedBy};
 use super::predicate::Facts;
 use super::wording::Words;
-use crate::model::{ClaimResult, Control, Evidence, Input, Report, Text, Verdict};
+use crate::model::{ClaimResult, Control, Evidence, Input, Report, Run, Text, Vantage, Verdict};
 
 /// Judges every claim; no control has run.
 #[must_use]
@@ -36,7 +37,30 @@ pub fn judge_with_controls(
     controls: &BTreeMap<String, Control>,
 ) -> Vec<ClaimResult> {
     let words = Words::embedded();
-    catalogue.claims().iter().map(|claim| one(claim, report, controls.get(&claim.id), &words)).collect()
+    let mut known = Known { report, facts: BTreeMap::new() };
+    catalogue.claims().iter().map(|claim| one(claim, &mut known, controls.get(&claim.id), &words)).collect()
+}
+
+/// The facts of each messenger, gathered once for all claims that look from the same places.
+struct Known<'r> {
+    report: &'r Report,
+    facts: BTreeMap<(String, Vec<Vantage>), Rc<Facts<'r>>>,
+}
+
+impl<'r> Known<'r> {
+    /// Facts from captures that were taken at one of `vantage`; from all captures when it is empty.
+    fn facts(&mut self, messenger: &str, vantage: &[Vantage]) -> Rc<Facts<'r>> {
+        let report = self.report;
+        let gathered = self.facts.entry((messenger.to_owned(), vantage.to_vec())).or_insert_with(|| {
+            let suits = |run: Option<&Run>| {
+                vantage.is_empty() || run.and_then(|r| r.vantage).is_some_and(|v| vantage.contains(&v))
+            };
+            let suitable: BTreeSet<&str> =
+                report.inputs.iter().filter(|i| suits(i.run.as_ref())).map(|i| i.file.as_str()).collect();
+            Rc::new(Facts::of(report, messenger, &suitable))
+        });
+        Rc::clone(gathered)
+    }
 }
 
 /// Apps that an explanation names, and characters of each.
@@ -53,8 +77,9 @@ struct Ruling {
     captures: BTreeSet<String>,
 }
 
-fn one(claim: &Claim, report: &Report, control: Option<&Control>, words: &Words) -> ClaimResult {
-    let ruling = rule(claim, report, control);
+fn one(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>, words: &Words) -> ClaimResult {
+    let report = known.report;
+    let ruling = rule(claim, known, control);
     let mut explanation = words.say(ruling.key, &ruling.values);
     let mut add = |text: &Text| {
         if !text.en.is_empty() {
@@ -109,7 +134,8 @@ fn origin(captures: &BTreeSet<String>, report: &Report, words: &Words) -> Vec<Te
     texts
 }
 
-fn rule(claim: &Claim, report: &Report, control: Option<&Control>) -> Ruling {
+fn rule(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>) -> Ruling {
+    let report = known.report;
     let ruling = |verdict, reason, key, evidence| Ruling {
         verdict,
         reason,
@@ -121,27 +147,15 @@ fn rule(claim: &Claim, report: &Report, control: Option<&Control>) -> Ruling {
     if claim.decided_by == DecidedBy::Documentary {
         return ruling(Verdict::Documentary, "", "documentary", Vec::new());
     }
-    let all: BTreeSet<&str> = report.inputs.iter().map(|i| i.file.as_str()).collect();
-    let everywhere = Facts::of(report, &claim.messenger, &all);
+    let everywhere = known.facts(&claim.messenger, &[]);
     if everywhere.flows.is_empty() {
         return ruling(Verdict::Inconclusive, "not-exercised", "not-seen", Vec::new());
     }
-    let facts = if claim.vantage.is_empty() {
-        everywhere
-    } else {
-        let suitable: BTreeSet<&str> = report
-            .inputs
-            .iter()
-            .filter(|i| i.run.as_ref().and_then(|r| r.vantage).is_some_and(|v| claim.vantage.contains(&v)))
-            .map(|i| i.file.as_str())
-            .collect();
-        let facts = Facts::of(report, &claim.messenger, &suitable);
-        if facts.flows.is_empty() {
-            let shown = show(claim, report, &everywhere);
-            return ruling(Verdict::Inconclusive, "vantage-unsuitable", "vantage", shown);
-        }
-        facts
-    };
+    let facts = known.facts(&claim.messenger, &claim.vantage);
+    if facts.flows.is_empty() {
+        let shown = show(claim, report, &everywhere);
+        return ruling(Verdict::Inconclusive, "vantage-unsuitable", "vantage", shown);
+    }
     let captures: BTreeSet<&str> = facts.flows.iter().map(|f| f.capture.as_str()).collect();
     // A verdict that rests on what is not there rests on all captures.
     let rests_on = |evidence: &[Evidence]| -> BTreeSet<String> {

@@ -131,7 +131,7 @@ struct Message {
 /// Reads one message; `at` is its index in the bytes shown.
 fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     let range = 0..at + bytes.len();
-    let m = match message(bytes) {
+    let m = match message(bytes, cx.observing()) {
         Ok(m) => m,
         Err(short) => {
             cx.warn(at, format!("DNS: {short}"));
@@ -176,7 +176,8 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     }
 }
 
-fn message(bytes: &[u8]) -> Result<Message, Short> {
+/// Reads as far as it goes; records that only an observation would tell are left out unless `told`.
+fn message(bytes: &[u8], told: bool) -> Result<Message, Short> {
     let mut r = Reader::new(bytes);
     r.u16("transaction id")?;
     let flags = r.u16("flags")?;
@@ -190,15 +191,15 @@ fn message(bytes: &[u8]) -> Result<Message, Short> {
         stopped: None,
     };
     let all = counts.iter().map(|c| usize::from(*c)).sum::<usize>().min(MAX_RECORDS);
-    m.stopped = body(bytes, &mut r, questions, all, &mut m.questions, &mut m.records).err();
+    m.stopped = body(bytes, &mut r, (questions, all), told, &mut m.questions, &mut m.records).err();
     Ok(m)
 }
 
 fn body<'a>(
     bytes: &'a [u8],
     r: &mut Reader<'a>,
-    questions: u16,
-    records: usize,
+    (questions, records): (u16, usize),
+    told: bool,
     asked: &mut Vec<(String, u16)>,
     found: &mut Vec<Record>,
 ) -> Result<(), Short> {
@@ -218,6 +219,10 @@ fn body<'a>(
         let data = r.take("record data", length)?;
         // OPT is about the transport, not about a name.
         if kind == 41 {
+            continue;
+        }
+        // Without observations only addresses and ECH configurations are of use.
+        if !told && !matches!(kind, 1 | 28 | 64 | 65) {
             continue;
         }
         let mut ech = Vec::new();
@@ -475,7 +480,7 @@ mod tests {
 
     #[test]
     fn compression_and_addresses() {
-        let m = message(&response()).unwrap();
+        let m = message(&response(), true).unwrap();
         assert_eq!(m.stopped, None);
         assert_eq!(m.questions, [("www.example".to_owned(), 1)]);
         let seen: Vec<_> = m.records.iter().map(|r| format!("{} {} {}", r.name, r.kind, r.value)).collect();
@@ -486,7 +491,7 @@ mod tests {
     fn cut_anywhere_keeps_what_was_read() {
         let whole = response();
         for cut in 0..whole.len() {
-            match message(&whole[..cut]) {
+            match message(&whole[..cut], true) {
                 Ok(m) => {
                     assert!(m.stopped.is_some(), "{cut}");
                     assert!(cut < 29 || m.questions.len() == 1, "{cut}");
@@ -504,7 +509,7 @@ mod tests {
             let mut m = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
             m.extend(tail);
             m.extend(b"\x00\x01\x00\x01");
-            let m = message(&m).unwrap();
+            let m = message(&m, true).unwrap();
             assert!(m.stopped.is_some() && m.questions.is_empty(), "{name}");
         }
     }

@@ -190,16 +190,16 @@ fn decode_chunk<'b>(batch: &'b Batch, frames: &[RawFrame]) -> Chunk<'b> {
             Decoded::Fragment(f) => chunk.fragments.push(f),
             Decoded::Nothing(None) => {}
             Decoded::Nothing(Some(what)) => {
-                let what = if what == "link type" {
-                    format!("link type {} is not read", raw.link.name())
-                } else {
-                    what.to_owned()
-                };
-                chunk.faults.push((what, raw.number, raw.file_offset));
+                chunk.faults.push((fault(raw, what), raw.number, raw.file_offset));
             }
         }
     }
     chunk
+}
+
+/// A fault of a frame in words.
+fn fault(raw: &RawFrame, what: &str) -> String {
+    if what == "link type" { format!("link type {} is not read", raw.link.name()) } else { what.to_owned() }
 }
 
 impl Run<'_> {
@@ -207,16 +207,56 @@ impl Run<'_> {
         if batch.frames.is_empty() {
             return;
         }
-        let size = if self.options.parallel {
-            batch.frames.len().div_ceil(rayon::current_num_threads() * 2).max(256)
+        if self.options.parallel {
+            self.batch_in_parallel(batch);
         } else {
-            batch.frames.len()
-        };
-        let chunks: Vec<Chunk<'_>> = if self.options.parallel {
-            batch.frames.par_chunks(size).map(|frames| decode_chunk(batch, frames)).collect()
-        } else {
-            batch.frames.chunks(size).map(|frames| decode_chunk(batch, frames)).collect()
-        };
+            self.batch_in_order(batch);
+        }
+        while self.fragments.len() > MAX_JOINED {
+            self.fragments.pop_first();
+        }
+    }
+
+    /// Each packet goes to its flow as soon as it is decoded: no packet is kept, which is what one thread does best.
+    fn batch_in_order(&mut self, batch: &Batch) {
+        for raw in &batch.frames {
+            if !self.links.contains(&raw.link) {
+                self.links.push(raw.link);
+            }
+            self.times = Some(match self.times {
+                None => (raw.time, raw.time),
+                Some((first, last)) => (first.min(raw.time), last.max(raw.time)),
+            });
+            match decode(raw, batch.bytes(raw), &mut self.overhead) {
+                Decoded::Packet(p) => self.packet(&p),
+                Decoded::Fragment(f) => {
+                    if let Some(datagram) = self.pool.add(&f) {
+                        self.fragments.insert(f.frame, datagram.frames);
+                        if let Decoded::Packet(p) = decode_reassembled(&f, &datagram.bytes) {
+                            self.packet(&p);
+                        }
+                    }
+                }
+                Decoded::Nothing(None) => {}
+                Decoded::Nothing(Some(what)) => {
+                    let first = (raw.number, raw.file_offset, 0);
+                    self.unsupported.entry(fault(raw, what)).or_insert(first).2 += 1;
+                }
+            }
+        }
+    }
+
+    fn packet(&mut self, p: &Packet<'_>) {
+        let shared = Shared { options: self.options, fragments: &self.fragments };
+        if let Some(shard) = self.shards.get_mut(shard_of(&p.key)) {
+            shard.packet(p, shared);
+        }
+    }
+
+    fn batch_in_parallel(&mut self, batch: &Batch) {
+        let size = batch.frames.len().div_ceil(rayon::current_num_threads() * 2).max(256);
+        let chunks: Vec<Chunk<'_>> =
+            batch.frames.par_chunks(size).map(|frames| decode_chunk(batch, frames)).collect();
         let mut joined: Vec<(usize, Vec<u8>, Fragment<'_>)> = Vec::new();
         for (index, chunk) in chunks.iter().enumerate() {
             self.overhead.add(&chunk.overhead);
@@ -235,9 +275,6 @@ impl Run<'_> {
             for f in &chunk.fragments {
                 if let Some(datagram) = self.pool.add(f) {
                     self.fragments.insert(f.frame, datagram.frames);
-                    if self.fragments.len() > MAX_JOINED {
-                        self.fragments.pop_first();
-                    }
                     joined.push((index, datagram.bytes, *f));
                 }
             }
@@ -264,11 +301,7 @@ impl Run<'_> {
                 }
             }
         };
-        if self.options.parallel {
-            self.shards.par_iter_mut().enumerate().for_each(work);
-        } else {
-            self.shards.iter_mut().enumerate().for_each(work);
-        }
+        self.shards.par_iter_mut().enumerate().for_each(work);
     }
 
     /// Numbers the new flows and gives out the observations that no later frame can precede.

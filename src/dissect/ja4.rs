@@ -64,8 +64,18 @@ pub(super) fn fingerprint(offer: &Offer<'_>) -> (String, String) {
     (hashed, format!("{head}_{b}_{c}"))
 }
 
+/// Code points as four hex digits each, with commas between them. Written by hand: every hello needs dozens of them.
 fn list(values: &[u16]) -> String {
-    values.iter().map(|v| format!("{v:04x}")).collect::<Vec<_>>().join(",")
+    let mut text = String::with_capacity(values.len() * 5);
+    for value in values {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        for shift in [12, 8, 4, 0] {
+            text.push(char::from_digit(u32::from(value >> shift & 0x0f), 16).unwrap_or_default());
+        }
+    }
+    text
 }
 
 fn version(version: u16) -> &'static str {
