@@ -25,7 +25,7 @@ fn db() -> &'static ReferenceDb {
 fn flow(server: &str, names: &str) -> Flow {
     let names = names.split_whitespace().map(|name| {
         let (source, name) = name.split_once('=').unwrap();
-        FlowName { name: name.into(), source: source.into(), frame: 1 }
+        FlowName { name: name.into(), source: source.into(), frame: 1, expired: false }
     });
     Flow {
         capture: "a.pcap".into(),

@@ -8,6 +8,9 @@ use std::net::IpAddr;
 
 use super::error::ReferenceError;
 
+/// Most breakpoints that a layer is taken apart into.
+const MOST_POINTS: usize = 1 << 24;
+
 /// Address family of a layer: how wide block starts are, and how an address becomes a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -73,6 +76,44 @@ impl<'a> Layer<'a> {
         after.checked_sub(1).and_then(|block| self.in_block(block, start, number)).unwrap_or(0)
     }
 
+    /// All breakpoints: from which address on which value holds. Unlike a look-up, a damaged block is an error here.
+    pub(crate) fn points(self) -> Result<Vec<(u128, u32)>, ReferenceError> {
+        let damaged = || ReferenceError::table("a layer's block is damaged", 0);
+        let mut out: Vec<(u128, u32)> = Vec::new();
+        let starts: Vec<u128> = match self.family {
+            Family::V4 => {
+                let starts = self.starts.as_chunks::<4>().0.iter();
+                starts.map(|s| u128::from(u32::from_le_bytes(*s))).collect()
+            }
+            Family::V6 => self.starts.as_chunks::<16>().0.iter().map(|s| u128::from_le_bytes(*s)).collect(),
+        };
+        for (start, offset) in starts.into_iter().zip(self.offsets) {
+            self.block(start, u32::from_le_bytes(*offset) as usize, &mut out).ok_or_else(damaged)?;
+        }
+        Ok(out)
+    }
+
+    fn block(&self, start: u128, offset: usize, out: &mut Vec<(u128, u32)>) -> Option<()> {
+        let ([entries, distinct], rest) = self.body.get(offset..)?.split_first_chunk::<2>()?;
+        let (values, rest) = rest.split_at_checked(usize::from(*distinct) * self.width)?;
+        let (picks, mut lengths) = rest.split_at_checked(usize::from(*entries))?;
+        let mut from = start;
+        for (i, pick) in picks.iter().enumerate() {
+            if i > 0 {
+                let (length, left) = take_length(lengths)?;
+                from = from.checked_add(length)?;
+                lengths = left;
+            }
+            // In order and not without end: blocks of a damaged table may point to the same bytes many times.
+            let fits = self.family == Family::V6 || from <= u128::from(u32::MAX);
+            if !fits || out.len() >= MOST_POINTS || out.last().is_some_and(|(before, _)| *before >= from) {
+                return None;
+            }
+            out.push((from, value(values.chunks_exact(self.width).nth(usize::from(*pick))?)?));
+        }
+        Some(())
+    }
+
     fn in_block(&self, block: usize, start: u128, number: u128) -> Option<u32> {
         let offset = u32::from_le_bytes(*self.offsets.get(block)?) as usize;
         let ([entries, distinct], rest) = self.body.get(offset..)?.split_first_chunk::<2>()?;
@@ -90,11 +131,16 @@ impl<'a> Layer<'a> {
             lengths = left;
             pick += 1;
         }
-        match values.chunks_exact(self.width).nth(usize::from(*picks.get(pick)?))? {
-            [a, b] => Some(u32::from_le_bytes([*a, *b, 0, 0])),
-            [a, b, c] => Some(u32::from_le_bytes([*a, *b, *c, 0])),
-            _ => None,
-        }
+        value(values.chunks_exact(self.width).nth(usize::from(*picks.get(pick)?))?)
+    }
+}
+
+/// A value of two or three bytes.
+fn value(bytes: &[u8]) -> Option<u32> {
+    match bytes {
+        [a, b] => Some(u32::from_le_bytes([*a, *b, 0, 0])),
+        [a, b, c] => Some(u32::from_le_bytes([*a, *b, *c, 0])),
+        _ => None,
     }
 }
 

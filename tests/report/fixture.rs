@@ -71,7 +71,12 @@ pub(crate) fn report() -> Report {
             client: "10.0.2.15:51002".into(),
             server: "198.51.100.7:443".into(),
             app_protocols: vec!["tls".into()],
-            names: vec![FlowName { name: "e1.example.net".into(), source: "sni".into(), frame: 4 }],
+            names: vec![FlowName {
+                name: "e1.example.net".into(),
+                source: "sni".into(),
+                frame: 4,
+                expired: false,
+            }],
             messenger: Some("whatsapp".into()),
             ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".into()),
             bytes_up: 2_345_678,

@@ -32,6 +32,11 @@ impl Ranges {
         if family == Family::V4 { &self.v4 } else { &self.v6 }
     }
 
+    /// The ranges of one family, to be changed.
+    pub(crate) fn of(&mut self, family: Family) -> &mut Vec<Range> {
+        if family == Family::V4 { &mut self.v4 } else { &mut self.v6 }
+    }
+
     /// Turns nested or overlapping ranges into disjoint, sorted ones: the shorter range wins, of equal ones the later.
     pub(crate) fn flatten(&mut self) {
         flatten(&mut self.v4);
@@ -104,6 +109,14 @@ pub(crate) fn join<E>(
         }
     }
     Ok(out)
+}
+
+/// Ranges from breakpoints; value 0 is none.
+pub(crate) fn ranges(points: &[(u128, u32)], last: u128) -> Vec<Range> {
+    let ends = points.iter().skip(1).map(|(first, _)| first.saturating_sub(1)).chain([last]);
+    let all =
+        points.iter().zip(ends).map(|((first, value), last)| Range { first: *first, last, value: *value });
+    all.filter(|range| range.value > 0).collect()
 }
 
 /// The bytes of a layer section (`docs/reference.md`).
