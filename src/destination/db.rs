@@ -194,6 +194,14 @@ impl ReferenceDb {
         AddressFacts { places, country, agreement, operator, jurisdictions, special: None, cloud, anycast }
     }
 
+    /// The bare look-up that [`ReferenceDb::lookup`] makes its words from, for measuring it: how many sources name a country,
+    /// and the AS number. Allocates nothing.
+    pub fn raw(&self, address: IpAddr) -> (usize, Option<u32>) {
+        let found = self.table.find(effective(address));
+        let named = found.countries.iter().filter(|code| **code > 0).count();
+        (named, found.asn.map(|system| system.number))
+    }
+
     /// The tracker entry for a name or the closest listed domain above it.
     pub fn tracker(&self, name: &str) -> Option<Tracker<'_>> {
         self.table.tracker(name)
