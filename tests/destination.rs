@@ -197,7 +197,7 @@ fn anycast_is_said_where_its_operator_publishes_it() {
         let anycast = db().lookup(ip(address)).anycast;
         match says {
             Some(says) => {
-                assert!(anycast.as_ref().is_some_and(|a| a.starts_with(says)), "{address}: {anycast:?}")
+                assert!(anycast.as_ref().is_some_and(|a| a.starts_with(says)), "{address}: {anycast:?}");
             }
             None => assert_eq!(anycast, None, "{address}"),
         }
@@ -253,7 +253,9 @@ fn loading_and_looking_up_are_quick() {
         let mut best = f64::MAX;
         for _ in 0..10 {
             let start = Instant::now();
-            addresses.iter().for_each(|address| work(*address));
+            for address in &addresses {
+                work(*address);
+            }
             best = best.min(start.elapsed().as_secs_f64() * 1e9 / addresses.len() as f64);
         }
         best
@@ -265,7 +267,7 @@ fn loading_and_looking_up_are_quick() {
         std::hint::black_box(db().lookup(address));
     });
     println!("load {load:.1} ms; look-up {plain:.0} ns, with places, law and words {whole:.0} ns");
-    assert!(load < 200.0 && plain < 20_000.0 && whole < 200_000.0);
+    assert!(load < 50.0 && plain < 5000.0 && whole < 50_000.0);
 }
 
 #[test]
@@ -409,7 +411,7 @@ fn fix_checksum(bytes: &mut [u8]) {
 #[test]
 fn the_embedded_table_is_small() {
     let bytes = db().info().bytes;
-    assert!(bytes < 9 << 20, "{bytes} bytes; 12 MiB is the limit for the whole of it");
+    assert!(bytes < 11 << 20, "{bytes} bytes; 12 MiB is the limit for the whole of it");
 }
 
 // ---- building ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,11 @@
 //! Area tests of names and dates in reports: answers that ran out, groups of names, the age of the data.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic; clippy.toml allows it only within #[test] functions"
+)]
+
 mod common;
 
 use common::{PacketBuilder, Tcp, build::START, replay_bytes, wire};

@@ -131,6 +131,8 @@ pub(crate) struct Table {
     bytes: Cow<'static, [u8]>,
     sections: [Range<usize>; TAGS.len()],
     meta: Meta,
+    /// See [`Layer::index`]; by section, empty for those without.
+    indices: [Vec<u32>; TAGS.len()],
 }
 
 const META: usize = 0;
@@ -200,9 +202,12 @@ impl Table {
                 sections[META].start,
             ));
         }
-        let table = Table { bytes, sections, meta };
+        let mut table = Table { bytes, sections, meta, indices: Default::default() };
         for i in [PLACES_V4, PLACES_V6, SYSTEMS_V4, SYSTEMS_V6, CLOUDS_V4, CLOUDS_V6] {
-            table.layer(i)?;
+            let index = table.layer(i)?.index();
+            if let Some(place) = table.indices.get_mut(i) {
+                *place = index;
+            }
         }
         Ok(table)
     }
@@ -234,7 +239,9 @@ impl Table {
     pub(crate) fn find(&self, address: IpAddr) -> Found<'_> {
         let v4 = address.is_ipv4();
         let value = |four: usize, six: usize| {
-            self.layer(if v4 { four } else { six }).map_or(0, |layer| layer.find(address)) as usize
+            let i = if v4 { four } else { six };
+            let index = self.indices.get(i).map_or(&[][..], Vec::as_slice);
+            self.layer(i).map_or(0, |layer| layer.find(address, index)) as usize
         };
         let width = self.meta.place_sources.len();
         let place = value(PLACES_V4, PLACES_V6);

@@ -217,6 +217,7 @@ fn destinations() -> Vec<Destination> {
             flows: vec!["conversations-2024.pcap.gz#1".into()],
             first_frame: 3,
             messengers: vec!["conversations".into()],
+            ..Destination::default()
         },
         Destination {
             address: "198.51.100.7".into(),
@@ -239,6 +240,7 @@ fn destinations() -> Vec<Destination> {
             flows: vec!["whatsapp-2022.pcapng#1".into()],
             first_frame: 1,
             messengers: vec!["whatsapp".into()],
+            ..Destination::default()
         },
         Destination {
             address: "203.0.113.80".into(),

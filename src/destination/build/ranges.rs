@@ -6,8 +6,9 @@
 use crate::destination::error::ReferenceError;
 use crate::destination::layer::{Family, put_length};
 
-/// Entries in one block of a layer: a walk of this many decides how long a look-up takes.
-const BLOCK: usize = 96;
+/// Entries in one block of a layer. A look-up walks over half of them in the middle; with fewer the table grows (96: 8.6 MiB and
+/// 650 ns for all three layers, 24: 9.6 MiB and 220 ns, 16: 10.2 MiB and 185 ns).
+const BLOCK: usize = 16;
 /// Values, and the number of blocks, are stored in three bytes.
 const MOST_VALUES: u32 = (1 << 24) - 1;
 
@@ -219,7 +220,8 @@ mod tests {
                     Family::V4 => IpAddr::V4(Ipv4Addr::from(at as u32)),
                     Family::V6 => IpAddr::V6(Ipv6Addr::from(at)),
                 };
-                assert_eq!(layer.find(address), plain(&a, at) * 10 + plain(&b, at), "{address}");
+                assert_eq!(layer.find(address, &layer.index()), layer.find(address, &[]));
+                assert_eq!(layer.find(address, &[]), plain(&a, at) * 10 + plain(&b, at), "{address}");
             }
         }
     }
