@@ -359,6 +359,15 @@ pub struct FlowName {
     pub source: String,
     /// The frame in which it was read.
     pub frame: u64,
+    /// Only for `dns`: when the flow began, every answer that gave the name to this address had run out (by its TTL), so
+    /// that the address may have been another's by then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub expired: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A wire-format signature of a messenger that fired.
@@ -383,6 +392,9 @@ pub struct Destination {
     pub address: String,
     /// All names seen for it, sorted.
     pub names: Vec<String>,
+    /// The registrable domains of `names` by the Public Suffix List (`whatsapp.net` of `e1.whatsapp.net`), sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Who announces the network; null where the reference data has none.
     pub operator: Option<Operator>,
     /// What each source says of its country.
@@ -391,6 +403,9 @@ pub struct Destination {
     pub country: Option<String>,
     /// How far the sources agree.
     pub agreement: Agreement,
+    /// Who publishes that the address is anycast, so that it stands in many places at once (`reference/anycast.toml`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anycast: Option<String>,
     /// Under whose law it falls, by place and by the operator's seat.
     pub jurisdictions: Vec<Jurisdiction>,
     /// What it is for.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::claims::{self, Catalogue};
 use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, analyse_file};
-use crate::model::{Flow, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage};
+use crate::model::{Flow, Input, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning};
 use crate::payload::CanarySet;
 use crate::scenario;
 
@@ -121,9 +121,47 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
         destinations = destination::destinations(&report.flows, db, &vantage);
     }
     report.destinations = destinations;
+    let ages = ages(&report, db);
+    report.warnings.extend(ages);
     name_findings(&mut report);
     report.claims = claims::judge(catalogue, &report);
     report
+}
+
+/// Captures whose time is far from the date of the data that their addresses were judged with: networks change hands, so
+/// places and operators may be those of an earlier or a later holder. Compares dates of captures and data; reads no clock.
+fn ages(report: &Report, db: &ReferenceDb) -> Vec<Warning> {
+    use jiff::civil::Date;
+    let Ok(data) = db.judged_as_of().parse::<Date>() else { return Vec::new() };
+    let judged: std::collections::BTreeSet<&str> = report
+        .destinations
+        .iter()
+        .filter(|d| !d.places.is_empty() || d.operator.is_some())
+        .flat_map(|d| d.flows.iter().filter_map(|flow| Some(flow.rsplit_once('#')?.0)))
+        .collect();
+    let of_input = |input: &Input| {
+        let day = input.last_time.as_deref()?.get(..10)?.parse::<Date>().ok()?;
+        let years = data.year() - day.year();
+        // Data that is older than the capture wears out sooner: its networks were not yet known.
+        let outdated = (day - data).get_days() > 365;
+        let what = match (years > 1, outdated) {
+            (true, _) => "networks may have changed hands since",
+            (_, true) => "the data is more than 12 months older",
+            _ => return None,
+        };
+        let what = format!(
+            "addresses of {} judged with data of {} (newest source {data}): {what}",
+            day.year(),
+            data.year()
+        );
+        judged.contains(input.file.as_str()).then(|| Warning {
+            capture: input.file.clone(),
+            frame: None,
+            offset: 0,
+            what,
+        })
+    };
+    report.inputs.iter().filter_map(of_input).collect()
 }
 
 fn run_of<'r>(report: &'r Report, capture: &str) -> Option<&'r Run> {

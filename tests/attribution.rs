@@ -25,7 +25,7 @@ fn db() -> &'static ReferenceDb {
 fn flow(server: &str, names: &str) -> Flow {
     let names = names.split_whitespace().map(|name| {
         let (source, name) = name.split_once('=').unwrap();
-        FlowName { name: name.into(), source: source.into(), frame: 1 }
+        FlowName { name: name.into(), source: source.into(), frame: 1, expired: false }
     });
     Flow {
         capture: "a.pcap".into(),
@@ -170,6 +170,8 @@ fn roles_name_their_rule_and_source() {
         (tcp("142.250.1.188:443", "sni=mtalk.google.com"), Role::Push, "fcm"),
         (tcp("17.57.144.84:5223", ""), Role::Push, "apns"),
         (tcp("17.57.144.84:443", "sni=1-courier.push.apple.com"), Role::Push, "apns"),
+        (tcp("17.173.66.102:443", ""), Role::Platform, "apple-network"),
+        (with(tcp("192.168.1.255:17500", ""), "udp", ""), Role::Platform, "lan-sync"),
         (with(tcp("8.8.8.8:53", ""), "udp", "dns"), Role::Resolver, "Google Public DNS"),
         (tcp("1.1.1.1:443", ""), Role::Resolver, "Cloudflare 1.1.1.1"),
         (with(tcp("192.168.1.1:53", ""), "udp", "dns"), Role::Resolver, "RFC 1035"),
@@ -384,8 +386,9 @@ fn lookup_refuses_what_is_no_address() {
 
 #[test]
 fn info_names_every_source_with_date_and_licence() {
-    let table = printed(|out| cli::info(db(), DbFormat::Table, out));
-    let json = printed(|out| cli::info(db(), DbFormat::Json, out));
+    let day = jiff::civil::date(2026, 11, 25);
+    let table = printed(|out| cli::info(db(), day, DbFormat::Table, out));
+    let json = printed(|out| cli::info(db(), day, DbFormat::Json, out));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     for source in db().sources() {
         assert!(table.contains(&source.name) && table.contains(&source.as_of), "{table}");
@@ -396,6 +399,83 @@ fn info_names_every_source_with_date_and_licence() {
         );
     }
     assert_eq!(json["messengers"], 8);
+}
+
+#[test]
+fn info_tells_the_age_of_each_source() {
+    for (day, age, old) in [
+        (jiff::civil::date(2026, 6, 25), "0 days", false),
+        (jiff::civil::date(2027, 6, 25), "365 days", false),
+        (jiff::civil::date(2027, 6, 26), "366 days: OLD", true),
+        (jiff::civil::date(2026, 6, 24), "?", false),
+    ] {
+        let table = printed(|out| cli::info(db(), day, DbFormat::Table, out));
+        let row = table.lines().find(|line| line.contains("ipfire")).unwrap();
+        assert!(row.contains(age), "{day}: {row}");
+        let warned =
+            table.lines().any(|l| l.starts_with("warning: older than 12 months") && l.contains("ipfire"));
+        assert_eq!(warned, old, "{day}: {table}");
+        let json = printed(|out| cli::info(db(), day, DbFormat::Json, out));
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let ipfire = json["sources"].as_array().unwrap().iter().find(|s| s["name"] == "ipfire").unwrap();
+        assert_eq!(ipfire["old"], old, "{day}");
+    }
+}
+
+#[test]
+fn names_are_grouped_by_registrable_domain() {
+    let end = |names: &str| ends(vec![flow("5.5.5.5:443", names)])[0].groups.join(" ");
+    for (names, groups) in [
+        ("sni=e1.whatsapp.net dns=mmg.whatsapp.net dns=whatsapp.com", "whatsapp.com whatsapp.net"),
+        // Suffixes of more than one label, a private one, and names that are no domain below a suffix.
+        ("sni=a.b.example.co.uk", "example.co.uk"),
+        ("sni=d1.cloudfront.net", "d1.cloudfront.net"),
+        ("certificate=*.example.org", "example.org"),
+        ("dns=co.uk", ""),
+        ("http-host=10.0.0.1", ""),
+        ("http-host=localhost", ""),
+        ("ech-outer=cover.example.org", ""),
+        ("", ""),
+    ] {
+        assert_eq!(end(names), groups, "{names}");
+    }
+}
+
+#[test]
+fn the_other_party_of_a_call_is_told_from_a_relay() {
+    let udp = |client: &str, server: &str, protocols: &[&str]| {
+        let mut flow = flow(server, "");
+        (flow.transport, flow.client) = ("udp".into(), client.into());
+        flow.app_protocols = protocols.iter().map(|p| (*p).to_owned()).collect();
+        flow.encryption = if protocols.is_empty() { "opaque" } else { "none" }.into();
+        flow
+    };
+    let beside = || signed(flow("31.13.86.51:443", ""), "whatsapp", "certain");
+    let phone = "192.168.1.2:40000";
+    for (call, messenger, role, why) in [
+        (udp(phone, "84.56.1.1:50000", &["stun"]), true, Role::Peer, "no known operator of servers"),
+        (udp(phone, "18.195.131.143:61156", &["stun"]), true, Role::Relay, "Amazon"),
+        (udp(phone, "192.168.1.9:31480", &["stun"]), true, Role::Peer, "another device of the local network"),
+        (udp(phone, "5.5.5.5:3478", &["stun"]), true, Role::Relay, "RFC 8656"),
+        (udp(phone, "84.56.1.1:50000", &[]), true, Role::Peer, "beside whatsapp"),
+        (udp(phone, "192.168.1.9:31480", &[]), true, Role::Peer, "taken for the other party"),
+        // Not without a messenger, to a well-known port, in a network of servers, or without an answer.
+        (udp(phone, "84.56.1.1:50000", &[]), false, Role::Unknown, "no rule"),
+        (udp(phone, "84.56.1.1:500", &[]), true, Role::Unknown, "no rule"),
+        (udp("192.168.1.2:500", "84.56.1.1:50000", &[]), true, Role::Unknown, "no rule"),
+        (udp(phone, "18.195.131.143:61156", &[]), true, Role::Unknown, "no rule"),
+        (Flow { bytes_down: 0, ..udp(phone, "84.56.1.1:50000", &[]) }, true, Role::Unknown, "no rule"),
+    ] {
+        let shown = format!("{} {:?} {messenger}", call.server, call.app_protocols);
+        let address = call.server_address().unwrap().to_string();
+        let mut flows = vec![call];
+        if messenger {
+            flows.push(beside());
+        }
+        let end = ends(flows).into_iter().find(|end| end.address == address).unwrap();
+        assert_eq!(end.role, role, "{shown}: {}", end.role_why);
+        assert!(end.role_why.contains(why), "{shown}: {}", end.role_why);
+    }
 }
 
 #[test]

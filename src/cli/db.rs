@@ -1,17 +1,19 @@
-//! `metaleak db info | build | lookup`: the reference data at the command line.
+//! `metaleak db info | build | import | lookup`: the reference data at the command line.
 //!
 //! Takes parsed arguments and a writer; prints a table or JSON. Parsing of arguments and exit codes are elsewhere.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use comfy_table::{Cell, Table};
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use crate::destination::{
-    REGIONS, ReferenceDb, ReferenceError, Sources, build as build_table, lookup_destination,
+    Import, REGIONS, ReferenceDb, ReferenceError, Sources, build as build_table, import as import_source,
+    lookup_destination,
 };
 use crate::model::{Agreement, Destination};
 
@@ -37,6 +39,9 @@ pub enum DbError {
         /// The argument.
         text: String,
     },
+    /// An argument does not fit (usage, exit code 2).
+    #[error("{0}")]
+    Usage(String),
     /// The writer failed.
     #[error("cannot write the answer: {0}")]
     Write(#[from] io::Error),
@@ -45,15 +50,36 @@ pub enum DbError {
     Json(#[from] serde_json::Error),
 }
 
-/// Sources, dates, licences, counts and size of the reference data.
-pub fn info(db: &ReferenceDb, format: DbFormat, out: &mut dyn Write) -> Result<(), DbError> {
+/// Data older than this many days is warned of.
+const OLD: i64 = 365;
+/// Largest file that is imported.
+const MOST_IMPORT: u64 = 1 << 30;
+
+/// Sources, dates, ages on the day `today`, licences, counts and size of the reference data.
+pub fn info(db: &ReferenceDb, today: Date, format: DbFormat, out: &mut dyn Write) -> Result<(), DbError> {
     let info = db.info();
+    let age = |as_of: &str| as_of.parse::<Date>().ok().map(|date| days_between(date, today));
     if format == DbFormat::Json {
+        let mut info = serde_json::to_value(&info)?;
+        for key in ["sources", "facts"] {
+            for source in info.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+                let days = source.get("as_of").and_then(Value::as_str).and_then(age);
+                if let Some(fields) = source.as_object_mut() {
+                    fields.insert("age_days".into(), json!(days));
+                    fields.insert("old".into(), json!(days.is_some_and(|days| days > OLD)));
+                }
+            }
+        }
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&info)?)?);
     }
+    let shown = |as_of: &str| match age(as_of) {
+        Some(days) if days > OLD => format!("{days} days: OLD"),
+        Some(days) if days >= 0 => format!("{days} days"),
+        _ => "?".to_owned(),
+    };
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["source", "as of", "records", "licence", "what, and whom to name"]);
+    table.set_header(["source", "as of", "age", "records", "licence", "what, and whom to name"]);
     for source in &info.sources {
         let what = if source.attribution.is_empty() {
             source.title.clone()
@@ -63,6 +89,7 @@ pub fn info(db: &ReferenceDb, format: DbFormat, out: &mut dyn Write) -> Result<(
         table.add_row([
             printable(&source.name),
             printable(&source.as_of),
+            shown(&source.as_of),
             source.records.to_string(),
             printable(&source.licence),
             printable(&what),
@@ -70,8 +97,15 @@ pub fn info(db: &ReferenceDb, format: DbFormat, out: &mut dyn Write) -> Result<(
     }
     for facts in &info.facts {
         table.add_row(
-            [&facts.name, &facts.as_of, "", &facts.licence, "hand-written facts of this project"]
-                .map(printable),
+            [
+                &facts.name,
+                &facts.as_of,
+                &shown(&facts.as_of),
+                "",
+                &facts.licence,
+                "hand-written facts of this project",
+            ]
+            .map(printable),
         );
     }
     writeln!(out, "{table}")?;
@@ -89,6 +123,86 @@ pub fn info(db: &ReferenceDb, format: DbFormat, out: &mut dyn Write) -> Result<(
         info.operators,
         info.services,
         info.adequacy_decisions,
+    )?;
+    let dates = info
+        .sources
+        .iter()
+        .map(|s| (&s.name, &s.as_of))
+        .chain(info.facts.iter().map(|s| (&s.name, &s.as_of)));
+    let old: Vec<String> = dates
+        .filter(|(_, as_of)| age(as_of).is_some_and(|days| days > OLD))
+        .map(|(name, _)| printable(name))
+        .collect();
+    if !old.is_empty() {
+        let old = old.join(", ");
+        writeln!(
+            out,
+            "warning: older than 12 months: {old}; networks change hands, see docs/reference.md for newer data"
+        )?;
+    }
+    Ok(())
+}
+
+/// Days from one date to another.
+fn days_between(from: Date, to: Date) -> i64 {
+    (to - from).get_days().into()
+}
+
+/// What to import, and where to write the table.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportArgs<'a> {
+    /// Files of one source.
+    pub files: &'a [PathBuf],
+    /// Name of the source.
+    pub name: &'a str,
+    /// Date of the data, where the files have none.
+    pub as_of: Option<&'a str>,
+    /// Licence, for the list of sources.
+    pub licence: &'a str,
+    /// Where to write; `NAME.db` when there is none, which then must not exist.
+    pub output: Option<&'a Path>,
+}
+
+/// Lays the user's files over `base` and writes the table.
+pub fn import(base: &ReferenceDb, args: &ImportArgs<'_>, out: &mut dyn Write) -> Result<(), DbError> {
+    let mut files = Vec::new();
+    for path in args.files {
+        let fault = |source| ReferenceError::Read { path: path.clone(), source };
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path).map_err(fault)?;
+        file.take(MOST_IMPORT + 1).read_to_end(&mut bytes).map_err(fault)?;
+        if bytes.len() as u64 > MOST_IMPORT {
+            return Err(DbError::Usage(format!("{path:?}: more than 1 GiB; import a smaller edition of it")));
+        }
+        let name =
+            path.file_name().map_or_else(|| args.name.to_owned(), |n| n.to_string_lossy().into_owned());
+        files.push((printable(name), bytes));
+    }
+    let what = Import { files: &files, name: args.name, as_of: args.as_of, licence: args.licence };
+    let done = import_source(base, &what)?;
+    let to = match args.output {
+        Some(path) => path.to_owned(),
+        None => PathBuf::from(format!("{}.db", args.name)),
+    };
+    let fault = |source| ReferenceError::Write { path: to.clone(), source };
+    if args.output.is_none() {
+        fs::File::create_new(&to).and_then(|mut file| file.write_all(&done.table)).map_err(fault)?;
+    } else {
+        fs::write(&to, &done.table).map_err(fault)?;
+    }
+    for note in &done.notes {
+        writeln!(out, "note: {}", printable(note))?;
+    }
+    let [places, systems, clouds] = done.ranges;
+    writeln!(
+        out,
+        "{to}: {} bytes; {} of {} ({}): {places} ranges with a country, {systems} with an autonomous system, {clouds} of clouds\n\
+         use it with --db {to}",
+        done.table.len(),
+        done.source.name,
+        printable(&done.source.as_of),
+        printable(&done.source.title),
+        to = printable(to.display().to_string()),
     )?;
     Ok(())
 }
@@ -151,6 +265,7 @@ fn entry(destination: &Destination) -> Value {
         "places": destination.places,
         "country": destination.country,
         "agreement": destination.agreement,
+        "anycast": destination.anycast,
         "jurisdictions": destination.jurisdictions,
         "role": destination.role,
         "role_why": destination.role_why,
@@ -168,6 +283,10 @@ fn row(destination: &Destination) -> Vec<Cell> {
     let country = match &destination.country {
         Some(country) => format!("{country} ({agreement})"),
         None => agreement.to_owned(),
+    };
+    let country = match &destination.anycast {
+        Some(_) => format!("{country}\nanycast: many places"),
+        None => country,
     };
     let lines = |lines: Vec<String>| lines.join("\n");
     let places =

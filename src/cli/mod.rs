@@ -84,6 +84,28 @@ enum DbCommand {
         #[arg(long, value_name = "FILE")]
         sources: Option<std::path::PathBuf>,
     },
+    /// Lay a file of your own over the table, as one source more: mmdb (MaxMind, IPinfo, DB-IP), tor's geoip, IPtoASN tsv,
+    /// ASN csv or Amazon's ip-ranges.json.
+    Import {
+        /// The file; several when they are one source (IPv4 and IPv6, say).
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<std::path::PathBuf>,
+        /// Name of the source in reports: lower-case letters, digits, hyphens.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// Date of the data, YYYY-MM-DD, where the file has none.
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<String>,
+        /// Its licence, for the list of sources.
+        #[arg(long, value_name = "TEXT", default_value = "LicenseRef-imported")]
+        licence: String,
+        /// Where to write the table, for --db; NAME.db when left out.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<std::path::PathBuf>,
+        /// The table below, when it is not the built-in one.
+        #[arg(long, value_name = "FILE")]
+        db: Option<std::path::PathBuf>,
+    },
     /// Say what is known of addresses.
     Lookup {
         /// IPv4 or IPv6 addresses.
@@ -200,14 +222,27 @@ pub fn main() -> ExitCode {
 fn reference(command: &DbCommand) -> Result<(), Failure> {
     let mut out = inputs::output(None)?;
     let done = match command {
-        DbCommand::Info { format, db } => with_db(db.as_deref(), |t| db::info(t, (*format).into(), &mut out)),
+        DbCommand::Info { format, db } => {
+            // The one place that asks for the day: how old the data is, is no part of any report.
+            let today = jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::now()).date();
+            with_db(db.as_deref(), |t| db::info(t, today, (*format).into(), &mut out))
+        }
+        DbCommand::Import { files, name, as_of, licence, output, db } => {
+            let args =
+                db::ImportArgs { files, name, as_of: as_of.as_deref(), licence, output: output.as_deref() };
+            with_db(db.as_deref(), |t| db::import(t, &args, &mut out))
+        }
         DbCommand::Lookup { addresses, format, db } => {
             with_db(db.as_deref(), |t| db::lookup(t, addresses, (*format).into(), &mut out))
         }
         DbCommand::Build { from, output, sources } => db::build(from, output, sources.as_deref(), &mut out),
     };
     done.map_err(|e| match e {
-        db::DbError::Address { .. } => Failure::Usage(e.to_string()),
+        db::DbError::Address { .. }
+        | db::DbError::Usage(_)
+        | db::DbError::Reference(crate::destination::ReferenceError::Import { .. }) => {
+            Failure::Usage(e.to_string())
+        }
         db::DbError::Write(e) => Failure::Write(e),
         db::DbError::Reference(_) | db::DbError::Json(_) => Failure::Unreadable(e.to_string()),
     })?;

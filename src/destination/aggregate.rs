@@ -10,6 +10,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::attribute::remote;
 use super::db::ReferenceDb;
+use super::facts::names::plain;
 use super::facts::services::{Port, Transport};
 use super::role::{End, role};
 use crate::model::{Destination, Flow, Vantage};
@@ -64,6 +65,26 @@ pub fn destinations(
 /// What is known of an address without traffic, as `metaleak db lookup` shows it.
 pub fn lookup_destination(address: IpAddr, db: &ReferenceDb) -> Destination {
     Seen::default().into_destination(address, db, &HashMap::new())
+}
+
+/// Datagrams both ways between ports above the well-known ones (RFC 6335), of no known protocol.
+fn opaque_datagrams(flow: &Flow) -> bool {
+    let high = |end: &str| crate::model::endpoint(end).is_some_and(|(_, port)| port >= 1024);
+    flow.transport == "udp"
+        && flow.app_protocols.is_empty()
+        && flow.encryption == "opaque"
+        && flow.bytes_up > 0
+        && flow.bytes_down > 0
+        && high(&flow.client)
+        && high(&flow.server)
+}
+
+/// The registrable domains of names, as the Public Suffix List cuts them. A name that is itself a public suffix, or no
+/// domain at all (an address, a single label), stands for itself alone and gives none.
+fn groups(names: &BTreeSet<&str>) -> Vec<String> {
+    let domains = names.iter().map(|name| plain(name)).filter(|name| name.parse::<IpAddr>().is_err());
+    let domains: BTreeSet<&str> = domains.filter_map(psl::domain_str).collect();
+    domains.into_iter().map(str::to_owned).collect()
 }
 
 /// The messengers that each capture shows.
@@ -128,6 +149,7 @@ impl<'a> Seen<'a> {
                 ports: &ports,
                 protocols: &self.protocols,
                 messengers: &self.messengers,
+                opaque_datagrams: self.flows.iter().any(|flow| opaque_datagrams(flow)),
                 beside: &beside,
             },
             db,
@@ -139,10 +161,12 @@ impl<'a> Seen<'a> {
         Destination {
             address: address.to_string(),
             names: self.names.iter().map(|name| (*name).to_owned()).collect(),
+            groups: groups(&self.names),
             operator: facts.operator,
             places: facts.places,
             country: facts.country,
             agreement: facts.agreement,
+            anycast: facts.anycast,
             jurisdictions: facts.jurisdictions,
             role,
             role_why,

@@ -47,6 +47,8 @@ pub struct AddressFacts {
     pub special: Option<&'static str>,
     /// What a cloud operator publishes about the network.
     pub cloud: Option<CloudFacts>,
+    /// Who publishes that the address is anycast, and where: then no country is the place of the machine that answered.
+    pub anycast: Option<String>,
 }
 
 /// An entry of a cloud operator's list.
@@ -112,6 +114,18 @@ impl ReferenceDb {
         ReferenceDb::from_parts(Cow::Owned(bytes), &FactTexts::embedded())
     }
 
+    /// The table, for what is built upon it.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Date of the newest source of places and operators, `YYYY-MM-DD`; empty for a table without any.
+    pub(crate) fn judged_as_of(&self) -> &str {
+        let meta = self.table.meta();
+        let of = meta.place_sources.iter().chain(&meta.asn_source).filter_map(|i| meta.sources.get(*i));
+        of.map(|source| source.as_of.as_str()).max().unwrap_or_default()
+    }
+
     /// A table from bytes, and facts from texts; both are checked.
     pub fn from_parts(
         table: Cow<'static, [u8]>,
@@ -162,9 +176,9 @@ impl ReferenceDb {
             source: source(cloud.source),
         });
         let operator = match (found.asn, &cloud) {
-            (Some((asn, name)), _) => {
-                let source = meta.asn_source.map_or_else(String::new, source);
-                Some(Operator { name: name.to_owned(), asn: Some(asn), source })
+            (Some(system), _) => {
+                let source = system.source.map_or_else(String::new, source);
+                Some(Operator { name: system.name.to_owned(), asn: Some(system.number), source })
             }
             (None, Some(cloud)) => {
                 Some(Operator { name: cloud.provider.clone(), asn: None, source: cloud.source.clone() })
@@ -172,9 +186,20 @@ impl ReferenceDb {
             (None, None) => None,
         };
         let (country, agreement) = agree(&places);
+        let services = cloud.as_ref().map_or(&[][..], |cloud| &cloud.services);
+        let provider = cloud.as_ref().map(|cloud| cloud.provider.as_str());
+        let anycast = self.facts.anycast.of(effective(address), provider, services).map(str::to_owned);
         let company = self.company(operator.as_ref(), cloud.as_ref());
         let jurisdictions = self.jurisdictions(&places, country.as_deref(), company);
-        AddressFacts { places, country, agreement, operator, jurisdictions, special: None, cloud }
+        AddressFacts { places, country, agreement, operator, jurisdictions, special: None, cloud, anycast }
+    }
+
+    /// The bare look-up that [`ReferenceDb::lookup`] makes its words from, for measuring it: how many sources name a country,
+    /// and the AS number. Allocates nothing.
+    pub fn raw(&self, address: IpAddr) -> (usize, Option<u32>) {
+        let found = self.table.find(effective(address));
+        let named = found.countries.iter().filter(|code| **code > 0).count();
+        (named, found.asn.map(|system| system.number))
     }
 
     /// The tracker entry for a name or the closest listed domain above it.

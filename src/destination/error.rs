@@ -41,12 +41,22 @@ pub enum ReferenceError {
         found: String,
     },
     /// A raw database in mmdb format cannot be read.
-    #[error("{file}: not a readable MaxMind database: {what}; fetch it again with reference/fetch.sh")]
+    #[error(
+        "{file}: not a readable MaxMind database: {what}; fetch it again (reference/fetch.sh gets those of SOURCES.toml)"
+    )]
     Mmdb {
         /// The raw file.
         file: String,
         /// What the reader said.
         what: String,
+    },
+    /// A file cannot be imported as it was asked for.
+    #[error("{what}; {remedy}")]
+    Import {
+        /// What is wrong.
+        what: String,
+        /// What to do instead.
+        remedy: String,
     },
     /// The sources hold more than the table can.
     #[error("the sources hold more {what} than the table can ({limit}); leave out a source")]

@@ -1,12 +1,15 @@
 //! A layer of the reference table: which value holds from which address on.
 //!
 //! Takes the bytes of a layer section; gives the value for an address, by a binary search over block starts and a walk
-//! of at most 255 entries. Allocates nothing and never panics: a damaged layer answers "no value".
+//! of at most 255 entries (16 as `build` writes them). Allocates nothing and never panics: a damaged layer answers "no value".
 //! `docs/reference.md` describes the bytes; `build::write` makes them.
 
 use std::net::IpAddr;
 
 use super::error::ReferenceError;
+
+/// Most breakpoints that a layer is taken apart into.
+const MOST_POINTS: usize = 1 << 24;
 
 /// Address family of a layer: how wide block starts are, and how an address becomes a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +54,36 @@ impl<'a> Layer<'a> {
         self.offsets.len()
     }
 
-    /// The value at `address`, 0 when there is none. Addresses of the other family have none.
-    pub(crate) fn find(&self, address: IpAddr) -> u32 {
+    /// For each value of the first 16 bits of an IPv4 address, and one more: how many blocks start below it. Made once
+    /// when a table is loaded; it spares most of the binary search. Empty for IPv6.
+    pub(crate) fn index(&self) -> Vec<u32> {
+        if self.family != Family::V4 {
+            return Vec::new();
+        }
+        let mut starts =
+            self.starts.as_chunks::<4>().0.iter().map(|s| u32::from_le_bytes(*s) >> 16).peekable();
+        let mut below = 0;
+        let count = |half: u32| {
+            while starts.next_if(|start| *start < half).is_some() {
+                below += 1;
+            }
+            below
+        };
+        (0..=1 << 16).map(count).collect()
+    }
+
+    /// The value at `address`, 0 when there is none. Addresses of the other family have none. `index` is that of this
+    /// layer, or empty.
+    pub(crate) fn find(&self, address: IpAddr, index: &[u32]) -> u32 {
         let (after, start, number) = match (self.family, address) {
             (Family::V4, IpAddr::V4(v4)) => {
                 let number = v4.to_bits();
                 let starts = self.starts.as_chunks::<4>().0;
-                let after = starts.partition_point(|s| u32::from_le_bytes(*s) <= number);
+                let half = (number >> 16) as usize;
+                let from = index.get(half).map_or(0, |i| *i as usize);
+                let to = index.get(half + 1).map_or(starts.len(), |i| *i as usize);
+                let near = starts.get(from..to).unwrap_or_default();
+                let after = from + near.partition_point(|s| u32::from_le_bytes(*s) <= number);
                 let start = after.checked_sub(1).and_then(|i| starts.get(i));
                 (after, start.map_or(0, |s| u128::from(u32::from_le_bytes(*s))), u128::from(number))
             }
@@ -73,28 +99,69 @@ impl<'a> Layer<'a> {
         after.checked_sub(1).and_then(|block| self.in_block(block, start, number)).unwrap_or(0)
     }
 
+    /// All breakpoints: from which address on which value holds. Unlike a look-up, a damaged block is an error here.
+    pub(crate) fn points(self) -> Result<Vec<(u128, u32)>, ReferenceError> {
+        let damaged = || ReferenceError::table("a layer's block is damaged", 0);
+        let mut out: Vec<(u128, u32)> = Vec::new();
+        let starts: Vec<u128> = match self.family {
+            Family::V4 => {
+                let starts = self.starts.as_chunks::<4>().0.iter();
+                starts.map(|s| u128::from(u32::from_le_bytes(*s))).collect()
+            }
+            Family::V6 => self.starts.as_chunks::<16>().0.iter().map(|s| u128::from_le_bytes(*s)).collect(),
+        };
+        for (start, offset) in starts.into_iter().zip(self.offsets) {
+            self.block(start, u32::from_le_bytes(*offset) as usize, &mut out).ok_or_else(damaged)?;
+        }
+        Ok(out)
+    }
+
+    fn block(&self, start: u128, offset: usize, out: &mut Vec<(u128, u32)>) -> Option<()> {
+        let ([entries, distinct], rest) = self.body.get(offset..)?.split_first_chunk::<2>()?;
+        let (values, rest) = rest.split_at_checked(usize::from(*distinct) * self.width)?;
+        let (picks, mut lengths) = rest.split_at_checked(usize::from(*entries))?;
+        let mut from = start;
+        for (i, pick) in picks.iter().enumerate() {
+            if i > 0 {
+                let (length, left) = take_length(lengths)?;
+                from = from.checked_add(length)?;
+                lengths = left;
+            }
+            // In order and not without end: blocks of a damaged table may point to the same bytes many times.
+            let fits = self.family == Family::V6 || from <= u128::from(u32::MAX);
+            if !fits || out.len() >= MOST_POINTS || out.last().is_some_and(|(before, _)| *before >= from) {
+                return None;
+            }
+            out.push((from, value(values.chunks_exact(self.width).nth(usize::from(*pick))?)?));
+        }
+        Some(())
+    }
+
     fn in_block(&self, block: usize, start: u128, number: u128) -> Option<u32> {
         let offset = u32::from_le_bytes(*self.offsets.get(block)?) as usize;
         let ([entries, distinct], rest) = self.body.get(offset..)?.split_first_chunk::<2>()?;
         let (values, rest) = rest.split_at_checked(usize::from(*distinct) * self.width)?;
         let (picks, mut lengths) = rest.split_at_checked(usize::from(*entries))?;
-        let mut from = start;
+        let mut left = number.checked_sub(start)?;
         let mut pick = 0;
         // The last entry has no length: it runs to the next block.
         while pick + 1 < picks.len() {
-            let (length, left) = take_length(lengths)?;
-            from = from.checked_add(length)?;
-            if number < from {
-                break;
-            }
-            lengths = left;
+            let (length, rest) = take_length(lengths)?;
+            let Some(more) = left.checked_sub(length) else { break };
+            (left, lengths) = (more, rest);
             pick += 1;
         }
-        match values.chunks_exact(self.width).nth(usize::from(*picks.get(pick)?))? {
-            [a, b] => Some(u32::from_le_bytes([*a, *b, 0, 0])),
-            [a, b, c] => Some(u32::from_le_bytes([*a, *b, *c, 0])),
-            _ => None,
-        }
+        let at = usize::from(*picks.get(pick)?) * self.width;
+        value(values.get(at..at + self.width)?)
+    }
+}
+
+/// A value of two or three bytes.
+fn value(bytes: &[u8]) -> Option<u32> {
+    match bytes {
+        [a, b] => Some(u32::from_le_bytes([*a, *b, 0, 0])),
+        [a, b, c] => Some(u32::from_le_bytes([*a, *b, *c, 0])),
+        _ => None,
     }
 }
 

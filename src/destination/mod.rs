@@ -22,7 +22,7 @@ mod table;
 
 pub use aggregate::{destinations, lookup_destination};
 pub use attribute::attribute;
-pub use build::build;
+pub use build::{Import, Imported, build, import};
 pub use cidr::Cidr;
 pub use db::{AddressFacts, CloudFacts, DbInfo, ReferenceDb};
 pub use error::ReferenceError;

@@ -24,6 +24,8 @@ pub(crate) struct End<'a> {
     pub(crate) protocols: &'a BTreeSet<&'a str>,
     /// Messengers of its flows with the reason, sorted.
     pub(crate) messengers: &'a BTreeSet<(&'a str, &'a str)>,
+    /// Datagrams went both ways between high ports, and nothing in them was recognised.
+    pub(crate) opaque_datagrams: bool,
     /// For each capture that it appears in, the messengers that the capture shows.
     pub(crate) beside: &'a [&'a BTreeSet<&'a str>],
 }
@@ -53,6 +55,10 @@ pub(crate) fn role(end: &End<'_>, db: &ReferenceDb) -> (Role, String) {
         .or_else(|| tracker(end, db))
         .or_else(|| service(db.facts().services.of_port(end.ports), "port"))
         .or_else(|| media(end, company))
+        .or_else(|| match (company, &end.facts.cloud) {
+            (None, None) => datagram_peer(end, "a network of no known operator of servers (operators.toml)"),
+            _ => None,
+        })
         .or_else(|| edge(end, company));
     decided.unwrap_or_else(|| {
         let network =
@@ -79,8 +85,11 @@ fn special(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
     if let Some(decided) = service(db.facts().services.of_port(end.ports), "port") {
         return Some(decided);
     }
-    if end.protocols.contains("rtp") {
+    if has_media(end) {
         return Some((Role::Peer, format!("media to a {kind} address: another device of the local network")));
+    }
+    if let Some(decided) = datagram_peer(end, &format!("a {kind} address")) {
+        return Some(decided);
     }
     Some((
         Role::Unknown,
@@ -199,9 +208,9 @@ fn shared(end: &End<'_>, db: &ReferenceDb, company: Option<&Company>) -> Option<
     })
 }
 
-/// Media to an end that no list knows is taken for the other party; to a known operator for its relay.
+/// Media, or checks for it, to an end that no list knows is taken for the other party; to a known operator for its relay.
 fn media(end: &End<'_>, company: Option<&Company>) -> Option<(Role, String)> {
-    if !end.protocols.contains("rtp") {
+    if !has_media(end) {
         return None;
     }
     Some(match (company, &end.facts.cloud) {
@@ -215,6 +224,29 @@ fn media(end: &End<'_>, company: Option<&Company>) -> Option<(Role, String)> {
             (Role::Relay, format!("media to a network of {} ({})", cloud.provider, cloud.source))
         }
     })
+}
+
+/// Media, or the connectivity checks that go before it (RFC 8445), which both ends of a call send to each other. STUN on a
+/// relay's port was decided before.
+fn has_media(end: &End<'_>) -> bool {
+    end.protocols.contains("rtp") || (end.protocols.contains("stun") && !has_relay_port(end.ports))
+}
+
+/// A call whose media no protocol explains: datagrams both ways between two high ports, in captures that all show a
+/// messenger, with an end where no operator of servers is known. An inference, and said as one.
+fn datagram_peer(end: &End<'_>, place: &str) -> Option<(Role, String)> {
+    let shown = end.beside.iter().all(|ids| !ids.is_empty());
+    let messengers: BTreeSet<&str> = end.beside.iter().flat_map(|ids| ids.iter().copied()).collect();
+    if !end.opaque_datagrams || end.beside.is_empty() || !shown || !end.names.is_empty() {
+        return None;
+    }
+    let messengers = messengers.into_iter().collect::<Vec<_>>().join(", ");
+    Some((
+        Role::Peer,
+        format!(
+            "datagrams both ways between high ports beside {messengers}, with {place}: taken for the other party"
+        ),
+    ))
 }
 
 /// Networks that do nothing but deliver.

@@ -37,6 +37,26 @@ pub(crate) struct Meta {
     pub(crate) asn_source: Option<usize>,
     /// Index of the tracker list.
     pub(crate) tracker_source: Option<usize>,
+    /// Records of `ASNS` that an import added, in the order of their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) imported_systems: Vec<ImportedSystems>,
+}
+
+/// Whose word the `ASNS` records from one number on are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ImportedSystems {
+    /// The first record.
+    pub(crate) from: u32,
+    /// Index into `sources`.
+    pub(crate) source: usize,
+}
+
+impl Meta {
+    /// Index of the source that an `ASNS` record comes from.
+    pub(crate) fn system_source(&self, record: u32) -> Option<usize> {
+        let imported = self.imported_systems.iter().rev().find(|i| i.from <= record);
+        imported.map(|i| i.source).or(self.asn_source)
+    }
 }
 
 /// A source as the table remembers it.
@@ -65,10 +85,19 @@ pub struct SourceMeta {
 pub(crate) struct Found<'a> {
     /// One country index a place source (0 none).
     pub(crate) countries: &'a [u8],
-    /// AS number and name.
-    pub(crate) asn: Option<(u32, &'a str)>,
+    /// Autonomous system.
+    pub(crate) asn: Option<System<'a>>,
     /// Entry of a cloud list.
     pub(crate) cloud: Option<Cloud<'a>>,
+}
+
+/// An autonomous system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct System<'a> {
+    pub(crate) number: u32,
+    pub(crate) name: &'a str,
+    /// Index of its source.
+    pub(crate) source: Option<usize>,
 }
 
 /// An entry of a cloud operator's list.
@@ -102,6 +131,8 @@ pub(crate) struct Table {
     bytes: Cow<'static, [u8]>,
     sections: [Range<usize>; TAGS.len()],
     meta: Meta,
+    /// See [`Layer::index`]; by section, empty for those without.
+    indices: [Vec<u32>; TAGS.len()],
 }
 
 const META: usize = 0;
@@ -164,15 +195,19 @@ impl Table {
             || !meta.place_sources.iter().all(known)
             || !meta.asn_source.iter().all(known)
             || !meta.tracker_source.iter().all(known)
+            || !meta.imported_systems.iter().all(|i| known(&i.source))
         {
             return Err(ReferenceError::table(
                 "META names sources that it does not list",
                 sections[META].start,
             ));
         }
-        let table = Table { bytes, sections, meta };
+        let mut table = Table { bytes, sections, meta, indices: Default::default() };
         for i in [PLACES_V4, PLACES_V6, SYSTEMS_V4, SYSTEMS_V6, CLOUDS_V4, CLOUDS_V6] {
-            table.layer(i)?;
+            let index = table.layer(i)?.index();
+            if let Some(place) = table.indices.get_mut(i) {
+                *place = index;
+            }
         }
         Ok(table)
     }
@@ -204,27 +239,73 @@ impl Table {
     pub(crate) fn find(&self, address: IpAddr) -> Found<'_> {
         let v4 = address.is_ipv4();
         let value = |four: usize, six: usize| {
-            self.layer(if v4 { four } else { six }).map_or(0, |layer| layer.find(address)) as usize
+            let i = if v4 { four } else { six };
+            let index = self.indices.get(i).map_or(&[][..], Vec::as_slice);
+            self.layer(i).map_or(0, |layer| layer.find(address, index)) as usize
         };
         let width = self.meta.place_sources.len();
         let place = value(PLACES_V4, PLACES_V6);
         let countries = self.record(PLACES, place, width).unwrap_or_default();
         let system = value(SYSTEMS_V4, SYSTEMS_V6);
-        let asn = self
-            .record(SYSTEMS, system, 8)
-            .filter(|_| system > 0)
-            .and_then(|record| Some((u32_at(record, 0)?, self.string(u32_at(record, 4)?))));
+        let asn = if system > 0 { self.system(system) } else { None };
         let cloud = value(CLOUDS_V4, CLOUDS_V6);
-        let cloud = self.record(CLOUDS, cloud, 14).filter(|_| cloud > 0).and_then(|record| {
-            Some(Cloud {
-                provider: self.string(u32_at(record, 0)?),
-                region: self.string(u32_at(record, 4)?),
-                services: self.string(u32_at(record, 8)?),
-                country: *record.get(12)?,
-                source: usize::from(*record.get(13)?),
-            })
-        });
+        let cloud = if cloud > 0 { self.cloud(cloud) } else { None };
         Found { countries, asn, cloud }
+    }
+
+    fn system(&self, number: usize) -> Option<System<'_>> {
+        let record = self.record(SYSTEMS, number, 8)?;
+        Some(System {
+            number: u32_at(record, 0)?,
+            name: self.string(u32_at(record, 4)?),
+            source: self.meta.system_source(number as u32),
+        })
+    }
+
+    fn cloud(&self, number: usize) -> Option<Cloud<'_>> {
+        let record = self.record(CLOUDS, number, 14)?;
+        Some(Cloud {
+            provider: self.string(u32_at(record, 0)?),
+            region: self.string(u32_at(record, 4)?),
+            services: self.string(u32_at(record, 8)?),
+            country: *record.get(12)?,
+            source: usize::from(*record.get(13)?),
+        })
+    }
+
+    /// All country codes by index, the first stands for none.
+    pub(crate) fn countries(&self) -> &[[u8; 2]] {
+        self.section(COUNTRIES).as_chunks::<2>().0
+    }
+
+    /// All autonomous systems by number of their record, without the one for none.
+    pub(crate) fn systems(&self) -> impl Iterator<Item = System<'_>> {
+        (1..self.section(SYSTEMS).len() / 8).filter_map(|i| self.system(i))
+    }
+
+    /// All cloud entries by number of their record, without the one for none.
+    pub(crate) fn clouds(&self) -> impl Iterator<Item = Cloud<'_>> {
+        (1..self.section(CLOUDS).len() / 14).filter_map(|i| self.cloud(i))
+    }
+
+    /// All tracker entries, by domain.
+    pub(crate) fn trackers(&self) -> impl Iterator<Item = Tracker<'_>> {
+        self.section(TRACKERS).as_chunks::<16>().0.iter().map(|entry| self.tracker_entry(entry))
+    }
+
+    /// From which address on which value holds: places, systems and clouds of one family.
+    pub(crate) fn points(&self, family: Family) -> Result<[Vec<(u128, u32)>; 3], ReferenceError> {
+        let layers = match family {
+            Family::V4 => [PLACES_V4, SYSTEMS_V4, CLOUDS_V4],
+            Family::V6 => [PLACES_V6, SYSTEMS_V6, CLOUDS_V6],
+        };
+        let [places, systems, clouds] = layers.map(|i| self.layer(i).and_then(Layer::points));
+        Ok([places?, systems?, clouds?])
+    }
+
+    /// A record of `PLCS`: one country index a place source.
+    pub(crate) fn place(&self, number: u32) -> &[u8] {
+        self.record(PLACES, number as usize, self.meta.place_sources.len()).unwrap_or_default()
     }
 
     /// The code behind a country index; `None` for 0, and for an index or a code that a damaged table made up.
@@ -241,16 +322,15 @@ impl Table {
             let found =
                 entries.binary_search_by(|entry| self.string(u32_at(entry, 0).unwrap_or(0)).cmp(rest));
             if let Some(entry) = found.ok().and_then(|i| entries.get(i)) {
-                let field = |at| self.string(u32_at(entry, at).unwrap_or(0));
-                return Some(Tracker {
-                    domain: field(0),
-                    tracker: field(4),
-                    company: field(8),
-                    category: field(12),
-                });
+                return Some(self.tracker_entry(entry));
             }
             rest = rest.split_once('.')?.1;
         }
+    }
+
+    fn tracker_entry(&self, entry: &[u8; 16]) -> Tracker<'_> {
+        let field = |at| self.string(u32_at(entry, at).unwrap_or(0));
+        Tracker { domain: field(0), tracker: field(4), company: field(8), category: field(12) }
     }
 
     fn section(&self, i: usize) -> &[u8] {

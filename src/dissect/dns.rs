@@ -143,12 +143,15 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
         for name in m.records.iter().flat_map(|r| &r.ech) {
             cx.ech_configuration(name, range.clone());
         }
+        // A name that is answered by way of aliases holds no longer than the shortest of them.
+        let alias = m.records.iter().filter(|r| r.kind == "CNAME").map(|r| r.ttl).min().unwrap_or(u32::MAX);
         for record in &m.records {
             let Some(address) = record.address else { continue };
             if let Some((asked, _)) = question {
-                cx.dns_answer(asked, address, range.clone());
+                let ttl = if *asked == record.name { record.ttl } else { record.ttl.min(alias) };
+                cx.dns_answer(asked, address, ttl, range.clone());
             }
-            cx.dns_answer(&record.name, address, range.clone());
+            cx.dns_answer(&record.name, address, record.ttl, range.clone());
         }
         cx.emit("dns.answer", range.clone(), || Answer {
             transport,

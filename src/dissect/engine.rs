@@ -503,14 +503,23 @@ impl Run<'_> {
     }
 }
 
+/// Nanoseconds for which an answer is not called expired after its TTL: a program that asked takes a moment to connect,
+/// and a TTL of 0 (RFC 1035 section 3.2.1) is meant for just that connection.
+const DNS_GRACE: i64 = 5_000_000_000;
+
 /// Facts in the report's words, with names from DNS answers that the client had before.
 fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName]) -> Vec<Flow> {
-    let mut answers: std::collections::HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<&DnsName>> =
+    // For each name of an address the first answer, and all of them by frame with the latest end of use up to there.
+    type Known<'a> = (&'a DnsName, Vec<(u64, CaptureTime)>);
+    let mut answers: std::collections::HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> =
         std::collections::HashMap::new();
     for answer in dns {
         let known = answers.entry((answer.client, answer.address)).or_default();
-        if !known.iter().any(|k| k.name == answer.name) {
-            known.push(answer);
+        if let Some((_, until)) = known.iter_mut().find(|(k, _)| k.name == answer.name) {
+            let latest = until.last().map_or(answer.until, |(_, t)| (*t).max(answer.until));
+            until.push((answer.frame, latest));
+        } else {
+            known.push((answer, vec![(answer.frame, answer.until)]));
         }
     }
     facts
@@ -522,15 +531,19 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName]) -> Vec<Flow> {
             let mut names: Vec<FlowName> = f
                 .names
                 .into_iter()
-                .map(|(name, source, frame)| FlowName { name, source: source.into(), frame })
+                .map(|(name, source, frame)| FlowName { name, source: source.into(), frame, expired: false })
                 .collect();
             // A resolver answers for many names; its own flows are not named by its answers.
             if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
-                for answer in known.iter().filter(|a| a.frame < f.first_frame).take(16) {
+                for (answer, all) in known.iter().filter(|(a, _)| a.frame < f.first_frame).take(16) {
+                    let before = all.partition_point(|(frame, _)| *frame < f.first_frame);
+                    let until =
+                        before.checked_sub(1).and_then(|i| all.get(i)).map_or(answer.until, |(_, t)| *t);
                     names.push(FlowName {
                         name: answer.name.clone(),
                         source: "dns".into(),
                         frame: answer.frame,
+                        expired: f.first_time.0 > until.0.saturating_add(DNS_GRACE),
                     });
                 }
             }

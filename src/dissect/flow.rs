@@ -79,6 +79,8 @@ pub struct FlowFacts {
     pub first_frame: u64,
     /// Last frame.
     pub last_frame: u64,
+    /// Time of the first frame.
+    pub first_time: CaptureTime,
     /// Outer layers.
     pub tunnel: Tunnel,
     findings: u32,
@@ -192,6 +194,8 @@ pub struct DnsName {
     pub address: IpAddr,
     /// The frame of the answer.
     pub frame: u64,
+    /// Until when the answer may be used: its time and the smallest TTL on the way from the name to the address.
+    pub until: CaptureTime,
 }
 
 /// A fault in the traffic.
@@ -275,7 +279,8 @@ impl Output {
         direction: Direction,
         name: &str,
         address: IpAddr,
-        frame: u64,
+        ttl: u32,
+        (frame, time): (u64, CaptureTime),
     ) {
         let client = match direction {
             Direction::Down => facts.client.addr(),
@@ -285,7 +290,8 @@ impl Output {
             self.suppressed_names += 1;
             return;
         }
-        self.dns.push(DnsName { client, name: canonical_name(name), address, frame });
+        let until = CaptureTime(time.0.saturating_add(i64::from(ttl).saturating_mul(1_000_000_000)));
+        self.dns.push(DnsName { client, name: canonical_name(name), address, frame, until });
     }
 
     pub(super) fn warn(
@@ -564,6 +570,7 @@ impl Shard {
                 frames: 0,
                 first_frame: p.frame,
                 last_frame: p.frame,
+                first_time: p.time,
                 tunnel: p.tunnel,
                 findings: 0,
             },

@@ -429,10 +429,11 @@ impl Cx<'_> {
         self.out.finding(self.facts, self.direction, frames.all, raw);
     }
 
-    /// A DNS answer: `name` has `address` from here on (for the names of later flows).
-    pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, range: Range<usize>) {
-        let frame = self.place.frame(range);
-        self.out.dns_answer(self.facts, self.direction, name, address, frame);
+    /// A DNS answer: `name` has `address` from here on, for `ttl` seconds (for the names of later flows).
+    pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
+        let frames = self.place.frames(range);
+        let at = (frames.complete, frames.time);
+        self.out.dns_answer(self.facts, self.direction, name, address, ttl, at);
     }
 
     /// A DNS answer had an ECH configuration with this public name.

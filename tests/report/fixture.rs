@@ -71,7 +71,12 @@ pub(crate) fn report() -> Report {
             client: "10.0.2.15:51002".into(),
             server: "198.51.100.7:443".into(),
             app_protocols: vec!["tls".into()],
-            names: vec![FlowName { name: "e1.example.net".into(), source: "sni".into(), frame: 4 }],
+            names: vec![FlowName {
+                name: "e1.example.net".into(),
+                source: "sni".into(),
+                frame: 4,
+                expired: false,
+            }],
             messenger: Some("whatsapp".into()),
             ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".into()),
             bytes_up: 2_345_678,
@@ -212,6 +217,7 @@ fn destinations() -> Vec<Destination> {
             flows: vec!["conversations-2024.pcap.gz#1".into()],
             first_frame: 3,
             messengers: vec!["conversations".into()],
+            ..Destination::default()
         },
         Destination {
             address: "198.51.100.7".into(),
@@ -234,6 +240,7 @@ fn destinations() -> Vec<Destination> {
             flows: vec!["whatsapp-2022.pcapng#1".into()],
             first_frame: 1,
             messengers: vec!["whatsapp".into()],
+            ..Destination::default()
         },
         Destination {
             address: "203.0.113.80".into(),

@@ -4,6 +4,7 @@
 //! of `metaleak.db`. Equal input gives equal bytes: no clock, no random, sorted wherever order could vary.
 //! Fetches nothing.
 
+mod import;
 mod pool;
 mod ranges;
 mod raw;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+pub use self::import::{Import, Imported, import};
 use super::error::ReferenceError;
 use super::layer::Family;
 use super::sources::{COUNTRIES, Countries, Format, Kind, Source, Sources, regions};
@@ -60,7 +62,8 @@ struct Builder {
     meta: Meta,
     countries: Interner<[u8; 2]>,
     places: Vec<Ranges>,
-    systems: Interner<(u32, String)>,
+    /// Number, name, index of the source.
+    systems: Interner<(u32, String, usize)>,
     system_ranges: Ranges,
     clouds: Interner<CloudEntry>,
     cloud_ranges: Ranges,
@@ -77,6 +80,8 @@ struct CloudEntry {
     source: u8,
 }
 
+/// Numbers of records are stored in three bytes.
+const MOST: u32 = (1 << 24) - 1;
 /// The provider whose networks `aws-regions` describes more closely.
 const AMAZON: &str = "Amazon AWS";
 
@@ -101,7 +106,7 @@ impl Builder {
                     append(
                         &mut ranges,
                         raw::asn_csv(name, &raw::text(name, bytes)?, |number, title| {
-                            systems.index((number, title.to_owned()), (1 << 24) - 1, "autonomous systems")
+                            systems.index((number, title.to_owned(), index), MOST, "autonomous systems")
                         })?,
                     );
                 }
@@ -116,7 +121,7 @@ impl Builder {
                             source: index as u8,
                             ..CloudEntry::default()
                         };
-                        let value = clouds.index(entry, (1 << 24) - 1, "cloud entries")?;
+                        let value = clouds.index(entry, MOST, "cloud entries")?;
                         put(&mut ranges, &raw::network(name, line, prefix)?, value);
                         Ok(())
                     })?;
@@ -139,7 +144,7 @@ impl Builder {
                             country,
                             source: index as u8,
                         };
-                        let value = clouds.index(entry, (1 << 24) - 1, "cloud entries")?;
+                        let value = clouds.index(entry, MOST, "cloud entries")?;
                         put(&mut ranges, &raw::network(name, line, prefix)?, value);
                         Ok(())
                     })?;
@@ -194,6 +199,11 @@ impl Builder {
     fn finish(mut self) -> Result<Vec<u8>, ReferenceError> {
         self.prefer_regions();
         self.cloud_ranges.flatten();
+        self.write()
+    }
+
+    /// The table of disjoint ranges.
+    fn write(self) -> Result<Vec<u8>, ReferenceError> {
         let mut strings = Strings::new();
         let mut tuples: Interner<Vec<u8>> = Interner::with_none(vec![0; self.places.len()]);
         let mut layers = Vec::new();
@@ -201,7 +211,7 @@ impl Builder {
             let places: Vec<&[Range]> = self.places.iter().map(|ranges| ranges.family(family)).collect();
             let points = join(&places, |values| {
                 let tuple: Vec<u8> = values.iter().map(|value| *value as u8).collect();
-                tuples.index(tuple, (1 << 24) - 1, "combinations of countries")
+                tuples.index(tuple, MOST, "combinations of countries")
             })?;
             layers.push(encode(family, &points)?);
         }
@@ -214,7 +224,7 @@ impl Builder {
             }
         }
         let mut systems = Vec::new();
-        for (number, name) in self.systems.values() {
+        for (number, name, _) in self.systems.values() {
             systems.extend_from_slice(&number.to_le_bytes());
             systems.extend_from_slice(&strings.offset(name)?.to_le_bytes());
         }

@@ -41,6 +41,18 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         Ok(number)
     }
 
+    /// Gives a value the next number, whether it has one already or not: for values that were numbered before.
+    pub(super) fn push(&mut self, value: T) {
+        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.values.push(value.clone());
+        self.numbers.entry(value).or_insert(number);
+    }
+
+    /// Number of values, with the one for none.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// All values by number.
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
         self.values.iter()

@@ -45,7 +45,7 @@ pub(crate) fn text(file: &str, bytes: &[u8]) -> Result<String, ReferenceError> {
 }
 
 /// Lines that hold data, with their number.
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(i, line)| (i + 1, line));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
@@ -168,7 +168,7 @@ pub(crate) fn mmdb_country(
     Ok(out)
 }
 
-fn push(
+pub(crate) fn push(
     out: &mut Ranges,
     file: &str,
     line: usize,
@@ -205,6 +205,6 @@ pub(crate) fn numeric(address: IpAddr) -> (bool, u128) {
 }
 
 /// Text from a source without control characters, at most 200 characters.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.trim().chars().filter(|c| !c.is_control()).take(200).collect()
 }

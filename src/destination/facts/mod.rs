@@ -1,9 +1,10 @@
-//! The hand-written facts: messengers, operators, adequacy, services (`reference/*.toml`).
+//! The hand-written facts: messengers, operators, adequacy, services, anycast (`reference/*.toml`).
 //!
-//! Takes the text of the four files; gives indexes that answer by name, address, AS and country. Every fault names file,
+//! Takes the text of the five files; gives indexes that answer by name, address, AS and country. Every fault names file,
 //! line and remedy. Knows nothing of flows.
 
 pub(crate) mod adequacy;
+pub(crate) mod anycast;
 pub(crate) mod messengers;
 pub(crate) mod names;
 pub(crate) mod operators;
@@ -16,11 +17,12 @@ use super::data::DataFile;
 use super::error::ReferenceError;
 use crate::model::ReferenceSource;
 use adequacy::Adequacy;
+use anycast::Anycast;
 use messengers::Messengers;
 use operators::Operators;
 use services::Services;
 
-/// The texts of the four files.
+/// The texts of the five files.
 #[derive(Clone, Copy, Debug)]
 pub struct FactTexts<'a> {
     /// `messengers.toml`.
@@ -31,6 +33,8 @@ pub struct FactTexts<'a> {
     pub adequacy: &'a str,
     /// `services.toml`.
     pub services: &'a str,
+    /// `anycast.toml`.
+    pub anycast: &'a str,
 }
 
 impl FactTexts<'static> {
@@ -41,6 +45,7 @@ impl FactTexts<'static> {
             operators: include_str!("../../../reference/operators.toml"),
             adequacy: include_str!("../../../reference/adequacy.toml"),
             services: include_str!("../../../reference/services.toml"),
+            anycast: include_str!("../../../reference/anycast.toml"),
         }
     }
 }
@@ -52,11 +57,12 @@ pub(crate) struct Facts {
     pub(crate) operators: Operators,
     pub(crate) adequacy: Adequacy,
     pub(crate) services: Services,
+    pub(crate) anycast: Anycast,
     pub(crate) sources: Vec<ReferenceSource>,
 }
 
 impl Facts {
-    /// Parses and checks the four files.
+    /// Parses and checks the five files.
     pub(crate) fn parse(texts: &FactTexts<'_>) -> Result<Facts, ReferenceError> {
         let operators =
             Operators::parse(DataFile { name: "reference/operators.toml", text: texts.operators })?;
@@ -67,13 +73,15 @@ impl Facts {
         let adequacy = Adequacy::parse(DataFile { name: "reference/adequacy.toml", text: texts.adequacy })?;
         let services =
             Services::parse(DataFile { name: "reference/services.toml", text: texts.services }, &operators)?;
+        let anycast = Anycast::parse(DataFile { name: "reference/anycast.toml", text: texts.anycast })?;
         let sources = vec![
             source("adequacy", &adequacy.as_of, texts.adequacy),
+            source("anycast", &anycast.as_of, texts.anycast),
             source("messengers", &messengers.as_of, texts.messengers),
             source("operators", &operators.as_of, texts.operators),
             source("services", &services.as_of, texts.services),
         ];
-        Ok(Facts { messengers, operators, adequacy, services, sources })
+        Ok(Facts { messengers, operators, adequacy, services, anycast, sources })
     }
 }
 

@@ -195,7 +195,8 @@ impl Services {
         let around = self.prefixes.iter().filter(|(cidr, _)| cidr.contains(address));
         let services = around.filter_map(|(cidr, i)| Some((cidr.length(), self.list.get(*i)?)));
         let fitting = services.filter(|(_, s)| s.ports.is_empty() || s.has_port(used));
-        fitting.max_by_key(|(length, _)| *length).map(|(_, service)| service)
+        // Of equal networks the one whose port was used says more.
+        fitting.max_by_key(|(length, s)| (*length, !s.ports.is_empty())).map(|(_, service)| service)
     }
 
     /// The service that an AS offers on one of the ports used.
