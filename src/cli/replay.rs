@@ -123,7 +123,10 @@ pub(super) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), Failure> {
             out.flush()?;
         }
     }
-    judged.end(&args.judging)
+    let ended = judged.end(&args.judging);
+    // The process ends here: to free a large report piece by piece would be its slowest step.
+    std::mem::forget(judged);
+    ended
 }
 
 /// Runs `study`.
@@ -164,7 +167,10 @@ pub(super) fn study(args: &StudyArgs, quiet: bool) -> Result<(), Failure> {
     write(&judged.report, Format::Table, &wording, true, &mut out)?;
     writeln!(out, "\n{}: {}", wording.text("study-page"), report::escape_terminal(&page.to_string_lossy()))?;
     out.flush()?;
-    judged.end(&args.judging)
+    let ended = judged.end(&args.judging);
+    // The process ends here: to free a large report piece by piece would be its slowest step.
+    std::mem::forget(judged);
+    ended
 }
 
 /// A report with what its making came across.

@@ -29,6 +29,9 @@ const MAX_HELD: usize = 200_000;
 /// Joined datagrams whose fragments' frames are kept; older ones are known by their last frame alone.
 const MAX_JOINED: usize = 1 << 16;
 
+/// Names from DNS answers that one flow gets at most.
+const MAX_DNS_NAMES: usize = 16;
+
 /// What an analysis shall do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -397,7 +400,7 @@ impl Run<'_> {
         let mut configurations: Vec<link::EchName> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.ech)).collect();
         configurations.sort();
-        let mut flows = flows(name, facts, &dns);
+        let mut flows = flows(name, facts, &dns, self.options.parallel);
         link::settle_ech(&mut flows, &configurations);
         let linked = link::sessions_seen_again(name, &flows);
         CaptureAnalysis {
@@ -508,7 +511,7 @@ impl Run<'_> {
 const DNS_GRACE: i64 = 5_000_000_000;
 
 /// Facts in the report's words, with names from DNS answers that the client had before.
-fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName]) -> Vec<Flow> {
+fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> Vec<Flow> {
     // For each name of an address the first answer, and all of them by frame with the latest end of use up to there.
     type Known<'a> = (&'a DnsName, Vec<(u64, CaptureTime)>);
     let mut answers: std::collections::HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> =
@@ -518,61 +521,62 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName]) -> Vec<Flow> {
         if let Some((_, until)) = known.iter_mut().find(|(k, _)| k.name == answer.name) {
             let latest = until.last().map_or(answer.until, |(_, t)| (*t).max(answer.until));
             until.push((answer.frame, latest));
-        } else {
+        } else if known.len() < MAX_DNS_NAMES {
+            // Answers come by frame, so later names would never be used.
             known.push((answer, vec![(answer.frame, answer.until)]));
         }
     }
-    facts
-        .into_iter()
-        .zip(1..)
-        .map(|(f, number)| {
-            let (word, evidence) = f.encryption_word();
-            let (word, evidence) = (word.to_owned(), evidence.to_vec());
-            let mut names: Vec<FlowName> = f
-                .names
-                .into_iter()
-                .map(|(name, source, frame)| FlowName { name, source: source.into(), frame, expired: false })
-                .collect();
-            // A resolver answers for many names; its own flows are not named by its answers.
-            if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
-                for (answer, all) in known.iter().filter(|(a, _)| a.frame < f.first_frame).take(16) {
-                    let before = all.partition_point(|(frame, _)| *frame < f.first_frame);
-                    let until =
-                        before.checked_sub(1).and_then(|i| all.get(i)).map_or(answer.until, |(_, t)| *t);
-                    names.push(FlowName {
-                        name: answer.name.clone(),
-                        source: "dns".into(),
-                        frame: answer.frame,
-                        expired: f.first_time.0 > until.0.saturating_add(DNS_GRACE),
-                    });
-                }
+    let told = |(index, f): (usize, FlowFacts)| {
+        let (word, evidence) = f.encryption_word();
+        let (word, evidence) = (word.to_owned(), evidence.to_vec());
+        let mut names: Vec<FlowName> = f
+            .names
+            .into_iter()
+            .map(|(name, source, frame)| FlowName { name, source: source.into(), frame, expired: false })
+            .collect();
+        // A resolver answers for many names; its own flows are not named by its answers.
+        if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
+            for (answer, all) in known.iter().filter(|(a, _)| a.frame < f.first_frame) {
+                let before = all.partition_point(|(frame, _)| *frame < f.first_frame);
+                let until = before.checked_sub(1).and_then(|i| all.get(i)).map_or(answer.until, |(_, t)| *t);
+                names.push(FlowName {
+                    name: answer.name.clone(),
+                    source: "dns".into(),
+                    frame: answer.frame,
+                    expired: f.first_time.0 > until.0.saturating_add(DNS_GRACE),
+                });
             }
-            Flow {
-                capture: name.to_owned(),
-                flow: number,
-                transport: f.proto.name(),
-                client: f.client.to_string(),
-                server: f.server.to_string(),
-                app_protocols: f.protocols.iter().map(|p| (*p).to_owned()).collect(),
-                names,
-                messenger: None,
-                messenger_why: None,
-                ja4: f.ja4,
-                bytes_up: f.bytes[0],
-                bytes_down: f.bytes[1],
-                frames: f.frames,
-                first_frame: f.first_frame,
-                last_frame: f.last_frame,
-                encryption: word,
-                encryption_frames: evidence,
-                clear_bytes: f.read[0],
-                tls: f.tls.map(|t| *t),
-                signatures: f.signatures,
-                tunnel: f.tunnel.layers().map(str::to_owned).collect(),
-                rtt_ms: f.rtt_ms,
-            }
-        })
-        .collect()
+        }
+        Flow {
+            capture: name.to_owned(),
+            flow: index as u64 + 1,
+            transport: f.proto.name(),
+            client: f.client.to_string(),
+            server: f.server.to_string(),
+            app_protocols: f.protocols.iter().map(|p| (*p).to_owned()).collect(),
+            names,
+            messenger: None,
+            messenger_why: None,
+            ja4: f.ja4,
+            bytes_up: f.bytes[0],
+            bytes_down: f.bytes[1],
+            frames: f.frames,
+            first_frame: f.first_frame,
+            last_frame: f.last_frame,
+            encryption: word,
+            encryption_frames: evidence,
+            clear_bytes: f.read[0],
+            tls: f.tls.map(|t| *t),
+            signatures: f.signatures,
+            tunnel: f.tunnel.layers().map(str::to_owned).collect(),
+            rtt_ms: f.rtt_ms,
+        }
+    };
+    if parallel {
+        facts.into_par_iter().enumerate().map(told).collect()
+    } else {
+        facts.into_iter().enumerate().map(told).collect()
+    }
 }
 
 /// Opens and analyses a file under the name that the report gives it.
