@@ -651,7 +651,8 @@ fn quantifiers_and_connectives() {
 /// One flow with all that conditions can ask, its end, a finding and a name.
 fn rich() -> Report {
     let mut f = flow("signal", 1, "tls1.2");
-    f.names = vec![FlowName { name: "cdn.chat.example".into(), source: "sni".into(), frame: 11 }];
+    f.names =
+        vec![FlowName { name: "cdn.chat.example".into(), source: "sni".into(), frame: 11, expired: false }];
     f.app_protocols = vec!["tls".into()];
     f.clear_bytes = 40;
     f.tls = Some(FlowTls {
@@ -851,7 +852,12 @@ fn flows_that_only_the_run_attributes_decide_nothing() {
             f.messenger_why = Some("run".into());
             f.app_protocols = vec![protocol.into()];
             f.clear_bytes = if encryption == "none" { 900 } else { 0 };
-            f.names = vec![FlowName { name: "other.example".into(), source: "sni".into(), frame: 3 }];
+            f.names = vec![FlowName {
+                name: "other.example".into(),
+                source: "sni".into(),
+                frame: 3,
+                expired: false,
+            }];
             f.tls = encryption.starts_with("tls").then(|| FlowTls {
                 version: Some(encryption.into()),
                 cipher: Some("0x000a".into()),
@@ -963,7 +969,8 @@ fn no_place_is_told_from_databases() {
 fn steps_of_another_messenger_decide_nothing_that_asks_for_steps() {
     let catalogue = embedded();
     let mut f = flow("whatsapp", 1, "noise");
-    f.names = vec![FlowName { name: "e1.whatsapp.net".into(), source: "dns".into(), frame: 2 }];
+    f.names =
+        vec![FlowName { name: "e1.whatsapp.net".into(), source: "dns".into(), frame: 2, expired: false }];
     let report = with_run(report(vec![f]), run("signal", &STEPS));
     for result in judge(&catalogue, &report) {
         let asks = !catalogue.get(&result.id).unwrap().steps.is_empty();
@@ -1004,7 +1011,8 @@ fn the_catalogue_decides_what_frames_show() {
     // XMPP with STARTTLS: the header is in clear, what follows is not.
     let mut covered = signed("conversations", "xmpp.stream", "tls1.3");
     covered.clear_bytes = 300;
-    covered.names = vec![FlowName { name: "chat.example".into(), source: "xmpp-to".into(), frame: 4 }];
+    covered.names =
+        vec![FlowName { name: "chat.example".into(), source: "xmpp-to".into(), frame: 4, expired: false }];
     covered.tls =
         Some(FlowTls { version: Some("tls1.3".into()), cipher: Some("0x1302".into()), ..FlowTls::default() });
     let end = destination("conversations", &covered);
@@ -1050,7 +1058,8 @@ fn the_catalogue_decides_what_frames_show() {
     // Analytics that Wire's build names for itself.
     let mut analytics = flow("wire", 1, "tls1.3");
     analytics.messenger_why = Some("run".into());
-    analytics.names = vec![FlowName { name: "wire.count.ly".into(), source: "sni".into(), frame: 11 }];
+    analytics.names =
+        vec![FlowName { name: "wire.count.ly".into(), source: "sni".into(), frame: 11, expired: false }];
     let told = decided(&with_run(report(vec![analytics]), run("wire", &["idle"])));
     assert_eq!(told, ["wire.no-metadata-analysis contradicted"]);
 }
@@ -1330,7 +1339,12 @@ fn worked_examples_are_sound() {
 
     let named = |encryption: &str| {
         let mut f = flow("beratung", 1, encryption);
-        f.names = vec![FlowName { name: "chat.beratung.example".into(), source: "sni".into(), frame: 11 }];
+        f.names = vec![FlowName {
+            name: "chat.beratung.example".into(),
+            source: "sni".into(),
+            frame: 11,
+            expired: false,
+        }];
         report(vec![f])
     };
     let exercised = |report| with_run(report, run("beratung", &["web-login", "text-1to1"]));
