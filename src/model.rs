@@ -242,7 +242,8 @@ pub struct Flow {
     pub names: Vec<FlowName>,
     /// Messenger that the flow belongs to, by its id; null when none.
     pub messenger: Option<String>,
-    /// Why `messenger` was said: `signature:ID`, `name:NAME` or `network:PREFIX`.
+    /// Why `messenger` was said: `signature:ID`, `name:NAME`, `turn-realm:NAME`, `network:PREFIX`, `socket:ENDPOINT` (the
+    /// device's UDP socket is also that of a flow which shows the messenger), or `run` (the description of the recording).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messenger_why: Option<String>,
     /// JA4 of the first client hello; null when none.
@@ -354,8 +355,8 @@ pub struct FlowTls {
 pub struct FlowName {
     /// Lower case, no final dot, IDNA A-labels.
     pub name: String,
-    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`; `ech-outer` for the cover name of a hello with real ECH, which is not the
-    /// server's.
+    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the
+    /// cover name of a hello with real ECH, which is not the server's.
     pub source: String,
     /// The frame in which it was read.
     pub frame: u64,

@@ -1,8 +1,10 @@
 //! STUN and TURN: how a call finds its way, and relays (RFC 8489, RFC 8656; RFC 3489, RFC 5389 and [MS-TURN] as older forms).
 //!
 //! Takes messages and channel data that [`media`](super::media) cut out; gives one observation each with addresses, software,
-//! realm and error, and what a relay carries. Public addresses of a peer that are told to a relay in clear are a finding. Does
-//! not check integrity, does not follow a relay inside a relay, and reads STUN without a cookie only where all of it fits.
+//! realm and error, and what a relay carries. Public addresses of a peer that are told to a relay in clear are a finding. The
+//! realm is a name of the flow (`turn-realm`): it tells whose relay it is. WhatsApp's relays speak a dialect of their own, which
+//! is a signature. Does not check integrity, does not follow a relay inside a relay, and reads STUN without a cookie only where
+//! all of it fits.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -180,6 +182,9 @@ impl Stun {
             self.channels.insert(channel, peer.to_string());
         }
         self.tell_peer(&m, piece, cx);
+        if piece.carried.is_none() {
+            tell_owner(&m, piece, cx);
+        }
         let (class, method) = m.class_and_method();
         let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
         cx.emit("stun.message", piece.range(), || Seen {
@@ -266,6 +271,28 @@ impl Stun {
     }
 }
 
+/// Whose relay it is: by the realm that it asks to log in to, or by WhatsApp's dialect of Allocate. That one has no
+/// REQUESTED-TRANSPORT, which RFC 8656 section 7.1 demands, and a log-in of its own in the unassigned attribute 0x4000 instead
+/// (nDPI `src/lib/protocols/stun.c`; seen in a call of 2018). No document of the vendor describes it, so it is only likely.
+fn tell_owner(m: &Message, piece: Piece<'_>, cx: &mut Cx<'_>) {
+    if let Some(realm) = m.realm.as_deref().filter(|realm| is_domain(realm)) {
+        cx.name(realm, "turn-realm", piece.range());
+    }
+    if m.kind == ALLOCATE && m.whatsapp_login && !m.asks_transport {
+        let detail = "TURN Allocate with a log-in in attribute 0x4000 and no transport asked for";
+        cx.signature("whatsapp", "whatsapp.turn-allocate", "likely", detail, piece.range());
+    }
+}
+
+/// A realm may be any text; only one that reads as a host name is taken for one.
+fn is_domain(text: &str) -> bool {
+    text.len() <= 253
+        && text.contains('.')
+        && text.split('.').all(|label| {
+            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        })
+}
+
 /// The finding of a peer's address in clear; also for candidates in SDP.
 pub(super) fn peer_finding(place: &str, address: SocketAddr, show: bool) -> RawFinding {
     let masking = if show { Masking::Off } else { Masking::On };
@@ -279,6 +306,9 @@ pub(super) fn peer_finding(place: &str, address: SocketAddr, show: bool) -> RawF
     }
 }
 
+/// Allocate Request (RFC 8656 section 17).
+const ALLOCATE: u16 = 0x0003;
+
 const MAPPED_ADDRESS: u16 = 0x0001;
 const USERNAME: u16 = 0x0006;
 const ERROR_CODE: u16 = 0x0009;
@@ -290,7 +320,10 @@ const DATA: u16 = 0x0013;
 const REALM: u16 = 0x0014;
 const NONCE: u16 = 0x0015;
 const XOR_RELAYED_ADDRESS: u16 = 0x0016;
+const REQUESTED_TRANSPORT: u16 = 0x0019;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+/// Not assigned by IANA; the log-in of WhatsApp's calls to its relays.
+const WHATSAPP_LOGIN: u16 = 0x4000;
 /// XOR-MAPPED-ADDRESS of the drafts before RFC 5389, as Microsoft and old servers send it.
 const OLD_XOR_MAPPED_ADDRESS: u16 = 0x8020;
 const SOFTWARE: u16 = 0x8022;
@@ -338,6 +371,10 @@ struct Message {
     attributes: usize,
     /// An attribute that RFC 3489 does not have and that has to be understood.
     unknown: bool,
+    /// REQUESTED-TRANSPORT is there.
+    asks_transport: bool,
+    /// The attribute by which WhatsApp logs in to its relays is there, and holds something.
+    whatsapp_login: bool,
     stopped: Option<Short>,
 }
 
@@ -403,6 +440,8 @@ impl Message {
             NONCE if self.microsoft => REALM,
             kind => kind,
         };
+        self.asks_transport |= kind == REQUESTED_TRANSPORT;
+        self.whatsapp_login |= kind == WHATSAPP_LOGIN && value.len() >= 16;
         match kind {
             USERNAME => self.username = text(),
             REALM => self.realm = text(),
