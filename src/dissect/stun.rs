@@ -182,7 +182,7 @@ impl Stun {
             self.channels.insert(channel, peer.to_string());
         }
         self.tell_peer(&m, piece, cx);
-        if piece.carried.is_none() {
+        if piece.carried.is_none() && m.stopped.is_none() {
             tell_owner(&m, piece, cx);
         }
         let (class, method) = m.class_and_method();
@@ -597,6 +597,51 @@ mod tests {
         let message = Message::read(&bytes(LONG_TERM)).unwrap();
         assert_eq!(message.realm.as_deref(), Some("example.org"));
         assert_eq!(message.username.as_deref(), Some("マトリックス"));
+    }
+
+    /// A message with the cookie and these attributes.
+    fn stun_with(kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (kind, value) in attributes {
+            body.extend(kind.to_be_bytes());
+            body.extend((value.len() as u16).to_be_bytes());
+            body.extend(*value);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        let head = [&kind.to_be_bytes()[..], &(body.len() as u16).to_be_bytes(), &COOKIE, &[7; 12]];
+        [&head.concat()[..], &body].concat()
+    }
+
+    #[test]
+    fn a_relay_tells_whose_it_is() {
+        let login = [5; 102];
+        let udp = [17, 0, 0, 0];
+        for (name, message, signatures, realms) in [
+            (
+                "WhatsApp's log-in",
+                stun_with(3, &[(0x4000, &login)]),
+                &["whatsapp.turn-allocate"][..],
+                &[][..],
+            ),
+            ("TURN that has the attribute too", stun_with(3, &[(0x4000, &login), (0x19, &udp)]), &[], &[]),
+            ("an empty attribute", stun_with(3, &[(0x4000, &[])]), &[], &[]),
+            ("another message", stun_with(1, &[(0x4000, &login)]), &[], &[]),
+            ("plain TURN", stun_with(3, &[(0x19, &udp)]), &[], &[]),
+            ("a realm", stun_with(0x113, &[(REALM, b"Signal.ORG")]), &[], &["signal.org"]),
+            ("a realm that is a word", stun_with(0x113, &[(REALM, b"realm")]), &[], &[]),
+            ("a realm that is text", stun_with(0x113, &[(REALM, b"log in. here")]), &[], &[]),
+        ] {
+            let analysis = datagrams(3478, &[(Up, message.clone())]);
+            let flow = &analysis.flows[0];
+            let told: Vec<&str> = flow.signatures.iter().map(|s| s.signature.as_str()).collect();
+            let names: Vec<&str> = flow.names.iter().map(|n| n.name.as_str()).collect();
+            assert_eq!((told.as_slice(), names.as_slice()), (signatures, realms), "{name}");
+            assert!(flow.names.iter().all(|n| n.source == "turn-realm" && n.frame == 1), "{name}");
+            for cut in 0..message.len() {
+                let flows = datagrams(3478, &[(Up, &message[..cut])]).flows;
+                assert!(flows.iter().all(|f| f.signatures.is_empty() && f.names.is_empty()), "{name}, {cut}");
+            }
+        }
     }
 
     #[test]
