@@ -62,6 +62,10 @@ pub struct Report {
     pub flows: Vec<Flow>,
     /// All remote ends, by address.
     pub destinations: Vec<Destination>,
+    /// What went to and came from push services, for each capture that shows any. It is no messenger's: all apps of a device share
+    /// one connection, so a run's messenger is told beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub push: Vec<PushTraffic>,
     /// Everything readable that should not be.
     pub findings: Vec<Finding>,
     /// Measures of what encrypted traffic tells (`leakage`).
@@ -70,6 +74,21 @@ pub struct Report {
     pub claims: Vec<ClaimResult>,
     /// Faults of the captures and of what is in them.
     pub warnings: Vec<Warning>,
+}
+
+/// Traffic of one capture with push services.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PushTraffic {
+    /// Name of the capture.
+    pub capture: String,
+    /// The messenger whose run it is; null when the recording is not described.
+    pub messenger: Option<String>,
+    /// Bytes on the wire towards the services, link headers included.
+    pub bytes_up: u64,
+    /// Bytes from them.
+    pub bytes_down: u64,
+    /// Numbers of the flows, ascending.
+    pub flows: Vec<u64>,
 }
 
 /// Name, version and build features of the program.
