@@ -273,7 +273,7 @@ impl Stun {
 
 /// Whose relay it is: by the realm that it asks to log in to, or by WhatsApp's dialect of Allocate. That one has no
 /// REQUESTED-TRANSPORT, which RFC 8656 section 7.1 demands, and a log-in of its own in the unassigned attribute 0x4000 instead
-/// (nDPI `src/lib/protocols/stun.c`; seen in a call of 2018). No document of the vendor describes it, so it is only likely.
+/// (nDPI `src/lib/protocols/stun.c`; seen in a call of 2019). No document of the vendor describes it, so it is only likely.
 fn tell_owner(m: &Message, piece: Piece<'_>, cx: &mut Cx<'_>) {
     if let Some(realm) = m.realm.as_deref().filter(|realm| is_domain(realm)) {
         cx.name(realm, "turn-realm", piece.range());
