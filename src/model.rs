@@ -62,6 +62,10 @@ pub struct Report {
     pub flows: Vec<Flow>,
     /// All remote ends, by address.
     pub destinations: Vec<Destination>,
+    /// What went to and came from push services, for each capture that shows any. It is no messenger's: all apps of a device share
+    /// one connection, so a run's messenger is told beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub push: Vec<PushTraffic>,
     /// Everything readable that should not be.
     pub findings: Vec<Finding>,
     /// Measures of what encrypted traffic tells (`leakage`).
@@ -70,6 +74,21 @@ pub struct Report {
     pub claims: Vec<ClaimResult>,
     /// Faults of the captures and of what is in them.
     pub warnings: Vec<Warning>,
+}
+
+/// Traffic of one capture with push services.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PushTraffic {
+    /// Name of the capture.
+    pub capture: String,
+    /// The messenger whose run it is; null when the recording is not described.
+    pub messenger: Option<String>,
+    /// Bytes on the wire towards the services, link headers included.
+    pub bytes_up: u64,
+    /// Bytes from them.
+    pub bytes_down: u64,
+    /// Numbers of the flows, ascending.
+    pub flows: Vec<u64>,
 }
 
 /// Name, version and build features of the program.
@@ -242,7 +261,8 @@ pub struct Flow {
     pub names: Vec<FlowName>,
     /// Messenger that the flow belongs to, by its id; null when none.
     pub messenger: Option<String>,
-    /// Why `messenger` was said: `signature:ID`, `name:NAME` or `network:PREFIX`.
+    /// Why `messenger` was said: `signature:ID`, `name:NAME`, `turn-realm:NAME`, `network:PREFIX`, `socket:ENDPOINT` (the
+    /// device's UDP socket is also that of a flow which shows the messenger), or `run` (the description of the recording).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messenger_why: Option<String>,
     /// JA4 of the first client hello; null when none.
@@ -354,8 +374,8 @@ pub struct FlowTls {
 pub struct FlowName {
     /// Lower case, no final dot, IDNA A-labels.
     pub name: String,
-    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`; `ech-outer` for the cover name of a hello with real ECH, which is not the
-    /// server's.
+    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the
+    /// cover name of a hello with real ECH, which is not the server's.
     pub source: String,
     /// The frame in which it was read.
     pub frame: u64,

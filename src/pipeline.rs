@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::claims::{self, Catalogue};
 use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, analyse_file};
-use crate::model::{Flow, Input, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning};
+use crate::model::{Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning};
 use crate::payload::CanarySet;
 use crate::scenario;
 
@@ -123,6 +123,7 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
     report.destinations = destinations;
     let ages = ages(&report, db);
     report.warnings.extend(ages);
+    report.push = push_traffic(&report);
     name_findings(&mut report);
     report.claims = claims::judge(catalogue, &report);
     report
@@ -202,6 +203,32 @@ fn is_network_service(flow: &Flow, service: &std::collections::BTreeSet<&str>) -
     !transport
         || flow.app_protocols.iter().any(|p| p == "dns")
         || server.is_some_and(|a| a.is_multicast() || service.contains(a.to_string().as_str()))
+}
+
+/// The sums of flows with ends whose role is push, by capture.
+fn push_traffic(report: &Report) -> Vec<PushTraffic> {
+    let push = report.destinations.iter().filter(|d| d.role == Role::Push).flat_map(|d| &d.flows);
+    let push: std::collections::HashSet<&str> = push.map(String::as_str).collect();
+    let mut sums: Vec<PushTraffic> = Vec::new();
+    if push.is_empty() {
+        return sums;
+    }
+    // Flows stand by capture.
+    for flow in report.flows.iter().filter(|f| push.contains(format!("{}#{}", f.capture, f.flow).as_str())) {
+        if sums.last().is_none_or(|last| last.capture != flow.capture) {
+            let messenger = run_of(report, &flow.capture).and_then(|run| run.messenger.clone());
+            sums.push(PushTraffic { capture: flow.capture.clone(), messenger, ..PushTraffic::default() });
+        }
+        let Some(sum) = sums.last_mut() else { continue };
+        // A flow whose start was not captured may have the device at the server's side.
+        let towards = flow.server_address().is_some_and(|a| destination::special(a).is_none());
+        let (up, down) =
+            if towards { (flow.bytes_up, flow.bytes_down) } else { (flow.bytes_down, flow.bytes_up) };
+        sum.bytes_up = sum.bytes_up.saturating_add(up);
+        sum.bytes_down = sum.bytes_down.saturating_add(down);
+        sum.flows.push(flow.flow);
+    }
+    sums
 }
 
 /// Numbers the findings and gives them their flow's messenger.

@@ -89,11 +89,20 @@ fn a_flow_belongs_to_a_messenger_for_one_named_reason() {
         ),
         ("185.88.236.110:5222", "dns=g-01.0.threema.ch", "threema", "name:g-01.0.threema.ch"),
         ("52.214.0.1:443", "sni=prod-nginz-https.wire.com", "wire", "name:prod-nginz-https.wire.com"),
+        ("35.158.183.167:3478", "turn-realm=signal.org", "signal", "turn-realm:signal.org"),
         ("149.154.167.50:443", "", "telegram", "network:149.154.160.0/20"),
         ("[2001:67c:4e8:f002::a]:443", "", "telegram", "network:2001:67c:4e8::/48"),
         // A cover name in a disguised stream does not hide the network.
         ("149.154.167.50:443", "sni=www.google.com", "telegram", "network:149.154.160.0/20"),
         // None of these shows a messenger.
+        ("31.13.86.54:40003", "turn-realm=turner.facebook", "-", "-"),
+        ("74.125.247.128:3478", "turn-realm=turn.l.google.com", "-", "-"),
+        // A visit to the website opens it too.
+        ("157.240.229.17:443", "sni=edge-chat.facebook.com", "-", "-"),
+        ("142.251.163.188:5228", "sni=mtalk.google.com", "-", "-"),
+        ("17.57.144.84:5223", "sni=1-courier.push.apple.com", "-", "-"),
+        ("34.107.243.93:443", "sni=push.services.mozilla.com", "-", "-"),
+        ("159.203.148.75:443", "sni=ntfy.sh", "-", "-"),
         ("157.240.20.53:443", "", "-", "-"),
         ("157.240.20.53:443", "sni=www.facebook.com", "-", "-"),
         ("157.240.20.53:443", "sni=graph.facebook.com dns=e1.whatsapp.net", "-", "-"),
@@ -135,6 +144,120 @@ fn the_cover_name_of_ech_attributes_nothing() {
     }
 }
 
+/// A flow of datagrams of a call, between frames.
+fn datagrams(client: &str, server: &str, protocols: &str, frames: [u64; 2]) -> Flow {
+    let mut flow = flow(server, "");
+    flow.transport = "udp".into();
+    flow.client = client.into();
+    flow.app_protocols = protocols.split_whitespace().map(str::to_owned).collect();
+    [flow.first_frame, flow.last_frame] = frames;
+    flow
+}
+
+#[test]
+fn flows_of_one_socket_are_of_one_program() {
+    let phone = "192.168.1.2:40000";
+    let relay = || {
+        let mut relay = datagrams(phone, "35.158.183.167:3478", "stun", [10, 50]);
+        relay.names.push(FlowName { name: "signal.org".into(), source: "turn-realm".into(), frame: 12 });
+        relay
+    };
+    let peer = |client: &str, server: &str, protocols: &str, frames| {
+        let mut flow = datagrams(client, server, protocols, frames);
+        flow.flow = 2;
+        flow
+    };
+    let why = "socket:192.168.1.2:40000 of flow 1";
+    for (name, other, expected) in [
+        ("the peer", peer(phone, "84.56.1.1:50000", "stun rtp", [20, 90]), Some(why)),
+        ("a call that comes in", peer("84.56.1.1:50000", phone, "stun rtp", [20, 90]), Some(why)),
+        ("a protocol that is not known", peer(phone, "84.56.1.1:50000", "", [1, 10]), Some(why)),
+        ("earlier", peer(phone, "84.56.1.1:50000", "stun", [1, 9]), None),
+        ("later", peer(phone, "84.56.1.1:50000", "stun", [51, 60]), None),
+        ("another socket", peer("192.168.1.2:40001", "84.56.1.1:50000", "stun", [20, 30]), None),
+        ("another device", peer("192.168.1.3:40000", "84.56.1.1:50000", "stun", [20, 30]), None),
+        ("a web site", peer(phone, "84.56.1.1:443", "quic http3", [20, 30]), None),
+        ("a question to the resolver", peer(phone, "9.9.9.9:53", "dns", [20, 30]), None),
+    ] {
+        let mut flows = [relay(), other];
+        attribute(&mut flows, db());
+        assert_eq!(flows[0].messenger_why.as_deref(), Some("turn-realm:signal.org"), "{name}");
+        assert_eq!(flows[1].messenger_why.as_deref(), expected, "{name}");
+        assert_eq!(flows[1].messenger.as_deref(), expected.map(|_| "signal"), "{name}");
+    }
+    let mut elsewhere = peer(phone, "84.56.1.1:50000", "stun", [20, 30]);
+    elsewhere.capture = "b.pcap".into();
+    let mut stream = peer(phone, "84.56.1.1:50000", "stun", [20, 30]);
+    stream.transport = "tcp".into();
+    let whatsapp = signed(datagrams(phone, "31.13.86.48:3478", "stun", [15, 40]), "whatsapp", "likely");
+    let shared = peer(phone, "84.56.1.1:50000", "stun", [20, 30]);
+    let before = peer(phone, "84.56.1.1:50000", "stun", [10, 14]);
+    let mut flows = [relay(), elsewhere, stream, whatsapp, shared, before];
+    attribute(&mut flows, db());
+    let who: Vec<Option<&str>> = flows.iter().map(|f| f.messenger.as_deref()).collect();
+    assert_eq!(who, [Some("signal"), None, None, Some("whatsapp"), None, Some("signal")]);
+}
+
+#[test]
+fn the_socket_does_not_tell_what_an_end_is_for() {
+    let phone = "192.168.1.2:40000";
+    let mut relay = datagrams(phone, "35.158.183.167:3478", "stun", [1, 50]);
+    relay.names.push(FlowName { name: "signal.org".into(), source: "turn-realm".into(), frame: 12 });
+    let flows = vec![
+        relay,
+        datagrams(phone, "172.253.121.127:19302", "stun", [2, 9]),
+        datagrams(phone, "84.56.1.1:50000", "stun rtp", [20, 90]),
+    ];
+    let ends = ends(flows);
+    let found: Vec<_> = ends.iter().map(|e| (e.address.as_str(), e.role, e.messengers.join(" "))).collect();
+    let all = |address, role| (address, role, "signal".to_owned());
+    assert_eq!(
+        found,
+        [
+            all("35.158.183.167", Role::Relay),
+            all("84.56.1.1", Role::Peer),
+            all("172.253.121.127", Role::Relay)
+        ]
+    );
+    assert!(ends[0].names.is_empty(), "a realm is no name of the address");
+}
+
+#[test]
+fn dns_over_https_is_told_by_the_resolver() {
+    for (server, names, protocols, alpn, expected) in [
+        ("8.8.8.8:443", "sni=dns.google", "tls", "h2 http/1.1", true),
+        ("104.16.249.249:443", "sni=mozilla.cloudflare-dns.com", "tls", "h2", true),
+        ("8.8.4.4:443", "sni=dns.google", "quic http3", "h3", true),
+        ("9.9.9.9:443", "sni=dns.quad9.net", "tls", "", true),
+        ("1.1.1.1:443", "", "tls", "h2", true),
+        ("1.1.1.1:443", "sni=www.example.org", "tls", "h2", false),
+        ("5.5.5.5:443", "", "tls", "h2", false),
+        ("216.21.3.77:443", "sni=www.quad9.net", "tls", "h2", false),
+        ("5.5.5.5:443", "sni=dns.google.evil.example", "tls", "h2", false),
+        ("1.1.1.1:443", "ech-outer=cloudflare-ech.com", "tls", "h2", false),
+        ("8.8.8.8:853", "sni=dns.google", "tls dot", "dot", false),
+        ("8.8.8.8:443", "sni=dns.google", "tls dot", "dot", false),
+        ("8.8.8.8:443", "sni=dns.google", "tls", "imap", false),
+        ("8.8.8.8:443", "", "", "", false),
+        ("8.8.8.8:53", "", "dns", "", false),
+    ] {
+        let mut given = flow(server, names);
+        if protocols.contains("quic") || protocols == "dns" {
+            given.transport = "udp".into();
+        }
+        given.app_protocols = protocols.split_whitespace().map(str::to_owned).collect();
+        given.tls = Some(FlowTls {
+            alpn: alpn.split_whitespace().map(str::to_owned).collect(),
+            ..FlowTls::default()
+        });
+        let mut flows = [given];
+        attribute(&mut flows, db());
+        attribute(&mut flows, db());
+        let seen = flows[0].app_protocols.iter().filter(|p| *p == "doh").count();
+        assert_eq!(seen, usize::from(expected), "{server} {names} {protocols} {alpn}");
+    }
+}
+
 #[test]
 fn a_flow_without_hint_keeps_what_it_had() {
     let mut given = flow("5.5.5.5:443", "");
@@ -172,6 +295,17 @@ fn roles_name_their_rule_and_source() {
         (tcp("17.57.144.84:443", "sni=1-courier.push.apple.com"), Role::Push, "apns"),
         (tcp("17.173.66.102:443", ""), Role::Platform, "apple-network"),
         (with(tcp("192.168.1.255:17500", ""), "udp", ""), Role::Platform, "lan-sync"),
+        (tcp("142.250.1.188:5230", ""), Role::Push, "fcm"),
+        (tcp("17.57.144.84:443", "sni=web.push.apple.com"), Role::Push, "apns"),
+        (tcp("5.5.5.5:443", "sni=updates.push.services.mozilla.com"), Role::Push, "mozilla-push"),
+        (tcp("5.5.5.5:443", "sni=fcm.googleapis.com"), Role::Push, "fcm"),
+        (tcp("5.5.5.5:443", "sni=wns2-db5p.notify.windows.com"), Role::Push, "wns"),
+        (tcp("5.5.5.5:443", "sni=client.wns.windows.com"), Role::Push, "wns"),
+        (tcp("5.5.5.5:443", "sni=ntfy.sh"), Role::Push, "ntfy"),
+        (tcp("5.5.5.5:443", "sni=up.conversations.im"), Role::Push, "unverified"),
+        // These ports and networks alone are not push.
+        (tcp("5.5.5.5:5228", ""), Role::Unknown, "no rule"),
+        (tcp("17.57.144.84:443", ""), Role::Platform, "apple-network"),
         (with(tcp("8.8.8.8:53", ""), "udp", "dns"), Role::Resolver, "Google Public DNS"),
         (tcp("1.1.1.1:443", ""), Role::Resolver, "Cloudflare 1.1.1.1"),
         (with(tcp("192.168.1.1:53", ""), "udp", "dns"), Role::Resolver, "RFC 1035"),

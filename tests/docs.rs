@@ -11,10 +11,13 @@
     reason = "helpers of tests are tests: a failure there is a failed test"
 )]
 
-use std::collections::BTreeSet;
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use metaleak::dissect::PROTOCOLS;
+use serde::Deserialize;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -50,26 +53,65 @@ fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 
+/// Captures in which a protocol is seen (`docs/protocols-checked.toml`).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checked {
+    stored: Vec<String>,
+    corpus: Vec<String>,
+}
+
+fn checked() -> BTreeMap<String, Checked> {
+    toml::from_str(&read("docs/protocols-checked.toml")).expect("docs/protocols-checked.toml")
+}
+
+/// Ids that a flow gets beside that of its protocol.
+const INSIDE: [(&str, &str, &str); 3] = [
+    ("dot", "DNS over TLS", "TLS to port 853, or ALPN `dot` (RFC 7858); not what is asked"),
+    (
+        "doh",
+        "DNS over HTTPS",
+        "TLS or QUIC to a resolver of `services.toml`, by name, or by address where no name was sent (RFC 8484); not what is asked",
+    ),
+    ("doq", "DNS over QUIC", "ALPN `doq` (RFC 9250); not what is asked"),
+];
+
+/// The captures of a protocol for a cell.
+fn seen_in(known: &BTreeMap<String, Checked>, id: &str) -> String {
+    let captures = known.get(id).into_iter().flat_map(|c| c.stored.iter().chain(&c.corpus));
+    let captures: Vec<String> = captures.map(|c| format!("`{c}`")).collect();
+    if captures.is_empty() { "none yet".into() } else { captures.join(", ") }
+}
+
 fn protocols() -> String {
+    let known = checked();
     let mut out = String::from(
         "# Protocols\n\n\
          Made from `PROTOCOLS` in `src/dissect/mod.rs` by `METALEAK_UPDATE_DOCS=1 cargo test --test docs`; do not edit. A flow is offered\n\
          to the protocols in this order, as far as they run over its transport. The first bytes decide; ports only help where bytes\n\
          leave a doubt. What no protocol takes is counted as `text` or `opaque` in the coverage ledger, never dropped.\n\n\
-         | id | protocol | written after | over | ports | what is read and what is not |\n| --- | --- | --- | --- | --- | --- |\n",
+         The last column names captures that a test replays to find the protocol there (`docs/protocols-checked.toml`); what was compared\n\
+         in them is told by [accuracy.md](accuracy.md), and how messengers are told apart by [messengers.md](messengers.md).\n\n\
+         | id | protocol | written after | over | ports | what is read and what is not | checked by |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for p in PROTOCOLS {
         let over: Vec<String> = p.over.iter().map(|o| o.name()).collect();
         let ports: Vec<String> = p.ports.iter().map(u16::to_string).collect();
         let ports = if ports.is_empty() { "any".to_owned() } else { ports.join(", ") };
         out += &format!(
-            "| `{}` | {} | {} | {} | {ports} | {} |\n",
+            "| `{}` | {} | {} | {} | {ports} | {} | {} |\n",
             p.id,
             cell(p.title),
             cell(p.source),
             over.join(", "),
-            cell(p.reads)
+            cell(p.reads),
+            seen_in(&known, p.id)
         );
+    }
+    out += "\nInside of these, a flow is also called\n\n| id | what | told by | checked by |\n| --- | --- | --- | --- |\n";
+    for (id, what, by) in INSIDE {
+        out += &format!("| `{id}` | {what} | {by} | {} |\n", seen_in(&known, id));
     }
     out
 }
@@ -78,6 +120,42 @@ fn protocols() -> String {
 fn the_table_of_protocols_is_that_of_the_program() {
     assert!(PROTOCOLS.len() >= 5);
     same_as_stored("docs/protocols.md", &protocols());
+}
+
+#[test]
+fn protocols_are_found_in_the_captures_that_check_them() {
+    let known = checked();
+    let ids: BTreeSet<&str> = PROTOCOLS.iter().map(|p| p.id).chain(INSIDE.map(|(id, ..)| id)).collect();
+    for id in known.keys() {
+        assert!(ids.contains(id.as_str()), "docs/protocols-checked.toml: {id} is no protocol");
+    }
+    let shared = common::shared();
+    let place = |stored: bool, name: &str| match (stored, &shared) {
+        (true, _) => Some(root("captures").join(name)),
+        (false, Some(shared)) => Some(shared.join("corpus").join(name)),
+        (false, None) => None,
+    };
+    let mut wanted: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut files = BTreeSet::new();
+    for (id, captures) in &known {
+        assert!(!captures.stored.is_empty() || !captures.corpus.is_empty(), "{id}: no capture");
+        let all = captures.stored.iter().map(|c| (true, c)).chain(captures.corpus.iter().map(|c| (false, c)));
+        for (stored, name) in all {
+            if let Some(path) = place(stored, name) {
+                assert!(path.is_file(), "{id}: {}", path.display());
+                files.insert(path);
+                wanted.insert((id, name));
+            }
+        }
+    }
+    let report = common::replay(&files);
+    for flow in report["flows"].as_array().unwrap() {
+        let capture = flow["capture"].as_str().unwrap();
+        for id in flow["app_protocols"].as_array().unwrap() {
+            wanted.remove(&(id.as_str().unwrap(), capture));
+        }
+    }
+    assert!(wanted.is_empty(), "not found: {wanted:?}");
 }
 
 // ---------------------------------------------------------------------------------------------- the README

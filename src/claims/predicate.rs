@@ -99,7 +99,7 @@ static FLOWS: &[(&str, Kind)] = &[
     ("name", Kind::Words(&[])),
     ("clear_bytes_over", Kind::Limit),
     ("with_payload", Kind::Flag),
-    ("messenger_why", Kind::Words(&["signature", "name", "network", "run"])),
+    ("messenger_why", Kind::Words(&["signature", "name", "turn-realm", "network", "socket", "run"])),
     ("cipher", Kind::Words(&[])),
     ("certificate_subject", Kind::Words(&[])),
     ("certificate_fault", Kind::Words(CERTIFICATE_FAULTS)),

@@ -98,12 +98,17 @@ fn messengers_shown(flows: &[Flow]) -> HashMap<&str, BTreeSet<&str>> {
     shown
 }
 
+/// A cover name is not the server's, and a relay's realm is its operator's.
+fn names_server(source: &str) -> bool {
+    !matches!(source, "ech-outer" | "turn-realm")
+}
+
 impl<'a> Seen<'a> {
     fn add(&mut self, flow: &'a Flow, server: bool, vantage: Option<Vantage>) {
         // Names are names of the server; an end that is the client has none.
         if server {
             self.names
-                .extend(flow.names.iter().filter(|n| n.source != "ech-outer").map(|name| name.name.as_str()));
+                .extend(flow.names.iter().filter(|n| names_server(&n.source)).map(|name| name.name.as_str()));
         }
         self.protocols.extend(flow.app_protocols.iter().map(String::as_str));
         if let (true, Some(transport), Some(port)) =
@@ -141,6 +146,8 @@ impl<'a> Seen<'a> {
         let beside: Vec<&BTreeSet<&str>> =
             self.captures.iter().map(|capture| shown.get(capture).unwrap_or(&nothing)).collect();
         let ports: Vec<Port> = self.ports.iter().copied().collect();
+        // Who uses a socket does not tell what the other end is: it may be anybody's STUN server, or the other party.
+        let told = self.messengers.iter().filter(|(_, why)| !why.starts_with("socket:")).copied().collect();
         let (role, role_why) = role(
             &End {
                 address,
@@ -148,7 +155,7 @@ impl<'a> Seen<'a> {
                 names: &self.names,
                 ports: &ports,
                 protocols: &self.protocols,
-                messengers: &self.messengers,
+                messengers: &told,
                 opaque_datagrams: self.flows.iter().any(|flow| opaque_datagrams(flow)),
                 beside: &beside,
             },

@@ -1,31 +1,38 @@
-//! Which messenger a flow belongs to, and why.
+//! Which messenger a flow belongs to, and why; and which flows are DNS over HTTPS, which only the list of resolvers shows.
 //!
-//! Takes flows with their names and signatures; sets `messenger` and `messenger_why`. A wire signature (certain or likely)
-//! weighs most, then a first-party name, then a network that is the messenger's alone. A shared network never decides.
+//! Takes flows with their names and signatures; sets `messenger` and `messenger_why`, and adds `doh` to `app_protocols`. A wire
+//! signature (certain or likely) weighs most, then a first-party name, then a network that is the messenger's alone. A shared
+//! network never decides. What is left of a call is found by the device's UDP socket.
 
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::db::ReferenceDb;
 use super::facts::names::plain;
+use super::facts::services::{Service, Transport};
 use super::special::local;
-use crate::model::{Flow, FlowName};
+use crate::model::{Flow, FlowName, Role};
 
 /// Sets `messenger` and `messenger_why` of every flow that can be attributed; leaves the others as they are.
 ///
-/// Names are asked in the order SNI, HTTP host, DNS, certificate, and the first kind that a flow has decides: a flow that
+/// Names are asked in the order SNI, HTTP host, realm of a TURN relay, DNS, certificate, and the first kind that a flow has decides: a flow that
 /// asks for `www.facebook.com` is not Messenger's because a DNS answer once gave the same address another name. The outer
 /// name of an Encrypted Client Hello is a cover and is passed over. A certificate decides only when all its names
 /// belong to one messenger (Meta's own name them all), DNS only when its answers do not name two.
 pub fn attribute(flows: &mut [Flow], db: &ReferenceDb) {
     let mut networks: HashMap<IpAddr, Option<(usize, String)>> = HashMap::new();
-    for flow in flows {
+    for flow in &mut *flows {
         if let Some((messenger, why)) = decide(flow, db, &mut networks) {
             flow.messenger = Some(messenger);
             flow.messenger_why = Some(why);
         }
+        if is_dns_over_https(flow, db) {
+            flow.app_protocols.push("doh".to_owned());
+        }
     }
+    by_socket(flows);
 }
 
 fn decide(
@@ -40,7 +47,8 @@ fn decide(
     }
     let messengers = &db.facts().messengers;
     if let Some((index, name)) = by_name(flow, db) {
-        return Some((messengers.get(index)?.id.clone(), format!("name:{name}")));
+        let kind = if name.source == "turn-realm" { "turn-realm" } else { "name" };
+        return Some((messengers.get(index)?.id.clone(), format!("{kind}:{}", name.name)));
     }
     let address = remote(flow)?;
     let network = networks.entry(address).or_insert_with(|| {
@@ -51,23 +59,23 @@ fn decide(
     Some((messengers.get(*index)?.id.clone(), format!("network:{prefix}")))
 }
 
-fn by_name<'a>(flow: &'a Flow, db: &ReferenceDb) -> Option<(usize, &'a str)> {
+fn by_name<'a>(flow: &'a Flow, db: &ReferenceDb) -> Option<(usize, &'a FlowName)> {
     let cover = flow.tls.as_ref().is_some_and(|tls| tls.ech.as_deref() == Some("outer"));
     let owner = |name: &FlowName| db.facts().messengers.of_name(plain(&name.name)).and_then(|o| o.exclusive);
-    for source in ["sni", "http-host"] {
+    for source in ["sni", "http-host", "turn-realm"] {
         if source == "sni" && cover {
             continue;
         }
         let mut names = flow.names.iter().filter(|name| name.source == source).peekable();
         if names.peek().is_some() {
-            return names.find_map(|name| Some((owner(name)?, name.name.as_str())));
+            return names.find_map(|name| Some((owner(name)?, name)));
         }
     }
     // Several names of one address: a messenger may only be said when it is the only one among them.
     let mut only = None;
     for name in flow.names.iter().filter(|name| name.source == "dns") {
         match (owner(name), only) {
-            (Some(index), None) => only = Some((index, name.name.as_str())),
+            (Some(index), None) => only = Some((index, name)),
             (Some(index), Some((first, _))) if index != first => return None,
             _ => {}
         }
@@ -78,7 +86,89 @@ fn by_name<'a>(flow: &'a Flow, db: &ReferenceDb) -> Option<(usize, &'a str)> {
     let mut certificate = flow.names.iter().filter(|name| name.source == "certificate");
     let first = certificate.next()?;
     let index = owner(first)?;
-    certificate.all(|name| owner(name) == Some(index)).then_some((index, first.name.as_str()))
+    certificate.all(|name| owner(name) == Some(index)).then_some((index, first))
+}
+
+/// What is known of one UDP socket of a device in one capture: for each messenger the first and last frame of the flows that
+/// show it, and the first of these flows.
+type Users = BTreeMap<String, (u64, u64, u64)>;
+
+/// A call's candidates, relays and peers are reached from one socket of the device, and a socket is one program's: UDP flows
+/// that show no messenger by themselves get that of another flow of the same socket, while that flow lasts. Not where two
+/// messengers are seen on a socket, and not from or to protocols whose sockets may serve several sites.
+fn by_socket(flows: &mut [Flow]) {
+    let mut sockets: BTreeMap<(String, SocketAddr), Users> = BTreeMap::new();
+    for flow in flows.iter().filter(|flow| is_call(flow)) {
+        let Some(messenger) = &flow.messenger else { continue };
+        for socket in device_sockets(flow) {
+            let users = sockets.entry((flow.capture.clone(), socket)).or_default();
+            let (first, last, number) = users.entry(messenger.clone()).or_insert((u64::MAX, 0, flow.flow));
+            *first = flow.first_frame.min(*first);
+            *last = flow.last_frame.max(*last);
+            *number = flow.flow.min(*number);
+        }
+    }
+    if sockets.is_empty() {
+        return;
+    }
+    for flow in flows.iter_mut().filter(|flow| flow.messenger.is_none() && is_call(flow)) {
+        let mut found = BTreeSet::new();
+        for socket in device_sockets(flow) {
+            let Some(users) = sockets.get(&(flow.capture.clone(), socket)) else { continue };
+            let overlapping = users
+                .iter()
+                .filter(|(_, (first, last, _))| *first <= flow.last_frame && flow.first_frame <= *last);
+            found.extend(overlapping.map(|(messenger, (_, _, number))| (messenger, socket, *number)));
+        }
+        let messengers: BTreeSet<&String> = found.iter().map(|(messenger, ..)| *messenger).collect();
+        if let (1, Some((messenger, socket, number))) = (messengers.len(), found.first()) {
+            flow.messenger_why = Some(format!("socket:{socket} of flow {number}"));
+            flow.messenger = Some((*messenger).clone());
+        }
+    }
+}
+
+/// Datagrams of a call, or of no protocol that is known.
+fn is_call(flow: &Flow) -> bool {
+    flow.transport == "udp"
+        && flow.app_protocols.iter().all(|p| matches!(p.as_str(), "stun" | "turn" | "dtls" | "rtp" | "srtp"))
+}
+
+/// The ends of a flow that are a device's: those in the local network, or, where there is none, the client.
+fn device_sockets(flow: &Flow) -> impl Iterator<Item = SocketAddr> {
+    let ends = [&flow.client, &flow.server].map(|end| end.parse::<SocketAddr>().ok());
+    let inside = ends.map(|end| end.filter(|end| local(end.ip())));
+    // A carrier's translation may give one port of a public IPv4 address to several devices.
+    let outside = ends.first().copied().flatten().filter(|end| end.is_ipv6() && inside == [None, None]);
+    inside.into_iter().chain([outside]).flatten()
+}
+
+/// HTTPS to a resolver of the list: by the name that was asked for, or by the address where none was.
+fn is_dns_over_https(flow: &Flow, db: &ReferenceDb) -> bool {
+    let carries = |id: &str| flow.app_protocols.iter().any(|p| p == id);
+    let https = flow.server_port() == Some(443) && (carries("tls") || carries("quic"));
+    if !https || carries("dot") || carries("doq") || carries("doh") {
+        return false;
+    }
+    let offered = flow.tls.iter().flat_map(|tls| &tls.alpn);
+    if offered.clone().next().is_some()
+        && !offered
+            .into_iter()
+            .any(|p| p == "h2" || p == "h3" || p.starts_with("h3-") || p.starts_with("http/"))
+    {
+        return false;
+    }
+    let services = &db.facts().services;
+    let resolver = |service: Option<&Service>| service.is_some_and(|s| s.role == Role::Resolver);
+    let cover = flow.names.iter().any(|name| name.source == "ech-outer");
+    let mut asked = flow.names.iter().filter(|name| name.source == "sni").peekable();
+    if asked.peek().is_some() {
+        return asked.any(|name| resolver(services.of_name(plain(&name.name))));
+    }
+    let (Some(address), Some(transport)) = (flow.server_address(), Transport::parse(&flow.transport)) else {
+        return false;
+    };
+    !cover && resolver(services.of_address(address, &[(transport, 443)]))
 }
 
 /// The remote end of a flow: its server, unless that one is in the local network and the client is not (a call or a

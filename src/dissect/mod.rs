@@ -69,8 +69,9 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &irc::PROTOCOL,
     &socks::PROTOCOL,
     &mqtt::PROTOCOL,
-    &threema::PROTOCOL,
+    // Before Threema: the first message of the intermediate framing has the size of its hello.
     &mtproto::PROTOCOL,
+    &threema::PROTOCOL,
     &dns::PROTOCOL,
     &quic::PROTOCOL,
     &stun::PROTOCOL,

@@ -374,7 +374,10 @@ fn long_message(head: &[u8], length: usize, framing: Framing) -> Message {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::connection;
     use super::*;
+    use crate::model::Direction::{Down, Up};
+    use crate::model::Flow;
 
     /// `req_pq_multi` in an unencrypted message of 40 bytes.
     fn req_pq() -> Vec<u8> {
@@ -402,6 +405,142 @@ mod tests {
             for cut in 0..bytes.len() {
                 let _ = opening(&bytes[..cut]);
             }
+        }
+    }
+
+    /// Bytes that look random.
+    fn noise(seed: u64, n: usize) -> Vec<u8> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        std::iter::repeat_with(next).take(n).collect()
+    }
+
+    /// An encrypted message: `auth_key_id`, `msg_key`, blocks of 16 bytes; `padding` as the padded framing appends it.
+    fn encrypted(padding: usize) -> Vec<u8> {
+        [&[0xa1, 2, 3, 4, 5, 6, 7, 8][..], &noise(9, 16 + 96 + padding)].concat()
+    }
+
+    fn framed(framing: Framing, body: &[u8]) -> Vec<u8> {
+        match framing {
+            Framing::Abridged => [&[(body.len() / 4) as u8][..], body].concat(),
+            Framing::Intermediate | Framing::Padded => {
+                [&(body.len() as u32).to_le_bytes()[..], body].concat()
+            }
+            Framing::Full => {
+                [&(body.len() as u32 + 12).to_le_bytes()[..], &[0; 4], body, &[1, 2, 3, 4]].concat()
+            }
+        }
+    }
+
+    /// What client and server send behind the obfuscation. `secret` is what a proxy's users share: it goes into the keys
+    /// (core.telegram.org/mtproto/mtproto-transports).
+    fn obfuscate(tag: [u8; 4], up: &[u8], down: &[u8], secret: Option<&[u8]>) -> [Vec<u8>; 2] {
+        use sha2::Digest as _;
+        let mut header: [u8; 64] = noise(77, 64).try_into().unwrap();
+        header[56..60].copy_from_slice(&tag);
+        let mut reversed = header;
+        reversed.reverse();
+        let cipher = |bytes: &[u8; 64]| {
+            let key = match secret {
+                Some(secret) => sha2::Sha256::digest([&bytes[8..40], secret].concat()).to_vec(),
+                None => bytes[8..40].to_vec(),
+            };
+            Cipher::new_from_slices(&key, &bytes[40..56]).unwrap()
+        };
+        let (mut client, mut server) = (cipher(&header), cipher(&reversed));
+        let mut sealed = header;
+        client.apply_keystream(&mut sealed);
+        let (mut up, mut down) = (up.to_vec(), down.to_vec());
+        client.apply_keystream(&mut up);
+        server.apply_keystream(&mut down);
+        [[&header[..56], &sealed[56..], &up].concat(), down]
+    }
+
+    fn told(flow: &Flow) -> (Vec<&str>, &str, Vec<&str>) {
+        let signatures = flow.signatures.iter().map(|s| s.signature.as_str()).collect();
+        let protocols = flow.app_protocols.iter().map(String::as_str).collect();
+        (signatures, &flow.encryption, protocols)
+    }
+
+    #[test]
+    fn whole_flows_of_each_framing_are_recognised() {
+        for (framing, preface, padding) in [
+            (Framing::Abridged, &[0xef][..], 0),
+            (Framing::Intermediate, &[0xee; 4], 0),
+            (Framing::Padded, &[0xdd; 4], 11),
+            (Framing::Full, &[], 0),
+        ] {
+            let setup = [preface, &framed(framing, &req_pq())].concat();
+            let message = framed(framing, &encrypted(padding));
+            let analysis = connection(443, &[(Up, &setup), (Down, &message), (Up, &message)]);
+            let (signature, word, protocols) = told(&analysis.flows[0]);
+            assert_eq!(signature, [framing.signature(false)], "{framing:?}");
+            assert_eq!((word, protocols), ("mtproto", vec!["mtproto"]), "{framing:?}");
+            let finding = &analysis.findings[0];
+            assert!(analysis.findings.len() == 1 && finding.what.contains("auth_key_id"), "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn obfuscation_is_undone_with_the_key_in_the_stream() {
+        for (framing, tag, padding) in [
+            (Framing::Abridged, [0xef; 4], 0),
+            (Framing::Intermediate, [0xee; 4], 0),
+            (Framing::Padded, [0xdd; 4], 5),
+        ] {
+            let message = framed(framing, &encrypted(padding));
+            let [up, down] = obfuscate(tag, &message, &message, None);
+            let analysis = connection(5222, &[(Up, &up), (Down, &down)]);
+            let (signature, word, protocols) = told(&analysis.flows[0]);
+            assert_eq!(signature, ["telegram.mtproto-obfuscated2"], "{framing:?}");
+            assert_eq!((word, protocols), ("mtproto", vec!["mtproto"]), "{framing:?}");
+            assert!(analysis.flows[0].signatures[0].detail.starts_with(framing.name()), "{framing:?}");
+            let whose = analysis.findings.iter().map(|f| f.direction).collect::<Vec<_>>();
+            assert_eq!(whose, [Some(Up)], "{framing:?}: auth_key_id, once");
+            for cut in 0..64 {
+                let flows = connection(443, &[(Up, &up[..cut])]).flows;
+                assert!(flows[0].signatures.is_empty(), "{framing:?}, {cut}");
+            }
+        }
+    }
+
+    /// What a passive reader cannot know: the keys of a proxy's users, and whether the random of a hello is a keyed hash.
+    #[test]
+    fn proxies_with_a_secret_are_not_recognised() {
+        let message = framed(Framing::Padded, &encrypted(5));
+        let secret = noise(5, 16);
+        let [up, down] = obfuscate([0xdd; 4], &message, &message, Some(&secret));
+        let analysis = connection(443, &[(Up, &up), (Down, &down)]);
+        assert_eq!(told(&analysis.flows[0]), (vec![], "opaque", vec![]));
+        // Fake TLS: a hello with the domain of the secret, then records of application data.
+        let name = [&[0, 0, 0, 16, 0, 14, 0, 0, 11][..], b"www.example"].concat();
+        let mut body = [&[3, 3][..], &noise(6, 32), &[0, 0, 2, 0x13, 1, 1, 0]].concat();
+        body.extend((name.len() as u16).to_be_bytes());
+        body.extend(name);
+        let handshake = [&[1, 0, 0, body.len() as u8][..], &body].concat();
+        let hello = [&[0x16, 3, 1, 0, handshake.len() as u8][..], &handshake].concat();
+        let record = [&[0x17, 3, 3, 0, up.len() as u8][..], &up].concat();
+        let analysis = connection(443, &[(Up, &hello), (Up, &record)]);
+        let (signatures, _, protocols) = told(&analysis.flows[0]);
+        assert_eq!((signatures, protocols), (vec![], vec!["tls"]));
+        assert_eq!(analysis.flows[0].names[0].name, "www.example");
+    }
+
+    #[test]
+    fn what_only_begins_alike_is_not_mtproto() {
+        for (name, bytes) in [
+            ("abridged mark, noise behind", [&[0xef][..], &noise(1, 120)].concat()),
+            ("intermediate mark, impossible length", [&[0xee; 4][..], &[0xff; 60]].concat()),
+            ("padded mark, noise behind", [&[0xdd; 4][..], &noise(2, 120)].concat()),
+            ("full, but no key exchange", [&[100, 0, 0, 0, 0, 0, 0, 0][..], &noise(3, 100)].concat()),
+            ("TLS", [&[0x16, 3, 1, 0, 80][..], &noise(4, 80)].concat()),
+            ("text", b"GET / HTTP/1.1\r\nHost: www.example\r\n\r\n".repeat(2)),
+        ] {
+            let analysis = connection(443, &[(Up, bytes)]);
+            assert_eq!(analysis.flows[0].signatures, [], "{name}");
         }
     }
 

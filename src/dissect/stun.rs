@@ -1,8 +1,10 @@
 //! STUN and TURN: how a call finds its way, and relays (RFC 8489, RFC 8656; RFC 3489, RFC 5389 and [MS-TURN] as older forms).
 //!
 //! Takes messages and channel data that [`media`](super::media) cut out; gives one observation each with addresses, software,
-//! realm and error, and what a relay carries. Public addresses of a peer that are told to a relay in clear are a finding. Does
-//! not check integrity, does not follow a relay inside a relay, and reads STUN without a cookie only where all of it fits.
+//! realm and error, and what a relay carries. Public addresses of a peer that are told to a relay in clear are a finding. The
+//! realm is a name of the flow (`turn-realm`): it tells whose relay it is. WhatsApp's relays speak a dialect of their own, which
+//! is a signature. Does not check integrity, does not follow a relay inside a relay, and reads STUN without a cookie only where
+//! all of it fits.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -180,6 +182,9 @@ impl Stun {
             self.channels.insert(channel, peer.to_string());
         }
         self.tell_peer(&m, piece, cx);
+        if piece.carried.is_none() && m.stopped.is_none() {
+            tell_owner(&m, piece, cx);
+        }
         let (class, method) = m.class_and_method();
         let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
         cx.emit("stun.message", piece.range(), || Seen {
@@ -266,6 +271,28 @@ impl Stun {
     }
 }
 
+/// Whose relay it is: by the realm that it asks to log in to, or by WhatsApp's dialect of Allocate. That one has no
+/// REQUESTED-TRANSPORT, which RFC 8656 section 7.1 demands, and a log-in of its own in the unassigned attribute 0x4000 instead
+/// (nDPI `src/lib/protocols/stun.c`; seen in a call of 2019). No document of the vendor describes it, so it is only likely.
+fn tell_owner(m: &Message, piece: Piece<'_>, cx: &mut Cx<'_>) {
+    if let Some(realm) = m.realm.as_deref().filter(|realm| is_domain(realm)) {
+        cx.name(realm, "turn-realm", piece.range());
+    }
+    if m.kind == ALLOCATE && m.whatsapp_login && !m.asks_transport {
+        let detail = "TURN Allocate with a log-in in attribute 0x4000 and no transport asked for";
+        cx.signature("whatsapp", "whatsapp.turn-allocate", "likely", detail, piece.range());
+    }
+}
+
+/// A realm may be any text; only one that reads as a host name is taken for one.
+fn is_domain(text: &str) -> bool {
+    text.len() <= 253
+        && text.contains('.')
+        && text.split('.').all(|label| {
+            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        })
+}
+
 /// The finding of a peer's address in clear; also for candidates in SDP.
 pub(super) fn peer_finding(place: &str, address: SocketAddr, show: bool) -> RawFinding {
     let masking = if show { Masking::Off } else { Masking::On };
@@ -279,6 +306,9 @@ pub(super) fn peer_finding(place: &str, address: SocketAddr, show: bool) -> RawF
     }
 }
 
+/// Allocate Request (RFC 8656 section 17).
+const ALLOCATE: u16 = 0x0003;
+
 const MAPPED_ADDRESS: u16 = 0x0001;
 const USERNAME: u16 = 0x0006;
 const ERROR_CODE: u16 = 0x0009;
@@ -290,7 +320,10 @@ const DATA: u16 = 0x0013;
 const REALM: u16 = 0x0014;
 const NONCE: u16 = 0x0015;
 const XOR_RELAYED_ADDRESS: u16 = 0x0016;
+const REQUESTED_TRANSPORT: u16 = 0x0019;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+/// Not assigned by IANA; the log-in of WhatsApp's calls to its relays.
+const WHATSAPP_LOGIN: u16 = 0x4000;
 /// XOR-MAPPED-ADDRESS of the drafts before RFC 5389, as Microsoft and old servers send it.
 const OLD_XOR_MAPPED_ADDRESS: u16 = 0x8020;
 const SOFTWARE: u16 = 0x8022;
@@ -338,6 +371,10 @@ struct Message {
     attributes: usize,
     /// An attribute that RFC 3489 does not have and that has to be understood.
     unknown: bool,
+    /// REQUESTED-TRANSPORT is there.
+    asks_transport: bool,
+    /// The attribute by which WhatsApp logs in to its relays is there, and holds something.
+    whatsapp_login: bool,
     stopped: Option<Short>,
 }
 
@@ -403,6 +440,8 @@ impl Message {
             NONCE if self.microsoft => REALM,
             kind => kind,
         };
+        self.asks_transport |= kind == REQUESTED_TRANSPORT;
+        self.whatsapp_login |= kind == WHATSAPP_LOGIN && value.len() >= 16;
         match kind {
             USERNAME => self.username = text(),
             REALM => self.realm = text(),
@@ -558,6 +597,51 @@ mod tests {
         let message = Message::read(&bytes(LONG_TERM)).unwrap();
         assert_eq!(message.realm.as_deref(), Some("example.org"));
         assert_eq!(message.username.as_deref(), Some("マトリックス"));
+    }
+
+    /// A message with the cookie and these attributes.
+    fn stun_with(kind: u16, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (kind, value) in attributes {
+            body.extend(kind.to_be_bytes());
+            body.extend((value.len() as u16).to_be_bytes());
+            body.extend(*value);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        let head = [&kind.to_be_bytes()[..], &(body.len() as u16).to_be_bytes(), &COOKIE, &[7; 12]];
+        [&head.concat()[..], &body].concat()
+    }
+
+    #[test]
+    fn a_relay_tells_whose_it_is() {
+        let login = [5; 102];
+        let udp = [17, 0, 0, 0];
+        for (name, message, signatures, realms) in [
+            (
+                "WhatsApp's log-in",
+                stun_with(3, &[(0x4000, &login)]),
+                &["whatsapp.turn-allocate"][..],
+                &[][..],
+            ),
+            ("TURN that has the attribute too", stun_with(3, &[(0x4000, &login), (0x19, &udp)]), &[], &[]),
+            ("an empty attribute", stun_with(3, &[(0x4000, &[])]), &[], &[]),
+            ("another message", stun_with(1, &[(0x4000, &login)]), &[], &[]),
+            ("plain TURN", stun_with(3, &[(0x19, &udp)]), &[], &[]),
+            ("a realm", stun_with(0x113, &[(REALM, b"Signal.ORG")]), &[], &["signal.org"]),
+            ("a realm that is a word", stun_with(0x113, &[(REALM, b"realm")]), &[], &[]),
+            ("a realm that is text", stun_with(0x113, &[(REALM, b"log in. here")]), &[], &[]),
+        ] {
+            let analysis = datagrams(3478, &[(Up, message.clone())]);
+            let flow = &analysis.flows[0];
+            let told: Vec<&str> = flow.signatures.iter().map(|s| s.signature.as_str()).collect();
+            let names: Vec<&str> = flow.names.iter().map(|n| n.name.as_str()).collect();
+            assert_eq!((told.as_slice(), names.as_slice()), (signatures, realms), "{name}");
+            assert!(flow.names.iter().all(|n| n.source == "turn-realm" && n.frame == 1), "{name}");
+            for cut in 0..message.len() {
+                let flows = datagrams(3478, &[(Up, &message[..cut])]).flows;
+                assert!(flows.iter().all(|f| f.signatures.is_empty() && f.names.is_empty()), "{name}, {cut}");
+            }
+        }
     }
 
     #[test]

@@ -90,6 +90,13 @@ pub(crate) fn report() -> Report {
             ..Flow::default()
         }],
         destinations: destinations(),
+        push: vec![PushTraffic {
+            capture: "whatsapp-2022.pcapng".into(),
+            messenger: Some("whatsapp".into()),
+            bytes_up: 6933,
+            bytes_down: 1074,
+            flows: vec![3],
+        }],
         findings: findings(),
         leakage: Vec::new(),
         claims: claims(),
@@ -490,6 +497,10 @@ pub(crate) fn hostile() -> Report {
     for coverage in &mut report.coverage {
         coverage.capture = bad();
         coverage.classes.insert(bad(), 77);
+    }
+    for push in &mut report.push {
+        push.capture = bad();
+        push.messenger = Some(bad());
     }
     for destination in &mut report.destinations {
         destination.address = wild(&destination.address);

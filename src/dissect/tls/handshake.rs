@@ -114,6 +114,12 @@ impl Handshake {
         if flow.encryption.is_none() {
             flow.encrypted(self.transport.label(None), &frames.all);
         }
+        // DNS over TLS has this port for itself (RFC 7858 section 3.1), and a name in ALPN.
+        if self.transport == Transport::Tcp
+            && (flow.server.port == 853 || hello.alpn.iter().any(|a| a == "dot"))
+        {
+            flow.protocol("dot");
+        }
         flow.ja4.get_or_insert_with(|| ja4.clone());
         let tls = flow.tls.get_or_insert_with(Box::<FlowTls>::default);
         if tls.client_hello.is_none() {
