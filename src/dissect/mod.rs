@@ -18,6 +18,8 @@ mod tcp;
 mod dns;
 mod ftp;
 mod http;
+mod http2;
+mod http_message;
 mod imap;
 mod inflate;
 mod ipsec;
@@ -33,6 +35,7 @@ mod socks;
 mod threema;
 mod tls;
 mod unwrapped;
+mod websocket;
 mod whatsapp;
 mod wireguard;
 mod xmpp;
@@ -53,7 +56,9 @@ use unwrapped::Unwrapped;
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
 pub static PROTOCOLS: &[&Protocol] = &[
     &tls::PROTOCOL,
+    &http2::PROTOCOL,
     &http::PROTOCOL,
+    &websocket::PROTOCOL,
     &xmpp::PROTOCOL,
     &whatsapp::PROTOCOL,
     &smtp::PROTOCOL,
