@@ -3,7 +3,8 @@
 //! Takes the bytes of both directions, also from the middle of a connection at a message's border; gives one observation a
 //! message, stated where the message with its body is complete as Wireshark does it, the server's name from `Host`, and
 //! findings for log-ins, cookies and secrets in targets. A message that never becomes complete gives a warning in place of
-//! the observation; its names and findings count from its header on. Bodies are counted, never kept or unpacked. Behind
+//! the observation; its names and findings count from its header on. Bodies are counted and never kept; `http_body`
+//! searches them. Behind
 //! CONNECT and unknown upgrades all protocols are asked anew; upgrades to WebSocket and h2c go on in `websocket` and `http2`.
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use std::ops::Range;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
+use super::http_body::Bodies;
 use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, is_token, join, masking};
 use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step, http2, websocket};
@@ -26,7 +28,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "RFC 9110, RFC 9112",
     over: &[IpProto::TCP],
     ports: &[80, 591, 3128, 8000, 8008, 8080, 8081, 8888],
-    reads: "start lines and headers, log-ins, cookies and secrets in targets; bodies are counted, not unpacked",
+    reads: "start lines and headers, log-ins, cookies and secrets in targets; bodies are counted, and searched without chunks, gzip and deflate",
     probe,
     start: || Box::new(Http::default()),
 };
@@ -246,6 +248,7 @@ struct Side {
     /// Bytes of an unfinished header that hold no end of it.
     searched: usize,
     open: Option<Open>,
+    bodies: Bodies,
     warned_lost: bool,
     warned_length: bool,
 }
@@ -390,7 +393,7 @@ impl Dissector for Http {
             State::Start => self.start(d, data, cx),
             State::Length(left) => {
                 let n = (data.len() as u64).min(left);
-                self.content(d, n, cx);
+                self.content(d, data.get(..n as usize).unwrap_or_default(), cx);
                 self.side(d).state = State::Length(left - n);
                 if n == left {
                     self.complete(d, cx);
@@ -398,13 +401,13 @@ impl Dissector for Http {
                 Step::Took(n as usize, BODY)
             }
             State::Close => {
-                self.content(d, data.len() as u64, cx);
+                self.content(d, data, cx);
                 Step::Took(data.len(), BODY)
             }
             State::ChunkSize => self.chunk_size(d, data, cx),
             State::Chunk(left) => {
                 let n = (data.len() as u64).min(left);
-                self.content(d, n, cx);
+                self.content(d, data.get(..n as usize).unwrap_or_default(), cx);
                 self.side(d).state = if n == left { State::ChunkEnd } else { State::Chunk(left - n) };
                 Step::Took(n as usize, BODY)
             }
@@ -430,6 +433,7 @@ impl Dissector for Http {
         let request = self.kind(d) == Kind::Request;
         let side = self.side(d);
         side.searched = 0;
+        side.bodies.gap();
         let left = match side.state {
             State::Length(left) | State::Chunk(left) => left,
             State::Close => u64::MAX,
@@ -699,6 +703,8 @@ impl Http {
         cx: &mut Cx<'_>,
     ) {
         let header = cx.frames(0..head.block.len());
+        let chunked = head.codings().last().is_some_and(|last| last == "chunked");
+        self.side(d).bodies.begin(chunked, head.first("content-encoding"), cx);
         self.side(d).open = Some(Open { seen, frames: header.clone(), header, label, bytes: 0 });
     }
 
@@ -720,11 +726,13 @@ impl Http {
         }
     }
 
-    /// The first `n` bytes shown are content.
-    fn content(&mut self, d: Direction, n: u64, cx: &mut Cx<'_>) {
-        self.grow(d, n as usize, cx);
-        if let Some(open) = &mut self.side(d).open {
-            open.bytes = open.bytes.saturating_add(n);
+    /// The first bytes shown are content.
+    fn content(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) {
+        self.grow(d, data.len(), cx);
+        let side = self.side(d);
+        side.bodies.part(data, cx);
+        if let Some(open) = &mut side.open {
+            open.bytes = open.bytes.saturating_add(data.len() as u64);
         }
     }
 
@@ -797,6 +805,7 @@ impl Http {
         let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
         let Some(size) = number(digits, 16) else { return self.bad_chunk(d, data, cx) };
         self.grow(d, end + 1, cx);
+        self.side(d).bodies.chunk();
         self.side(d).state = if size == 0 { State::Trailer(0) } else { State::Chunk(size) };
         Step::Took(end + 1, BODY)
     }

@@ -51,6 +51,12 @@ impl Inflate {
         }
     }
 
+    /// A message begins that is a stream of its own.
+    pub(super) fn begin(&mut self, zlib: bool) {
+        self.zlib = zlib;
+        self.message(true);
+    }
+
     /// The format's own end was reached: what follows is no part of it.
     pub(super) fn ended(&self) -> bool {
         self.ended

@@ -19,6 +19,7 @@ mod dns;
 mod ftp;
 mod http;
 mod http2;
+mod http_body;
 mod http_message;
 mod imap;
 mod inflate;
