@@ -864,9 +864,9 @@ impl Flow {
                     let step = dissector.stream(direction, rest, &mut cx);
                     let (switch, reprobe) = (cx.switch, cx.reprobe);
                     self.app = App::Known(dissector);
-                    if let Some(protocol) = switch {
-                        self.facts.protocol(protocol.id);
-                        self.app = App::Known((protocol.start)());
+                    if let Some((id, next)) = switch {
+                        self.facts.protocol(id);
+                        self.app = App::Known(next);
                     } else if reprobe {
                         self.app = App::Probing;
                         self.anew = [true; 2];
@@ -1124,12 +1124,13 @@ impl Flow {
                 options: sink.shared.options,
             };
             let class = dissector.datagram(direction, payload, &mut cx);
-            self.app = match cx.switch {
-                Some(protocol) => {
-                    self.facts.protocol(protocol.id);
-                    App::Known((protocol.start)())
+            let (switch, reprobe) = (cx.switch, cx.reprobe);
+            self.app = match switch {
+                Some((id, next)) => {
+                    self.facts.protocol(id);
+                    App::Known(next)
                 }
-                None if cx.reprobe => App::Probing,
+                None if reprobe => App::Probing,
                 None => App::Known(dissector),
             };
             self.account_at(direction, &mut Search::default(), place, class, payload, sink);

@@ -3,23 +3,23 @@
 //! Takes the bytes of both directions, also from the middle of a connection at a message's border; gives one observation a
 //! message, stated where the message with its body is complete as Wireshark does it, the server's name from `Host`, and
 //! findings for log-ins, cookies and secrets in targets. A message that never becomes complete gives a warning in place of
-//! the observation; its names and findings count from its header on. Bodies are counted, never kept or unpacked. Behind
-//! CONNECT and unknown upgrades all protocols are asked anew; what follows an upgrade to WebSocket or h2c is only classed.
+//! the observation; its names and findings count from its header on. Bodies are counted and never kept; `http_body`
+//! searches them. Behind
+//! CONNECT and unknown upgrades all protocols are asked anew; upgrades to WebSocket and h2c go on in `websocket` and `http2`.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::hash::BuildHasher as _;
 use std::ops::Range;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
-use serde::Serialize;
 
+use super::http_body::Bodies;
+use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, is_token, join, masking};
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step};
-use crate::model::{Direction, FindingKind, Severity};
-use crate::payload::credential::http_authorization;
-use crate::payload::mask::{escape, is_secret_name};
-use crate::payload::{Masking, RawFinding, mask, mask_header, mask_target};
+use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step, http2, websocket};
+use crate::model::Direction;
+use crate::payload::mask::escape;
+use crate::payload::{Masking, mask_header, mask_target};
 
 /// Registration.
 pub(super) static PROTOCOL: Protocol = Protocol {
@@ -28,7 +28,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "RFC 9110, RFC 9112",
     over: &[IpProto::TCP],
     ports: &[80, 591, 3128, 8000, 8008, 8080, 8081, 8888],
-    reads: "start lines and headers, log-ins, cookies and secrets in targets; bodies are counted, not unpacked",
+    reads: "start lines and headers, log-ins, cookies and secrets in targets; bodies are counted, and searched without chunks, gzip and deflate",
     probe,
     start: || Box::new(Http::default()),
 };
@@ -37,8 +37,6 @@ const HEADER: Class = Class::clear("http.header");
 const BODY: Class = Class::clear("http.body");
 /// Bytes between a fault or a gap and the next start line.
 const UNPARSED: Class = Class::opaque("http.unparsed");
-const WEBSOCKET: Class = Class::clear("websocket");
-const OPAQUE: Class = Class::opaque("opaque");
 
 /// A start line with its header fields, and a trailer section, may have so many bytes; common servers allow 8 to 64 KiB.
 const MAX_HEADER: usize = 64 << 10;
@@ -52,12 +50,6 @@ const MAX_METHOD: usize = 32;
 const BELIEVED: usize = 4 << 10;
 /// Requests whose responses are awaited.
 const MAX_ASKED: usize = 1024;
-/// Header fields that an observation shows.
-const MAX_SHOWN: usize = 256;
-/// Frames that an observation names.
-const MAX_FRAMES: usize = 1024;
-/// Different secrets of one flow that are told; the engine keeps fewer.
-const MAX_TOLD: usize = 256;
 
 /// Methods of RFC 9110, 5789, 4918, 3253 and 5323, and some that are often met. Others are recognised too, by a whole
 /// request line.
@@ -87,18 +79,6 @@ fn recognise(data: &[u8], kind: Kind, methods: Methods) -> Match {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Request,
-    Response,
-}
-
-impl Kind {
-    fn other(self) -> Kind {
-        if self == Kind::Request { Kind::Response } else { Kind::Request }
-    }
-}
-
 /// Which methods are believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Methods {
@@ -112,10 +92,6 @@ enum Methods {
 
 /// A status line as far as its shape is fixed: `9` stands for any digit.
 const STATUS: &[u8] = b"HTTP/1.9 999";
-
-fn is_token(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
-}
 
 /// Whether `data` begins with a start line; `Maybe` when its end is still to come.
 fn start_line(data: &[u8], kind: Kind, methods: Methods) -> Match {
@@ -272,6 +248,7 @@ struct Side {
     /// Bytes of an unfinished header that hold no end of it.
     searched: usize,
     open: Option<Open>,
+    bodies: Bodies,
     warned_lost: bool,
     warned_length: bool,
 }
@@ -285,48 +262,9 @@ struct Http {
     begun: bool,
     /// Requests without a final response, oldest first.
     asked: VecDeque<Asked>,
-    /// Both directions have left HTTP.
-    left: Option<Class>,
-    /// Hashes of the secrets that were told.
-    told: Vec<u64>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Seen {
-    Request {
-        version: &'static str,
-        method: String,
-        host: Option<String>,
-        target: String,
-        user_agent: Option<String>,
-        body_bytes: u64,
-        headers: Vec<(String, String)>,
-    },
-    Response {
-        version: &'static str,
-        status: u16,
-        content_type: Option<String>,
-        content_encoding: Option<String>,
-        body_bytes: u64,
-        headers: Vec<(String, String)>,
-    },
-}
-
-impl Seen {
-    fn kind(&self) -> &'static str {
-        match self {
-            Seen::Request { .. } => "http.request",
-            Seen::Response { .. } => "http.response",
-        }
-    }
-
-    fn with_body(mut self, bytes: u64) -> Seen {
-        match &mut self {
-            Seen::Request { body_bytes, .. } | Seen::Response { body_bytes, .. } => *body_bytes = bytes,
-        }
-        self
-    }
+    secrets: Secrets,
+    /// What the client offered for HTTP/2 (`HTTP2-Settings`).
+    settings: Option<Vec<u8>>,
 }
 
 /// A header section as it was read.
@@ -449,15 +387,8 @@ fn lenient() -> ParserConfig {
     config
 }
 
-fn masking(cx: &Cx<'_>) -> Masking {
-    if cx.show_secrets() { Masking::Off } else { Masking::On }
-}
-
 impl Dissector for Http {
     fn stream(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
-        if let Some(class) = self.left {
-            return Step::Took(data.len(), class);
-        }
         match self.side(d).state {
             State::Start => self.start(d, data, cx),
             State::Length(0) => {
@@ -467,7 +398,7 @@ impl Dissector for Http {
             }
             State::Length(left) => {
                 let n = (data.len() as u64).min(left);
-                self.content(d, n, cx);
+                self.content(d, data.get(..n as usize).unwrap_or_default(), cx);
                 self.side(d).state = State::Length(left - n);
                 if n == left {
                     self.complete(d, cx);
@@ -475,13 +406,13 @@ impl Dissector for Http {
                 Step::Took(n as usize, BODY)
             }
             State::Close => {
-                self.content(d, data.len() as u64, cx);
+                self.content(d, data, cx);
                 Step::Took(data.len(), BODY)
             }
             State::ChunkSize => self.chunk_size(d, data, cx),
             State::Chunk(left) => {
                 let n = (data.len() as u64).min(left);
-                self.content(d, n, cx);
+                self.content(d, data.get(..n as usize).unwrap_or_default(), cx);
                 self.side(d).state = if n == left { State::ChunkEnd } else { State::Chunk(left - n) };
                 Step::Took(n as usize, BODY)
             }
@@ -507,15 +438,13 @@ impl Dissector for Http {
         let request = self.kind(d) == Kind::Request;
         let side = self.side(d);
         side.searched = 0;
+        side.bodies.gap();
         let left = match side.state {
             State::Length(left) | State::Chunk(left) => left,
             State::Close => u64::MAX,
             State::Tunnel(_) | State::Lost => return,
             _ => 0,
         };
-        if self.left.is_some() {
-            return;
-        }
         if missing == 0 || missing > left {
             self.lose(d, "bytes of its body are missing in the capture", cx);
             return;
@@ -538,9 +467,6 @@ impl Dissector for Http {
     }
 
     fn end(&mut self, d: Direction, cx: &mut Cx<'_>) {
-        if self.left.is_some() {
-            return;
-        }
         match self.side(d).state {
             State::Close | State::Length(0) => {
                 if let Some(open) = &mut self.side(d).open {
@@ -564,16 +490,13 @@ impl Dissector for Http {
         };
         self.give_up(d, why, cx);
         let kind = self.kind(d);
-        if self.left.is_none()
-            && self.side(d).state == State::Start
-            && start_line(unread, kind, Methods::AnyWhole) == Match::Yes
-        {
+        if self.side(d).state == State::Start && start_line(unread, kind, Methods::AnyWhole) == Match::Yes {
             cx.warn(0, "HTTP: a header without its end");
         }
     }
 
     fn unfinished(&self) -> Class {
-        self.left.unwrap_or(HEADER)
+        HEADER
     }
 }
 
@@ -677,8 +600,11 @@ impl Http {
         {
             cx.name(name, "http-host", head.range(host));
         }
-        self.secrets_of_target(target, method.len() + 1, masking, cx);
+        let at = method.len() + 1;
+        let mut tell = |part: Range<usize>, raw| cx.finding(at + part.start..at + part.end, raw);
+        self.secrets.of_target(target, masking, &mut tell);
         self.secrets_of_headers(Kind::Request, head, masking, cx);
+        self.settings = head.first("http2-settings").map(<[u8]>::to_vec);
         let asked = match method {
             "HEAD" => Asked::Head,
             "CONNECT" => Asked::Connect,
@@ -692,11 +618,13 @@ impl Http {
         let seen = cx.observing().then(|| {
             Box::new(Seen::Request {
                 version: head.version(),
+                stream: None,
                 method: method.to_owned(),
                 host: head.shown("host").map(|host| host.to_lowercase()),
                 target: mask_target(target, masking),
                 user_agent: head.shown("user-agent"),
                 body_bytes: 0,
+                complete: None,
                 headers: head.headers(masking),
             })
         });
@@ -719,10 +647,12 @@ impl Http {
         let seen = cx.observing().then(|| {
             Box::new(Seen::Response {
                 version: head.version(),
+                stream: None,
                 status,
                 content_type: head.shown("content-type"),
                 content_encoding: head.shown("content-encoding"),
                 body_bytes: 0,
+                complete: None,
                 headers: head.headers(masking),
             })
         });
@@ -755,12 +685,19 @@ impl Http {
     fn upgrade(&mut self, head: &Head<'_>, cx: &mut Cx<'_>) {
         let to = head.first("upgrade").unwrap_or_default();
         if to.eq_ignore_ascii_case(b"websocket") {
-            cx.protocol("websocket");
-            self.left = Some(WEBSOCKET);
+            let extensions: Vec<&[u8]> = head.all("sec-websocket-extensions").collect();
+            cx.switch_with("websocket", websocket::after_upgrade(&extensions.join(&b',')));
         } else if to.eq_ignore_ascii_case(b"h2c") {
-            self.left = Some(OPAQUE);
+            cx.switch_with("http2", http2::after_upgrade(self.settings.take().as_deref()));
         } else {
             cx.reprobe();
+        }
+    }
+
+    fn secrets_of_headers(&mut self, kind: Kind, head: &Head<'_>, masking: Masking, cx: &mut Cx<'_>) {
+        let mut tell = |part: &[u8], raw| cx.finding(head.range(part), raw);
+        for header in head.headers {
+            self.secrets.of_field(kind, header.name, header.value, masking, &mut tell);
         }
     }
 
@@ -773,6 +710,8 @@ impl Http {
         cx: &mut Cx<'_>,
     ) {
         let header = cx.frames(0..head.block.len());
+        let chunked = head.codings().last().is_some_and(|last| last == "chunked");
+        self.side(d).bodies.begin(chunked, head.first("content-encoding"), cx);
         self.side(d).open = Some(Open { seen, frames: header.clone(), header, label, bytes: 0 });
     }
 
@@ -794,11 +733,13 @@ impl Http {
         }
     }
 
-    /// The first `n` bytes shown are content.
-    fn content(&mut self, d: Direction, n: u64, cx: &mut Cx<'_>) {
-        self.grow(d, n as usize, cx);
-        if let Some(open) = &mut self.side(d).open {
-            open.bytes = open.bytes.saturating_add(n);
+    /// The first bytes shown are content.
+    fn content(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) {
+        self.grow(d, data.len(), cx);
+        let side = self.side(d);
+        side.bodies.part(data, cx);
+        if let Some(open) = &mut side.open {
+            open.bytes = open.bytes.saturating_add(data.len() as u64);
         }
     }
 
@@ -874,6 +815,7 @@ impl Http {
         let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
         let Some(size) = number(digits, 16) else { return self.bad_chunk(d, data, cx) };
         self.grow(d, end + 1, cx);
+        self.side(d).bodies.chunk();
         self.side(d).state = if size == 0 { State::Trailer(0) } else { State::Chunk(size) };
         Step::Took(end + 1, BODY)
     }
@@ -923,137 +865,10 @@ impl Http {
         self.side(d).state = State::Tunnel(data.len());
         Step::More(data.len() + 1)
     }
-
-    /// Whether a secret is told for the first time in this flow.
-    fn first_time(&mut self, name: &str, value: &[u8]) -> bool {
-        let hash = foldhash::fast::FixedState::with_seed(1).hash_one((name, value));
-        let new = self.told.len() < MAX_TOLD && !self.told.contains(&hash);
-        if new {
-            self.told.push(hash);
-        }
-        new
-    }
-
-    fn secrets_of_headers(&mut self, kind: Kind, head: &Head<'_>, masking: Masking, cx: &mut Cx<'_>) {
-        for header in head.headers {
-            let value = header.value.trim_ascii();
-            let name = header.name.to_ascii_lowercase();
-            match (name.as_str(), kind) {
-                ("authorization" | "proxy-authorization", _) => {
-                    let login = http_authorization(value).filter(|_| self.first_time(&name, value));
-                    if let Some(login) = login {
-                        cx.finding(head.range(value), login.finding((0, 0), masking, false));
-                    }
-                }
-                ("cookie", Kind::Request) => {
-                    for pair in value.split(|b| *b == b';') {
-                        self.cookie(pair, "sent", head, masking, cx);
-                    }
-                }
-                ("set-cookie", Kind::Response) => {
-                    let pair = value.split(|b| *b == b';').next().unwrap_or_default();
-                    self.cookie(pair, "set", head, masking, cx);
-                }
-                (_, Kind::Request)
-                    if names_secret(&name) && value.len() >= 8 && self.first_time(&name, value) =>
-                {
-                    let value_shown = masking.apply(&String::from_utf8_lossy(value));
-                    let what = format!("header {name}: {value_shown}");
-                    cx.finding(head.range(value), raw(FindingKind::Token, Severity::Medium, what));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// One `name=value` of a cookie header (RFC 6265 section 4). Sent back after it was set it is the same cookie.
-    fn cookie(&mut self, pair: &[u8], how: &str, head: &Head<'_>, masking: Masking, cx: &mut Cx<'_>) {
-        let pair = pair.trim_ascii();
-        let Some(equals) = pair.iter().position(|b| *b == b'=') else { return };
-        let (name, value) = pair.split_at_checked(equals).unwrap_or_default();
-        let value = value.strip_prefix(b"=").unwrap_or(value).trim_ascii();
-        let name = String::from_utf8_lossy(name.trim_ascii());
-        if value.is_empty() || !self.first_time(&name, value) {
-            return;
-        }
-        let lower = name.to_ascii_lowercase();
-        let logged_in = is_secret_name(&lower)
-            || lower.ends_with("sid")
-            || ["sess", "auth", "login"].iter().any(|part| lower.contains(part));
-        let severity = if logged_in { Severity::Medium } else { Severity::Low };
-        // A name that is no token may be a part of the secret.
-        let plain = name.len() <= 64 && name.bytes().all(is_token);
-        let shown = if plain || masking == Masking::Off { escape(&name) } else { mask(&name) };
-        let value = masking.apply(&String::from_utf8_lossy(value));
-        let what = format!("cookie {shown} {how} in clear: {value}");
-        cx.finding(head.range(pair), raw(FindingKind::Cookie, severity, what));
-    }
-
-    /// Secrets among the parameters of the target, which begins at index `at`: they end up in logs and histories too.
-    fn secrets_of_target(&mut self, target: &str, mut at: usize, masking: Masking, cx: &mut Cx<'_>) {
-        let Some((path, query)) = target.split_once('?') else { return };
-        at += path.len() + 1;
-        for parameter in query.split(['&', ';', '#']) {
-            let range = at..at + parameter.len();
-            at = range.end + 1;
-            let Some((name, value)) = parameter.split_once('=') else { continue };
-            let lower = name.to_ascii_lowercase();
-            if value.is_empty() || !is_secret_name(&lower) || !self.first_time(&lower, value.as_bytes()) {
-                continue;
-            }
-            let sure = ["token", "secret", "passw", "pwd"].iter().any(|part| lower.contains(part));
-            let severity = if sure { Severity::High } else { Severity::Medium };
-            let what = format!("{} in the request target: {}", escape(name), masking.apply(value));
-            cx.finding(range, raw(FindingKind::Token, severity, what));
-        }
-    }
-}
-
-fn raw(kind: FindingKind, severity: Severity, what: String) -> RawFinding {
-    RawFinding { kind, severity, what, encoding: Vec::new(), range: (0, 0), decrypted: false }
-}
-
-/// A header that carries a secret by its name; those that only talk about secrets do not.
-fn names_secret(name: &str) -> bool {
-    is_secret_name(name) && !name.starts_with("sec-websocket-") && !name.starts_with("access-control-")
-}
-
-/// Adds a part's frames to those of its message.
-fn join(frames: &mut Frames, part: Frames) {
-    for frame in part.all {
-        if frames.all.last() != Some(&frame) && frames.all.len() < MAX_FRAMES {
-            frames.all.push(frame);
-        }
-    }
-    if part.complete >= frames.complete {
-        frames.complete = part.complete;
-        frames.time = part.time;
-    }
-}
-
-/// The name in a `Host` field, without its port; `None` for addresses and for what is no host name.
-fn host_name(host: &[u8]) -> Option<&str> {
-    let host = std::str::from_utf8(host).ok()?;
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        Some(_) => return None,
-        None => host,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let label = |l: &str| {
-        (1..=63).contains(&l.len())
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    // Names do not end in a number (RFC 3696 section 2); addresses do.
-    let top = name.rsplit('.').next().unwrap_or_default();
-    let named = name.len() <= 253 && name.split('.').all(label) && !top.bytes().all(|b| b.is_ascii_digit());
-    named.then_some(name)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fmt::Write as _;
 
     use super::*;
@@ -1062,27 +877,27 @@ mod tests {
     const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: web.example\r\n\r\n";
     const NO_CONTENT: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
-    const FIN: u8 = 0x01;
+    pub(in crate::dissect) const FIN: u8 = 0x01;
     const RST: u8 = 0x04;
     const PSH_ACK: u8 = 0x18;
 
     /// A capture of one connection: raw IPv4 packets, of which the handshake takes frames 1 to 3.
     #[derive(Clone)]
-    struct Talk {
-        bytes: Vec<u8>,
+    pub(in crate::dissect) struct Talk {
+        pub(in crate::dissect) bytes: Vec<u8>,
         sent: [u32; 2],
         server_port: u16,
     }
 
     impl Talk {
         /// Without the handshake.
-        fn midway(server_port: u16) -> Talk {
+        pub(in crate::dissect) fn midway(server_port: u16) -> Talk {
             let mut bytes = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
             bytes.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 101, 0, 0, 0]);
             Talk { bytes, sent: [1000, 5000], server_port }
         }
 
-        fn opened() -> Talk {
+        pub(in crate::dissect) fn opened() -> Talk {
             let mut talk = Talk::midway(80);
             talk.segment(Direction::Up, 0x02, b"");
             talk.segment(Direction::Down, 0x12, b"");
@@ -1110,33 +925,37 @@ mod tests {
             self.sent[d as usize] += data.len() as u32 + u32::from(flags & 0x03 != 0);
         }
 
-        fn up(mut self, data: &[u8]) -> Talk {
+        pub(in crate::dissect) fn up(mut self, data: &[u8]) -> Talk {
             self.segment(Direction::Up, PSH_ACK, data);
             self
         }
 
-        fn down(mut self, data: &[u8]) -> Talk {
+        pub(in crate::dissect) fn down(mut self, data: &[u8]) -> Talk {
             self.segment(Direction::Down, PSH_ACK, data);
             self
         }
 
-        fn flag(mut self, d: Direction, flag: u8) -> Talk {
+        pub(in crate::dissect) fn flag(mut self, d: Direction, flag: u8) -> Talk {
             self.segment(d, 0x10 | flag, b"");
             self
         }
 
         /// Bytes that the recorder lost.
-        fn lost(mut self, d: Direction, bytes: u32) -> Talk {
+        pub(in crate::dissect) fn lost(mut self, d: Direction, bytes: u32) -> Talk {
             self.sent[d as usize] += bytes;
             self
         }
 
-        fn read_as(&self, show_secrets: bool) -> CaptureAnalysis {
-            let options = Options { observe: true, show_secrets, ..Options::default() };
+        pub(in crate::dissect) fn read_with(&self, options: Options) -> CaptureAnalysis {
+            let options = Options { observe: true, ..options };
             analyse_bytes("talk.pcap", &self.bytes, &options).unwrap()
         }
 
-        fn read(&self) -> CaptureAnalysis {
+        fn read_as(&self, show_secrets: bool) -> CaptureAnalysis {
+            self.read_with(Options { show_secrets, ..Options::default() })
+        }
+
+        pub(in crate::dissect) fn read(&self) -> CaptureAnalysis {
             self.read_as(false)
         }
 
@@ -1163,7 +982,7 @@ mod tests {
             told.join(" | ")
         }
 
-        fn classes(&self) -> String {
+        pub(in crate::dissect) fn classes(&self) -> String {
             let classes = self.read().coverage.classes;
             let of_payload = classes
                 .iter()
@@ -1653,16 +1472,16 @@ mod tests {
         let agree = |to: &str| {
             format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {to}\r\nConnection: Upgrade\r\n\r\n")
         };
-        for (to, protocols, class) in [
-            ("WebSocket", &["http", "websocket"][..], "websocket 6"),
-            ("h2c", &["http"][..], "opaque 6"),
-            ("own/1", &["http"][..], "opaque 6"),
+        for (to, protocols, class, more) in [
+            ("WebSocket", &["http", "websocket"][..], "websocket 6", " | 5 websocket.message"),
+            ("h2c", &["http", "http2"][..], "http2.control 6", ""),
+            ("own/1", &["http"][..], "opaque 6", ""),
         ] {
             let talk = Talk::opened()
                 .up(ask(to).as_bytes())
                 .down([agree(to).as_bytes(), b"\x81\x01x"].concat().as_slice())
                 .up(b"\x81\x80\0");
-            assert_eq!(talk.told(), "4 GET /ws | 5 101", "{to}");
+            assert_eq!(talk.told(), format!("4 GET /ws | 5 101{more}"), "{to}");
             assert_eq!(talk.read().flows[0].app_protocols, protocols, "{to}");
             let header = ask(to).len() + agree(to).len();
             let mut classes = talk.classes().split(", ").map(str::to_owned).collect::<Vec<_>>();

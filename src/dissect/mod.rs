@@ -22,7 +22,11 @@ mod dns;
 mod dtls;
 mod ftp;
 mod http;
+mod http2;
+mod http_body;
+mod http_message;
 mod imap;
+mod inflate;
 mod ipsec;
 mod irc;
 mod ja4;
@@ -40,6 +44,8 @@ mod socks;
 mod stun;
 mod threema;
 mod tls;
+mod unwrapped;
+mod websocket;
 mod whatsapp;
 mod wireguard;
 mod xmpp;
@@ -55,11 +61,14 @@ use std::ops::Range;
 use crate::model::{CaptureTime, Direction, FindingKind, Severity};
 use crate::payload::RawFinding;
 use flow::Place;
+use unwrapped::Unwrapped;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
 pub static PROTOCOLS: &[&Protocol] = &[
     &tls::PROTOCOL,
+    &http2::PROTOCOL,
     &http::PROTOCOL,
+    &websocket::PROTOCOL,
     &xmpp::PROTOCOL,
     &whatsapp::PROTOCOL,
     &smtp::PROTOCOL,
@@ -281,7 +290,7 @@ pub struct Cx<'a> {
     pub(in crate::dissect) place: Place<'a>,
     pub(in crate::dissect) now: Place<'a>,
     pub(in crate::dissect) direction: Direction,
-    pub(in crate::dissect) switch: Option<&'static Protocol>,
+    pub(in crate::dissect) switch: Option<(&'static str, Box<dyn Dissector>)>,
     pub(in crate::dissect) reprobe: bool,
     pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) options: &'a Options,
@@ -430,6 +439,40 @@ impl Cx<'_> {
         self.out.finding(self.facts, self.direction, frames.all, raw);
     }
 
+    /// As [`Cx::finding_at`], for a finding with its own range and encoding.
+    pub fn finding_in(&mut self, frames: Frames, finding: RawFinding) {
+        self.out.finding(self.facts, self.direction, frames.all, finding);
+    }
+
+    /// Whether [`Cx::search`] has anything to look for.
+    #[must_use]
+    pub fn searching(&self) -> bool {
+        !self.options.canaries.is_empty()
+    }
+
+    /// Searches content for canaries that the stream's bytes hide: `data` was unwrapped from `range` of the bytes shown, and
+    /// follows what `content` was given before. Hits become findings with the layers of `content` as their encoding.
+    pub(in crate::dissect) fn search(&mut self, content: &mut Unwrapped, data: &[u8], range: Range<usize>) {
+        if self.searching() {
+            let (frames, offset) =
+                (self.place.frames(range.clone()).all, self.place.base() + range.start as u64);
+            self.search_in(content, data, frames, offset);
+        }
+    }
+
+    /// As [`Cx::search`], for data unwrapped from earlier bytes: `frames` are all of theirs, `offset` that of the first one.
+    pub(in crate::dissect) fn search_in(
+        &mut self,
+        content: &mut Unwrapped,
+        data: &[u8],
+        frames: Vec<u64>,
+        offset: u64,
+    ) {
+        for (frames, raw) in content.search(data, frames, offset, self.options) {
+            self.out.finding(self.facts, self.direction, frames, raw);
+        }
+    }
+
     /// A DNS answer: `name` has `address` from here on, for `ttl` seconds (for the names of later flows).
     pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
         let frames = self.place.frames(range);
@@ -462,7 +505,12 @@ impl Cx<'_> {
     /// From the end of the step that is being taken, both directions are of another protocol (STARTTLS, CONNECT).
     /// `id` is a protocol's id; an unknown id changes nothing.
     pub fn switch_to(&mut self, id: &str) {
-        self.switch = PROTOCOLS.iter().copied().find(|p| p.id == id);
+        self.switch = PROTOCOLS.iter().find(|p| p.id == id).map(|p| (p.id, (p.start)()));
+    }
+
+    /// As [`Cx::switch_to`], to a dissector that was told what the two sides have agreed on (upgrades of HTTP/1).
+    pub fn switch_with(&mut self, id: &'static str, dissector: Box<dyn Dissector>) {
+        self.switch = Some((id, dissector));
     }
 
     /// From the end of the step that is being taken, both directions may be of any protocol (CONNECT): they are probed as if

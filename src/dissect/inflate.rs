@@ -1,0 +1,153 @@
+//! Compressed content, unpacked within bounds (RFC 1951, RFC 1950).
+//!
+//! Takes compressed bytes in order; gives what they hold in pieces of a few kilobytes. Keeps the window of 32 KiB and no content.
+//! A stream that grows beyond measure is given up: [`Fault::Bomb`]. Checksums are not looked at.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// Content of one message that is unpacked.
+pub(super) const MAX_MESSAGE: u64 = 1 << 20;
+/// A stream of messages may hold so many bytes, and [`MAX_RATIO`] times its compressed size on top.
+const FREE: u64 = 4 << 20;
+/// Deflate reaches 1032; text stays under 30.
+const MAX_RATIO: u64 = 100;
+/// Unpacked bytes that are given at once.
+const PIECE: usize = 8 << 10;
+
+/// Why no more is unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The bytes are no such format.
+    Broken,
+    /// The message holds more than [`MAX_MESSAGE`].
+    Long,
+    /// All messages together hold far more than their size.
+    Bomb,
+}
+
+/// One stream of compressed messages.
+pub(super) struct Inflate {
+    engine: Decompress,
+    zlib: bool,
+    /// The format's own end was reached.
+    ended: bool,
+    message: u64,
+    taken: u64,
+    given: u64,
+}
+
+impl Inflate {
+    /// Deflate as it is, or with zlib's header.
+    pub(super) fn new(zlib: bool) -> Inflate {
+        Inflate { engine: Decompress::new(zlib), zlib, ended: false, message: 0, taken: 0, given: 0 }
+    }
+
+    /// A message begins; `fresh` when it does not refer to earlier ones.
+    pub(super) fn message(&mut self, fresh: bool) {
+        self.message = 0;
+        if fresh {
+            self.engine.reset(self.zlib);
+            self.ended = false;
+        }
+    }
+
+    /// A message begins that is a stream of its own.
+    pub(super) fn begin(&mut self, zlib: bool) {
+        self.zlib = zlib;
+        self.message(true);
+    }
+
+    /// The format's own end was reached: what follows is no part of it.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What follows the end is another stream, without the window of the one before.
+    pub(super) fn restart(&mut self) {
+        self.engine.reset(self.zlib);
+        self.ended = false;
+    }
+
+    /// Unpacks the next bytes; gives how many of them belong to the stream.
+    ///
+    /// # Errors
+    /// [`Fault`]: the stream cannot go on (but from a fresh message).
+    pub(super) fn push(&mut self, data: &[u8], give: &mut dyn FnMut(&[u8])) -> Result<usize, Fault> {
+        let mut piece = [0; PIECE];
+        let mut done = 0;
+        while !self.ended {
+            let rest = data.get(done..).unwrap_or_default();
+            let (taken, given) = (self.engine.total_in(), self.engine.total_out());
+            let status = self.engine.decompress(rest, &mut piece, FlushDecompress::None);
+            let (taken, given) = (self.engine.total_in() - taken, self.engine.total_out() - given);
+            done += taken as usize;
+            self.taken += taken;
+            self.given += given;
+            self.message += given;
+            if given > 0 {
+                give(piece.get(..given as usize).unwrap_or_default());
+            }
+            match status {
+                Ok(Status::StreamEnd) => self.ended = true,
+                // Without progress the engine says `BufError`, which is no error.
+                Ok(_) if taken == 0 && given == 0 => break,
+                Ok(_) => {}
+                Err(_) => return Err(Fault::Broken),
+            }
+            if self.given > FREE.saturating_add(self.taken.saturating_mul(MAX_RATIO)) {
+                return Err(Fault::Bomb);
+            }
+            if self.message > MAX_MESSAGE {
+                return Err(Fault::Long);
+            }
+        }
+        Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+
+    use super::*;
+
+    fn packed(data: &[u8]) -> Vec<u8> {
+        let mut writer = flate2::write::DeflateEncoder::new(Vec::new(), Compression::best());
+        writer.write_all(data).unwrap();
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same() {
+        let text: Vec<u8> = (0..40_000_u32).flat_map(|n| n.to_string().into_bytes()).collect();
+        let data = packed(&text);
+        for size in [1, 7, 1000, data.len()] {
+            let (mut inflate, mut out) = (Inflate::new(false), Vec::new());
+            for part in data.chunks(size) {
+                assert_eq!(inflate.push(part, &mut |piece| out.extend_from_slice(piece)), Ok(part.len()));
+            }
+            assert!(out == text && inflate.ended(), "{size}");
+            assert_eq!(inflate.push(b"more", &mut |_| panic!("nothing")), Ok(0));
+        }
+    }
+
+    #[test]
+    fn bombs_and_noise_are_given_up() {
+        let bomb = packed(&vec![0; 16 << 20]);
+        let (mut inflate, mut size) = (Inflate::new(false), 0);
+        assert_eq!(inflate.push(&bomb, &mut |piece| size += piece.len()), Err(Fault::Long));
+        assert!(size as u64 <= MAX_MESSAGE + PIECE as u64, "{size}");
+        let small = packed(&vec![0; 1 << 20]);
+        let faults: Vec<_> = (0..8)
+            .map(|_| {
+                inflate.message(true);
+                inflate.push(&small, &mut |_| ()).err()
+            })
+            .collect();
+        assert!(faults.contains(&Some(Fault::Bomb)), "{faults:?}");
+        assert_eq!(Inflate::new(false).push(&[0xff; 20], &mut |_| ()), Err(Fault::Broken));
+        assert_eq!(Inflate::new(true).push(b"no zlib header", &mut |_| ()), Err(Fault::Broken));
+    }
+}

@@ -1,0 +1,207 @@
+//! Content behind a wrapping (a mask, a compression, chunks) that is searched for canaries apart from the stream's own bytes.
+//!
+//! Takes the content of one message in order, each part with the frames it came from; gives findings whose encoding names the
+//! wrapping. Holds the search's state and the frames of the last few kilobytes, never the content. [`Cx::search`] is the way
+//! in; what a dissector does not unwrap is not seen here.
+//!
+//! [`Cx::search`]: super::Cx::search
+
+use std::collections::VecDeque;
+
+use super::Options;
+use crate::payload::{CanaryState, Masking, RawFinding};
+
+/// Content that stays known by its frames: no form of a canary is longer (a value of 1024 bytes, percent-encoded).
+const KEPT: u64 = 4096;
+/// Parts, and frames of one hit, that are kept at most.
+const MAX_PARTS: usize = 1024;
+
+/// One part of the content.
+#[derive(Debug)]
+struct Part {
+    /// Where it begins in the content.
+    start: u64,
+    /// Where it begins in the stream.
+    offset: u64,
+    frames: Vec<u64>,
+    /// In the stream it does not adjoin the part before.
+    apart: bool,
+}
+
+/// The content of one message, as far as it was searched.
+#[derive(Debug)]
+pub(super) struct Unwrapped {
+    layers: &'static [&'static str],
+    only_across: bool,
+    whole: bool,
+    canaries: CanaryState,
+    /// Content so far.
+    next: u64,
+    parts: VecDeque<Part>,
+    border: bool,
+}
+
+impl Unwrapped {
+    /// Content that stands in the stream in another form; `layers` name the wrappings, outermost first.
+    pub(super) fn new(layers: &'static [&'static str]) -> Unwrapped {
+        Unwrapped {
+            layers,
+            only_across: false,
+            whole: false,
+            canaries: CanaryState::default(),
+            next: 0,
+            parts: VecDeque::new(),
+            border: false,
+        }
+    }
+
+    /// Content that stands in the stream as it is, in pieces with a [`Unwrapped::border`] between them: what lies within one
+    /// piece is found in the stream, and only what crosses a border here.
+    pub(super) fn pieces(layers: &'static [&'static str]) -> Unwrapped {
+        Unwrapped { only_across: true, ..Unwrapped::new(layers) }
+    }
+
+    /// Content that can be unwrapped only from its beginning (a compression): a hit rests on all frames up to it.
+    pub(super) fn from_beginning(layers: &'static [&'static str]) -> Unwrapped {
+        Unwrapped { whole: true, ..Unwrapped::new(layers) }
+    }
+
+    /// The wrappings, outermost first; none where the pieces stand in the stream as they are.
+    pub(super) fn layers(&self) -> Vec<String> {
+        let layers = if self.only_across { &[] } else { self.layers };
+        layers.iter().map(|layer| (*layer).to_owned()).collect()
+    }
+
+    /// What comes next does not adjoin in the stream what came before.
+    pub(super) fn border(&mut self) {
+        self.border = true;
+    }
+
+    /// Content is missing here.
+    pub(super) fn gap(&mut self) {
+        self.canaries.reset();
+        self.parts.clear();
+    }
+
+    /// Searches the next part; gives hits with their frames.
+    pub(super) fn search(
+        &mut self,
+        data: &[u8],
+        frames: Vec<u64>,
+        offset: u64,
+        options: &Options,
+    ) -> Vec<(Vec<u64>, RawFinding)> {
+        let canaries = &options.canaries;
+        if canaries.is_empty() || (data.is_empty() && !self.whole) {
+            return Vec::new();
+        }
+        let apart = std::mem::take(&mut self.border);
+        self.parts.push_back(Part { start: self.next, offset, frames, apart });
+        let mut hits = Vec::new();
+        canaries.feed(&mut self.canaries, self.next, data, &mut |hit| hits.push(hit));
+        self.next += data.len() as u64;
+        let masking = if options.show_secrets { Masking::Off } else { Masking::On };
+        let mut found = Vec::new();
+        for hit in hits {
+            if self.only_across
+                && !self.parts.iter().any(|p| p.apart && hit.start < p.start && p.start < hit.end)
+            {
+                continue;
+            }
+            let from = self.parts.iter().rposition(|p| p.start <= hit.start).unwrap_or_default();
+            let covering = self
+                .parts
+                .iter()
+                .enumerate()
+                .filter(|(at, p)| (self.whole || *at >= from) && p.start < hit.end);
+            let mut frames: Vec<u64> = covering.flat_map(|(_, p)| p.frames.iter().copied()).collect();
+            frames.sort_unstable();
+            frames.dedup();
+            frames.truncate(MAX_PARTS);
+            let mut raw = canaries.finding(&hit, masking, false);
+            let layers = self.layers.iter().map(|layer| (*layer).to_owned());
+            raw.encoding.splice(0..0, layers);
+            // Behind a compression only the place where the part begins means anything.
+            let part = self.parts.get(from);
+            let within = if self.whole { 0 } else { hit.start - part.map_or(hit.start, |p| p.start) };
+            let start = part.map_or(0, |p| p.offset) + within;
+            raw.range = (start, start + (hit.end - hit.start));
+            found.push((frames, raw));
+        }
+        self.forget();
+        found
+    }
+
+    /// Lets go of parts that no later hit can lie in.
+    fn forget(&mut self) {
+        let over = |second: &Part| !self.whole && second.start + KEPT < self.next;
+        while self.parts.len() > MAX_PARTS || self.parts.get(1).is_some_and(over) {
+            // From the beginning, the first frames say more than those in the middle.
+            if self.whole {
+                self.parts.remove(MAX_PARTS / 2)
+            } else {
+                self.parts.pop_front()
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::CanarySet;
+
+    fn options() -> Options {
+        let canaries = CanarySet::new(&[("c".into(), "canary-4711".into())]).unwrap();
+        Options { canaries: std::sync::Arc::new(canaries), ..Options::default() }
+    }
+
+    /// Frames, layers and offset of what is found in `parts`: content, frame, stream offset, border before it.
+    fn found(mut content: Unwrapped, parts: &[(&str, u64, u64, bool)]) -> String {
+        let (mut all, options) = (Vec::new(), options());
+        for (text, frame, offset, border) in parts {
+            if *border {
+                content.border();
+            }
+            for (frames, raw) in content.search(text.as_bytes(), vec![*frame], *offset, &options) {
+                all.push(format!("{frames:?} {} at {}", raw.encoding.join(","), raw.range.0));
+            }
+        }
+        all.join(" | ")
+    }
+
+    #[test]
+    fn hits_have_their_frames_layers_and_offsets() {
+        let parts = &[
+            ("xx", 1, 10, false),
+            ("xxcana", 2, 20, false),
+            ("ry-4711", 3, 30, false),
+            ("CANARY-4711", 4, 99, false),
+        ];
+        assert_eq!(found(Unwrapped::new(&["mask"]), parts), "[2, 3] mask at 22 | [4] mask,case at 99");
+        assert_eq!(
+            found(Unwrapped::from_beginning(&["gzip"]), parts),
+            "[1, 2, 3] gzip at 20 | [1, 2, 3, 4] gzip,case at 99"
+        );
+        assert_eq!(found(Unwrapped::pieces(&["chunked"]), parts), "", "the stream itself holds them");
+        let pieces = &[("can", 1, 0, false), ("ary-", 1, 3, false), ("4711 canary-4711", 2, 11, true)];
+        assert_eq!(found(Unwrapped::pieces(&["chunked"]), pieces), "[1, 2] chunked at 0");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_gaps_part() {
+        let (mut content, options) = (Unwrapped::new(&[]), options());
+        for n in 0..20_000 {
+            content.search(b"0123456789", vec![n], n * 10, &options);
+        }
+        assert!(content.parts.len() < 420, "{}", content.parts.len());
+        let mut whole = Unwrapped::from_beginning(&[]);
+        for n in 0..5000 {
+            whole.search(b"0", vec![n], n, &options);
+        }
+        assert_eq!(whole.parts.len(), MAX_PARTS);
+        content.search(b"canary", vec![1], 0, &options);
+        content.gap();
+        assert!(content.search(b"-4711", vec![2], 0, &options).is_empty());
+    }
+}
