@@ -159,7 +159,12 @@ fn flows_of_one_socket_are_of_one_program() {
     let phone = "192.168.1.2:40000";
     let relay = || {
         let mut relay = datagrams(phone, "35.158.183.167:3478", "stun", [10, 50]);
-        relay.names.push(FlowName { name: "signal.org".into(), source: "turn-realm".into(), frame: 12 });
+        relay.names.push(FlowName {
+            name: "signal.org".into(),
+            source: "turn-realm".into(),
+            frame: 12,
+            expired: false,
+        });
         relay
     };
     let peer = |client: &str, server: &str, protocols: &str, frames| {
@@ -202,7 +207,12 @@ fn flows_of_one_socket_are_of_one_program() {
 fn the_socket_does_not_tell_what_an_end_is_for() {
     let phone = "192.168.1.2:40000";
     let mut relay = datagrams(phone, "35.158.183.167:3478", "stun", [1, 50]);
-    relay.names.push(FlowName { name: "signal.org".into(), source: "turn-realm".into(), frame: 12 });
+    relay.names.push(FlowName {
+        name: "signal.org".into(),
+        source: "turn-realm".into(),
+        frame: 12,
+        expired: false,
+    });
     let flows = vec![
         relay,
         datagrams(phone, "172.253.121.127:19302", "stun", [2, 9]),

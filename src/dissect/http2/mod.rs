@@ -676,6 +676,7 @@ mod tests {
                 server: std::net::IpAddr::from([192, 0, 2, 80]),
                 from_start,
                 earlier_payload: false,
+                earlier: &[],
             };
             assert_eq!(probe(&p), answer, "{data:?} {from_start}");
         }
