@@ -67,14 +67,16 @@ pub fn lookup_destination(address: IpAddr, db: &ReferenceDb) -> Destination {
     Seen::default().into_destination(address, db, &HashMap::new())
 }
 
-/// Datagrams both ways between ports above the well-known ones (RFC 6335), of no known protocol.
+/// Datagrams both ways between ports above the well-known ones (RFC 6335), of no known protocol; unanswered ones only from a
+/// socket that a messenger uses for its call (a connectivity check that did not get through).
 fn opaque_datagrams(flow: &Flow) -> bool {
     let high = |end: &str| crate::model::endpoint(end).is_some_and(|(_, port)| port >= 1024);
     flow.transport == "udp"
         && flow.app_protocols.is_empty()
         && flow.encryption == "opaque"
         && flow.bytes_up > 0
-        && flow.bytes_down > 0
+        && (flow.bytes_down > 0
+            || flow.messenger_why.as_deref().is_some_and(|why| why.starts_with("socket:")))
         && high(&flow.client)
         && high(&flow.server)
 }

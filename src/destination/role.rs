@@ -243,9 +243,7 @@ fn datagram_peer(end: &End<'_>, place: &str) -> Option<(Role, String)> {
     let messengers = messengers.into_iter().collect::<Vec<_>>().join(", ");
     Some((
         Role::Peer,
-        format!(
-            "datagrams both ways between high ports beside {messengers}, with {place}: taken for the other party"
-        ),
+        format!("datagrams between high ports beside {messengers}, with {place}: taken for the other party"),
     ))
 }
 

@@ -224,8 +224,8 @@ fn body<'a>(
         if kind == 41 {
             continue;
         }
-        // Without observations only addresses and ECH configurations are of use.
-        if !told && !matches!(kind, 1 | 28 | 64 | 65) {
+        // Without observations only addresses, how long they hold, and ECH configurations are of use.
+        if !told && !matches!(kind, 1 | 5 | 28 | 64 | 65) {
             continue;
         }
         let mut ech = Vec::new();

@@ -12,7 +12,7 @@ use crate::model::{FindingKind, Severity};
 pub const BUDGET: usize = 16 << 10;
 /// After so many bytes with no readable run and less than half of them readable, no more are looked at: opaque
 /// streams are the most common ones, and each of their bytes costs a mispredicted branch.
-pub const GIVE_UP: usize = 1 << 10;
+pub const GIVE_UP: usize = 2 << 10;
 /// Shortest readable run, in characters.
 ///
 /// A random byte is part of printable text with probability 0.43 or so; 16 in a row would turn up in one of 80
