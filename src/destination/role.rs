@@ -100,8 +100,12 @@ fn special(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
 /// The messenger's own end, by a first-party name or because its flows were attributed to it.
 fn messenger(end: &End<'_>, db: &ReferenceDb, company: Option<&Company>) -> Option<(Role, String)> {
     let messengers = &db.facts().messengers;
-    let by_flow =
-        end.messengers.iter().find_map(|(id, why)| Some((messengers.by_id(id)?, (*why).to_owned())));
+    // That a run was of a messenger says who sent, not whose the end is: a tracker stays one. Only a server of the user's
+    // own choice has no other mark.
+    let by_flow = end.messengers.iter().find_map(|(id, why)| {
+        let messenger = messengers.by_id(id)?;
+        (*why != "run" || messenger.servers == Servers::Chosen).then(|| (messenger, (*why).to_owned()))
+    });
     let (messenger, why) = by_flow.or_else(|| {
         end.names.iter().find_map(|name| {
             let owner = messengers.of_name(plain(name))?.exclusive?;
