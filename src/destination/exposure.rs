@@ -53,6 +53,7 @@ pub fn exposure(
                 messenger: messenger.map(str::to_owned),
                 operator: operator.map(str::to_owned),
                 country: country.map(str::to_owned),
+                zone: zone(country),
                 bytes,
             })
             .collect(),

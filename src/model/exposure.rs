@@ -67,6 +67,8 @@ pub struct PathBytes {
     pub operator: Option<String>,
     /// ISO 3166 alpha-2; null where the sources do not agree.
     pub country: Option<String>,
+    /// Legal zone of the country.
+    pub zone: Zone,
     /// Bytes in both directions.
     pub bytes: u64,
 }
@@ -93,7 +95,9 @@ pub struct NameExposure {
 }
 
 /// Legal zone of a country, seen from the GDPR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Zone {
     /// Switzerland.
@@ -107,6 +111,7 @@ pub enum Zone {
     /// Any other country.
     Other,
     /// The sources do not agree on a country, or know none.
+    #[default]
     Unknown,
 }
 
