@@ -157,7 +157,8 @@ chart-operators-note = Wer das Netz der Adresse ankündigt. Bei Cloud und Auslie
 chart-verdicts = Urteile nach Messenger
 chart-verdicts-note = Anzahl der Behauptungen, keine Note: Über wen mehr behauptet wird, der hat mehr zu belegen.
 chart-map = Wo die Gegenstellen stehen sollen
-chart-map-note = Getönt danach, wie weit die Quellen einig sind; die Bytes einer strittigen Gegenstelle zählen für jedes genannte Land.
+chart-map-note = Getönt danach, wie weit die Quellen einig sind; eine strittige Gegenstelle zählt für jedes genannte Land, aber nicht zu
+    den einigen Bytes.
     Durchgestrichen: von einer Quelle genannt, aber zu weit weg für die Umlaufzeit. Datenbanken und Entfernungen beweisen keinen Ort.
 map-struck-out = zu weit für die Umlaufzeit
 map-vantage = Ort der Aufzeichnung
@@ -173,6 +174,7 @@ chart-zone = Rechtsraum
 chart-country = Land
 chart-operator = Betreiber
 chart-bytes = Bytes
+chart-disputed = Strittige Bytes
 chart-share = Anteil
 chart-agreement = Quellen
 chart-rest = { $n } weitere

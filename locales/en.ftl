@@ -157,7 +157,8 @@ chart-operators-note = Who announces the network of the address. At a cloud or d
 chart-verdicts = Verdicts by messenger
 chart-verdicts-note = Counts of claims, not a score: a messenger about which more is claimed has more to answer for.
 chart-map = Where the destinations are said to stand
-chart-map-note = Shaded by how far the sources agree; the bytes of a disputed destination count for each country named. Crossed out: named
+chart-map-note = Shaded by how far the sources agree; a disputed destination counts for each country named, but is not
+    added to agreed bytes. Crossed out: named
     by a source, but too far for the round trip. Databases and distances prove no place.
 map-struck-out = too far for the round trip
 map-vantage = place of recording
@@ -173,6 +174,7 @@ chart-zone = Zone
 chart-country = Country
 chart-operator = Operator
 chart-bytes = Bytes
+chart-disputed = Disputed bytes
 chart-share = Share
 chart-agreement = Sources
 chart-rest = { $n } others

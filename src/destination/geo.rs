@@ -1,7 +1,7 @@
 //! The round-trip bound (METRICS E15): which countries are too far for the time that an answer took.
 //!
 //! Takes destinations, the flows behind them and what the auditor said of each capture (vantage and place); sets `rtt_bounds`,
-//! `rtt_excludes` and `rtt_note`, and takes back a country that physics contradicts. A round trip never proves a country, and it speaks of the
+//! `rtt_excludes` and `rtt_note`, and takes back a country, and a law by place, that physics contradicts. A round trip never proves a country, and it speaks of the
 //! machine that answered the handshake, the edge, not of an origin behind it. Where something else may have answered
 //! (an on-device VPN, the server's own side, a proxy on the way) nothing is bounded, and the note says why. docs/place.md tells it to readers.
 
@@ -14,7 +14,9 @@ use super::aggregate::KM_PER_MS;
 use super::attribute::remote;
 use super::outlines::Outlines;
 use super::special::special;
-use crate::model::{Agreement, Destination, Flow, RttBound, Run, TooFar, Vantage, Whereabouts};
+use crate::model::{
+    Agreement, Destination, Flow, JurisdictionWhy, RttBound, Run, TooFar, Vantage, Whereabouts,
+};
 
 /// A great circle on the sphere may be longer than on the ellipsoid by at most 0.56 %.
 const ELLIPSOID: f64 = 0.994;
@@ -69,6 +71,10 @@ pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str
             destination.country = None;
             destination.agreement = Agreement::Disagree;
         }
+        // A law applies by place only where the place is possible; that of the operator's seat stays.
+        destination
+            .jurisdictions
+            .retain(|law| law.why != JurisdictionWhy::Place || !excludes.contains(&law.code));
         destination.rtt_excludes = excludes.into_iter().collect();
         if seen.least.is_empty() {
             destination.rtt_note = seen.notes.first().map(|note| note.word().to_owned());
@@ -202,7 +208,7 @@ fn one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Place;
+    use crate::model::{Basis, Jurisdiction, Place};
 
     fn flow(capture: &str, server: &str, rtt: f64) -> Flow {
         Flow {
@@ -221,11 +227,14 @@ mod tests {
             .map(|code| Place { country: code.into(), source: "a".into(), as_of: String::new() })
             .collect();
         let (country, agreement) = super::super::place::agree(&places);
+        let law = |why| Jurisdiction { code: "US".into(), why, basis: Basis::None, as_of: String::new() };
+        let jurisdictions = vec![law(JurisdictionWhy::Place), law(JurisdictionWhy::OperatorSeat)];
         Destination {
             address: address.into(),
             places,
             country,
             agreement,
+            jurisdictions,
             max_km: Some(1.0),
             ..Destination::default()
         }
@@ -262,6 +271,9 @@ mod tests {
             assert_eq!(end.rtt_excludes.join(" "), excludes, "{sources} {rtt} {from}");
             assert_eq!(end.country.as_deref(), country, "{sources} {rtt} {from}");
             assert_eq!((end.rtt_bounds.len(), end.rtt_note), (1, None));
+            let by_place = end.jurisdictions.iter().any(|law| law.why == JurisdictionWhy::Place);
+            let by_seat = end.jurisdictions.iter().any(|law| law.why == JurisdictionWhy::OperatorSeat);
+            assert_eq!((by_place, by_seat), (excludes != "US", true), "{sources} {rtt} {from}");
         }
         assert_eq!(after("US US", 2.0, at(router, "47.37,8.54")).agreement, Agreement::Disagree);
     }

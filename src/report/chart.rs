@@ -60,8 +60,6 @@ pub fn charts(report: &Report, wording: &Wording) -> Result<Vec<Chart>, ReportEr
     if !report.claims.is_empty() {
         charts.push(verdicts(report, wording)?);
     }
-    charts.extend(map::map(report, wording)?);
-    charts.extend(flow::flow(report, wording)?);
     if report.exposure.overall.bytes > 0 {
         charts.push(zones(report, wording)?);
     }
@@ -69,6 +67,9 @@ pub fn charts(report: &Report, wording: &Wording) -> Result<Vec<Chart>, ReportEr
         charts.push(countries(report, wording)?);
         charts.push(operators(report, wording)?);
     }
+    // Those that take the whole width come last, so that the narrow ones fill their columns.
+    charts.extend(map::map(report, wording)?);
+    charts.extend(flow::flow(report, wording)?);
     Ok(charts)
 }
 
@@ -119,6 +120,12 @@ pub(crate) fn named_countries(destination: &Destination) -> Vec<&str> {
     codes
 }
 
+/// Whether every country that a source names is too far for the round trip: such sources are not in dispute with each other.
+pub(crate) fn too_far(destination: &Destination) -> bool {
+    let excluded = |code: &str| destination.rtt_excludes.iter().any(|e| e == code);
+    !destination.places.is_empty() && destination.places.iter().all(|p| excluded(&p.country))
+}
+
 /// The place of `destination` in words, asserting none that is disputed.
 pub(crate) fn place(destination: &Destination, wording: &Wording) -> String {
     match (&destination.country, named_countries(destination).as_slice()) {
@@ -127,9 +134,7 @@ pub(crate) fn place(destination: &Destination, wording: &Wording) -> String {
         (_, []) => wording.text("place-unknown"),
         (_, codes) => {
             let names: Vec<String> = codes.iter().map(|c| wording.country(c)).collect();
-            let struck = codes.iter().all(|code| destination.rtt_excludes.iter().any(|e| e == code));
-            // Sources that agree on what physics excludes are not in dispute with each other.
-            let id = if struck { "place-too-far" } else { "place-disputed" };
+            let id = if too_far(destination) { "place-too-far" } else { "place-disputed" };
             wording.with(id, &[("countries", Arg::Text(&names.join(" / ")))])
         }
     }
@@ -153,13 +158,17 @@ fn countries(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
         };
         let local = is_local(&destination.address);
         let known = AGREEMENTS.iter().position(|(a, _)| *a == agreement && !local);
-        let part = known.unwrap_or(AGREEMENTS.len());
+        let part = match known {
+            Some(_) if too_far(destination) => AGREEMENTS.len() + 1,
+            known => known.unwrap_or(AGREEMENTS.len()),
+        };
         let sum = places.entry(place(destination, wording)).or_default().entry(part).or_default();
         *sum = sum.saturating_add(traffic(destination));
     }
     let agreements = AGREEMENTS.iter().map(|(a, c)| (wording.text(words::agreement_id(*a)), *c));
-    let legend: Vec<(String, RGBColor)> =
-        agreements.chain(std::iter::once((wording.text("place-local"), PURPLE))).collect();
+    let legend: Vec<(String, RGBColor)> = agreements
+        .chain([(wording.text("place-local"), PURPLE), (wording.text("map-struck-out"), INK)])
+        .collect();
     let bars = ranked(places.into_iter().map(|(label, parts)| (label, parts.into_iter().collect())), wording);
     let total = bars.iter().fold(0, |sum: u64, b| sum.saturating_add(b.total()));
     let rows = bars.iter().map(|bar| {

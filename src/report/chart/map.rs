@@ -62,7 +62,10 @@ impl Class {
 struct Marked<'a> {
     code: &'a str,
     class: Class,
+    /// Of the destinations of that class, where all that agree are one.
     bytes: u64,
+    /// Of the destinations that may stand here or elsewhere.
+    disputed: u64,
 }
 
 /// The map, when any destination has a country to show.
@@ -80,20 +83,30 @@ pub(super) fn map(report: &Report, wording: &Wording) -> Result<Option<Chart>, R
     };
     let rows = marked
         .iter()
-        .map(|m| vec![wording.country(m.code), wording.bytes(m.bytes), wording.text(m.class.message())])
+        .map(|m| {
+            vec![
+                wording.country(m.code),
+                wording.text(m.class.message()),
+                wording.bytes(m.bytes),
+                wording.bytes(m.disputed),
+            ]
+        })
         .collect();
     Ok(Some(Chart {
         file_name: FILE.into(),
         title: wording.text("chart-map"),
         note: wording.text("chart-map-note"),
-        columns: ["chart-country", "chart-bytes", "chart-agreement"].map(|id| wording.text(id)).to_vec(),
+        columns: ["chart-country", "chart-agreement", "chart-bytes", "chart-disputed"]
+            .map(|id| wording.text(id))
+            .to_vec(),
         rows,
         svg: draw(&marked, &places, wording)?,
         wide: true,
     }))
 }
 
-/// Countries by bytes, most first. The bytes of a disputed destination count for each country that its sources name.
+/// Countries by bytes, most first. A disputed destination counts for each country that its sources name, but is added to no bytes on which
+/// they agree.
 fn marked(destinations: &[Destination]) -> Vec<Marked<'_>> {
     let mut found: BTreeMap<&str, BTreeMap<Class, u64>> = BTreeMap::new();
     let mut add = |code, class, bytes: u64| {
@@ -123,9 +136,17 @@ fn marked(destinations: &[Destination]) -> Vec<Marked<'_>> {
         .into_iter()
         .filter_map(|(code, classes)| {
             let (class, first) = classes.first_key_value().map(|(class, n)| (*class, *n))?;
-            // What is struck out is not there; it counts only where nothing else is to be shown.
-            let more = classes.range(class..Class::StruckOut).skip(1).map(|(_, n)| *n);
-            Some(Marked { code, class, bytes: more.fold(first, u64::saturating_add) })
+            let sum = |from: Class, to: Class| {
+                classes.range(from..=to).fold(0, |sum: u64, (_, n)| sum.saturating_add(*n))
+            };
+            let agreed = sum(Class::All, Class::Single);
+            let disputed = sum(Class::Disputed, Class::Disputed);
+            let bytes = match class {
+                Class::Disputed => disputed,
+                Class::StruckOut => first,
+                _ => agreed,
+            };
+            Some(Marked { code, class, bytes, disputed })
         })
         .collect();
     marked.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.code.cmp(b.code)));
@@ -591,9 +612,9 @@ fn sign(canvas: &Canvas<'_>, class: Class, at: (i32, i32), text: &str) -> Result
 /// The mark of a place from which was measured: a ring around a point.
 fn vantage(canvas: &Canvas<'_>, at: (i32, i32)) -> Result<(), ReportError> {
     canvas.disc(at, 8, PAPER)?;
-    canvas.disc(at, 7, BLACK)?;
-    canvas.disc(at, 5, WHITE)?;
-    canvas.disc(at, 2, BLACK)
+    canvas.disc(at, 7, INK)?;
+    canvas.disc(at, 5, PAPER)?;
+    canvas.disc(at, 2, INK)
 }
 
 /// The numbered countries and what the marks mean, beside the enlarged part.

@@ -136,7 +136,7 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
         let ms = wording.decimal(ms, 1);
         match destination.max_km {
             Some(km) => {
-                let km = wording.decimal(km, 0);
+                let km = wording.count(km.ceil() as u64);
                 wording.with("rtt-bound", &[("km", Arg::Text(&km)), ("ms", Arg::Text(&ms))])
             }
             None => wording.with("rtt-seen", &[("ms", Arg::Text(&ms))]),
@@ -179,6 +179,8 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
         place: chart::place(destination, wording),
         agreement: if local {
             String::new()
+        } else if chart::too_far(destination) {
+            wording.text("map-struck-out")
         } else {
             wording.text(words::agreement_id(destination.agreement))
         },
