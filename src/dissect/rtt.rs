@@ -82,9 +82,9 @@ fn dtls(datagram: &[u8]) -> Option<(u64, u8)> {
         let kind = r.u8("content type")?;
         let version = r.u16("version")?;
         // Epoch and sequence number, as one: epoch 0 is in clear.
-        let [a, b, c, d, e, f, g, h] = r.array("epoch and sequence number")?;
+        let number: [u8; 8] = r.array("epoch and sequence number")?;
         r.u16("length")?;
-        Ok((kind, version, u64::from_be_bytes([a, b, c, d, e, f, g, h]), r.u8("handshake type")?))
+        Ok((kind, version, u64::from_be_bytes(number), r.u8("handshake type")?))
     };
     let (kind, version, number, message) = read(&mut r).ok()?;
     (kind == 22 && matches!(version, 0xfeff | 0xfefd) && number < 1 << 48).then_some((number, message))

@@ -112,7 +112,7 @@ mod tests {
             ("ÄÖ", None),
         ] {
             assert_eq!(text.parse::<Whereabouts>().ok().map(|p| p.to_string()).as_deref(), written, "{text}");
-            assert_eq!(written.map(str::parse), written.map(|w| w.parse::<Whereabouts>()), "reads back");
+            assert_eq!(written.map(str::parse), written.map(str::parse::<Whereabouts>), "reads back");
         }
     }
 }

@@ -21,6 +21,9 @@ const WIDTH: i32 = 720;
 const HEAD: i32 = 40;
 /// Countries that get a number; the rest is counted.
 const NUMBERED: usize = 12;
+/// Points in degrees east and north, or in pixels.
+type Line = Vec<(f64, f64)>;
+
 /// Points closer than this are one.
 const THIN: f64 = 1.8;
 
@@ -197,8 +200,8 @@ impl Panel {
 }
 
 /// The points of each arc that a panel needs; the same for both countries along it, so that no gap opens.
-fn thinned(panel: &Panel) -> Vec<Vec<(f64, f64)>> {
-    let thin = |arc: &Vec<(f64, f64)>| {
+fn thinned(panel: &Panel) -> Vec<Line> {
+    let thin = |arc: &Line| {
         let mut kept: Vec<(f64, f64)> = Vec::new();
         for (at, &point) in arc.iter().enumerate() {
             let far = kept.last().is_none_or(|last| {
@@ -215,7 +218,7 @@ fn thinned(panel: &Panel) -> Vec<Vec<(f64, f64)>> {
 }
 
 /// The polygons of a country in a panel, cut at its frame.
-fn polygons(code: &str, arcs: &[Vec<(f64, f64)>], panel: &Panel) -> Vec<Vec<(f64, f64)>> {
+fn polygons(code: &str, arcs: &[Line], panel: &Panel) -> Vec<Line> {
     let mut drawn = Vec::new();
     for ring in Outlines::embedded().rings(code) {
         let points = unwrapped(ring, arcs);
@@ -233,7 +236,7 @@ fn polygons(code: &str, arcs: &[Vec<(f64, f64)>], panel: &Panel) -> Vec<Vec<(f64
 }
 
 /// The points of a ring with longitudes that do not jump.
-fn unwrapped(ring: &[i32], arcs: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
+fn unwrapped(ring: &[i32], arcs: &[Line]) -> Line {
     let mut points: Vec<(f64, f64)> = Vec::new();
     let mut push = |(lon, lat): (f64, f64)| {
         let lon = points.last().map_or(lon, |last| last.0 + (lon - last.0 + 540.0).rem_euclid(360.0) - 180.0);
@@ -243,9 +246,13 @@ fn unwrapped(ring: &[i32], arcs: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
         let arc = usize::try_from(if n < 0 { !n } else { n }).ok().and_then(|n| arcs.get(n));
         let arc = arc.map(Vec::as_slice).unwrap_or_default();
         if n < 0 {
-            arc.iter().rev().for_each(|p| push(*p));
+            for point in arc.iter().rev() {
+                push(*point);
+            }
         } else {
-            arc.iter().for_each(|p| push(*p));
+            for point in arc {
+                push(*point);
+            }
         }
     }
     points
@@ -263,7 +270,7 @@ fn extent(points: &[(f64, f64)]) -> f64 {
 }
 
 /// Cuts a polygon at the four sides of a panel (Sutherland and Hodgman).
-fn cut(points: &[(f64, f64)], panel: &Panel) -> Vec<(f64, f64)> {
+fn cut(points: &[(f64, f64)], panel: &Panel) -> Line {
     let x_at = |x: f64| move |a: (f64, f64), b: (f64, f64)| (x, a.1 + (b.1 - a.1) * (x - a.0) / (b.0 - a.0));
     let y_at = |y: f64| move |a: (f64, f64), b: (f64, f64)| (a.0 + (b.0 - a.0) * (y - a.1) / (b.1 - a.1), y);
     let side = |points: Vec<(f64, f64)>,
@@ -297,7 +304,7 @@ fn area(points: &[(f64, f64)]) -> f64 {
 }
 
 /// The middle of the largest polygon.
-fn middle(polygons: &[Vec<(f64, f64)>]) -> Option<(f64, f64)> {
+fn middle(polygons: &[Line]) -> Option<(f64, f64)> {
     let largest = polygons.iter().max_by(|a, b| area(a).abs().total_cmp(&area(b).abs()))?;
     let whole = area(largest);
     if whole.abs() < 1e-9 {
@@ -323,7 +330,7 @@ fn pixels(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
 }
 
 /// Lines across the polygons at an angle of 45°, `every` pixels apart.
-fn hatch(polygons: &[Vec<(f64, f64)>], every: i32) -> Vec<[(f64, f64); 2]> {
+fn hatch(polygons: &[Line], every: i32) -> Vec<[(f64, f64); 2]> {
     let mut lines = Vec::new();
     let sums = polygons.iter().flatten().map(|(x, y)| x + y);
     let (low, high) = sums.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), s| (l.min(s), h.max(s)));
@@ -478,13 +485,8 @@ fn in_europe(at: (f64, f64)) -> bool {
     EUROPE.holds(EUROPE.pixel((lon, lat)))
 }
 
-fn land(
-    canvas: &Canvas<'_>,
-    marked: &[Marked<'_>],
-    arcs: &[Vec<(f64, f64)>],
-    panel: &Panel,
-) -> Result<(), ReportError> {
-    let mut shapes: Vec<(f64, Vec<(f64, f64)>, RGBColor)> = Vec::new();
+fn land(canvas: &Canvas<'_>, marked: &[Marked<'_>], arcs: &[Line], panel: &Panel) -> Result<(), ReportError> {
+    let mut shapes: Vec<(f64, Line, RGBColor)> = Vec::new();
     for code in Outlines::embedded().codes() {
         let class = marked.iter().find(|m| m.code == code).map(|m| m.class);
         let fill = class.filter(|c| *c <= Class::Single).map_or(TRACK, Class::colour);
@@ -512,7 +514,7 @@ fn land(
 }
 
 /// The lines along which two countries meet, within a panel; coasts need none.
-fn borders(arcs: &[Vec<(f64, f64)>], panel: &Panel) -> Vec<Vec<(i32, i32)>> {
+fn borders(arcs: &[Line], panel: &Panel) -> Vec<Vec<(i32, i32)>> {
     let outlines = Outlines::embedded();
     let mut uses: BTreeMap<i32, u32> = BTreeMap::new();
     for n in outlines.codes().flat_map(|code| outlines.rings(code)).flatten() {

@@ -239,7 +239,7 @@ pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRo
             _ => "–".to_owned(),
         };
         let names = &exposed.names;
-        let named = [
+        let shares = [
             ("exposure-dns", names.dns),
             ("exposure-sni", names.sni),
             ("exposure-quic", names.quic),
@@ -248,7 +248,7 @@ pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRo
             ("exposure-ip-only", names.ip_only),
             ("exposure-ech", names.ech),
         ];
-        let named = named
+        let shown = shares
             .into_iter()
             .filter(|(_, share)| share.is_some_and(|s| s > 0.0))
             .map(|(id, share)| wording.with(id, &[("share", Arg::Text(&percent(share)))]));
@@ -259,7 +259,7 @@ pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRo
             countries: spread(exposed.country_entropy_bits, exposed.country_hhi),
             operators: spread(exposed.operator_entropy_bits, exposed.operator_hhi),
             third: percent(exposed.third_party_ratio),
-            names: named.collect(),
+            names: shown.collect(),
             before: exposed.contacts_before_first_action.map(|n| wording.count(n)),
         }
     };
