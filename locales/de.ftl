@@ -82,10 +82,10 @@ zone-us = USA
 zone-other = anderes Land
 zone-unknown = Land unbekannt oder strittig
 exposure-all = alle Flows
-exposure-note = Bytes von und zu öffentlichen Adressen. „So gut wie 2,0“ heißt: so verteilt wie auf zwei gleiche Teile. An den genannten Stellen
+exposure-note = Bytes von und zu öffentlichen Adressen. „Wie 2,0 gleiche Teile“ sagt, wie weit sie verteilt sind. An den genannten Stellen
     sieht ein Beobachter auf dem Weg den wahren Namen eines Servers; ein Flow kann ihn an mehreren zeigen. Dritte sind alle Maschinen, die
     nicht dem Messenger selbst gehören, auch Hosting und Auslieferungsnetze.
-exposure-spread = so gut wie { $parts } (Entropie { $bits } Bit, HHI { $hhi })
+exposure-spread = wie { $parts } gleiche Teile (Entropie { $bits } Bit, HHI { $hhi })
 exposure-dns = { $share } DNS
 exposure-sni = { $share } TLS-Hello
 exposure-quic = { $share } QUIC-Hello

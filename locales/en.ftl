@@ -82,10 +82,10 @@ zone-us = USA
 zone-other = other country
 zone-unknown = country unknown or disputed
 exposure-all = all flows
-exposure-note = Bytes to and from public addresses. "As good as 2.0" means: as spread out as over two equal parts. An observer on the way
+exposure-note = Bytes to and from public addresses. "Like 2.0 equal parts" says how spread out they are. An observer on the way
     sees the true name of a server in the places listed; one flow may show it in several. Third parties are all machines that are not
     the messenger's own, hosting and delivery networks included.
-exposure-spread = as good as { $parts } (entropy { $bits } bits, HHI { $hhi })
+exposure-spread = like { $parts } equal parts (entropy { $bits } bits, HHI { $hhi })
 exposure-dns = { $share } DNS
 exposure-sni = { $share } TLS hello
 exposure-quic = { $share } QUIC hello
