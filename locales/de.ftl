@@ -49,6 +49,7 @@ agreement-single = nur eine Quelle
 agreement-none = keine Quelle kennt sie
 place-disputed = strittig: { $countries }
 place-unknown = unbekannt
+place-too-far = genannt, aber zu weit weg: { $countries }
 place-local = lokales Netz
 place-sources = { $country }: { $sources }
 why-place = nach Standort
@@ -60,6 +61,38 @@ basis-none = kein Angemessenheitsbeschluss
 jurisdiction = { $country }, { $why }: { $basis } (Stand { $date })
 rtt-bound = höchstens { $km } km entfernt (Umlaufzeit { $ms } ms)
 rtt-seen = Umlaufzeit { $ms } ms
+rtt-too-far = zu weit weg: { $country }, mindestens { $km } km von { $place }
+rtt-possible = { $n ->
+    [one] nah genug: { $n } Land; es antwortet der Rand des Netzes, nicht der Ursprung
+   *[other] nah genug: { $n } Länder; es antwortet der Rand des Netzes, nicht der Ursprung
+}
+rtt-no-bound = sagt nichts über den Ort: { $why }
+rtt-note-vantage-unknown = nicht bekannt, wo auf dem Weg aufgezeichnet wurde
+rtt-note-vantage-vpn = das VPN auf dem Gerät antwortet selbst
+rtt-note-vantage-server = auf der Seite des Servers aufgezeichnet
+rtt-note-answered-locally = etwas auf dem Weg antwortet selbst
+rtt-note-place-unknown = Land oder Ort der Aufzeichnung nicht bekannt
+rtt-note-no-outline = zum Land der Aufzeichnung ist kein Umriss bekannt
+
+## Rechtsräume, und wie exponiert die Gegenstellen sind
+zone-ch = Schweiz
+zone-eea = EWR
+zone-adequate = Angemessenheitsbeschluss
+zone-us = USA
+zone-other = anderes Land
+zone-unknown = Land unbekannt oder strittig
+exposure-all = alle Flows
+exposure-note = Bytes von und zu öffentlichen Adressen. „Wie 2,0 gleiche Teile“ sagt, wie weit sie verteilt sind. An den genannten Stellen
+    sieht ein Beobachter auf dem Weg den wahren Namen eines Servers; ein Flow kann ihn an mehreren zeigen. Dritte sind alle Maschinen, die
+    nicht dem Messenger selbst gehören, auch Hosting und Auslieferungsnetze.
+exposure-spread = wie { $parts } gleiche Teile (Entropie { $bits } Bit, HHI { $hhi })
+exposure-dns = { $share } DNS
+exposure-sni = { $share } TLS-Hello
+exposure-quic = { $share } QUIC-Hello
+exposure-certificate = { $share } Zertifikat
+exposure-clear = { $share } Klartextprotokoll
+exposure-ip-only = { $share } nur Adresse
+exposure-ech = { $share } verborgen (ECH)
 
 ## Rollen der Gegenstellen
 role-first-party = vom Messenger selbst
@@ -123,9 +156,25 @@ chart-operators = Bytes nach Netzbetreiber
 chart-operators-note = Wer das Netz der Adresse ankündigt. Bei Cloud und Auslieferungsnetz ist das nicht der Messenger selbst.
 chart-verdicts = Urteile nach Messenger
 chart-verdicts-note = Anzahl der Behauptungen, keine Note: Über wen mehr behauptet wird, der hat mehr zu belegen.
+chart-map = Wo die Gegenstellen stehen sollen
+chart-map-note = Getönt danach, wie weit die Quellen einig sind; eine strittige Gegenstelle zählt für jedes genannte Land, aber nicht zu
+    den einigen Bytes.
+    Durchgestrichen: von einer Quelle genannt, aber zu weit weg für die Umlaufzeit. Datenbanken und Entfernungen beweisen keinen Ort.
+map-struck-out = zu weit für die Umlaufzeit
+map-vantage = Ort der Aufzeichnung
+chart-flow = Vom Messenger über den Betreiber ins Land
+chart-flow-note = So breit wie die Bytes; die Farbe ist der Rechtsraum des Landes. Der Betreiber kündigt das Netz an; den Server betreibt
+    nicht immer er.
+flow-no-messenger = kein Messenger
+flow-no-country = unbekannt oder strittig
+chart-zones = Bytes nach Rechtsraum
+chart-zones-note = Nach dem Land, in dem die Quellen einig sind. Das Recht am Sitz des Betreibers kann daneben gelten; es steht bei jeder
+    Gegenstelle.
+chart-zone = Rechtsraum
 chart-country = Land
 chart-operator = Betreiber
 chart-bytes = Bytes
+chart-disputed = Strittige Bytes
 chart-share = Anteil
 chart-agreement = Quellen
 chart-rest = { $n } weitere
@@ -159,6 +208,7 @@ section-overview = Überblick
 section-verdicts = Urteile nach Messenger
 section-charts = Auf einen Blick
 section-destinations = Gegenstellen
+section-exposure = Exposition in Zahlen
 section-findings = Funde
 section-inputs = Mitschnitte
 section-coverage = Abdeckung
@@ -192,6 +242,12 @@ column-size = Größe
 column-recorded = Aufgezeichnet
 column-run = Entstehung
 column-address = Adresse und Namen
+column-destinations = Gegenstellen
+column-countries = Länder
+column-operators = Betreiber
+column-third = Dritte
+column-names = Namen sichtbar
+column-before = Vor der ersten Handlung
 column-operator = Betreiber
 column-place = Ort
 column-jurisdiction = Recht
@@ -217,6 +273,7 @@ run-unknown = nicht bekannt
 run-app = App: { $app }
 run-device = Gerät: { $device }
 run-vantage = Messpunkt: { $vantage }
+run-place = Ort: { $place }
 run-recorder = Aufgezeichnet mit: { $recorder }
 run-steps = Schritte: { $steps }
 run-messenger = Messenger: { $messenger }

@@ -49,6 +49,7 @@ agreement-single = one source only
 agreement-none = no source knows it
 place-disputed = disputed: { $countries }
 place-unknown = unknown
+place-too-far = named, but too far: { $countries }
 place-local = local network
 place-sources = { $country }: { $sources }
 why-place = by location
@@ -60,6 +61,38 @@ basis-none = no adequacy decision
 jurisdiction = { $country }, { $why }: { $basis } (as of { $date })
 rtt-bound = at most { $km } km away (round trip { $ms } ms)
 rtt-seen = round trip { $ms } ms
+rtt-too-far = too far: { $country }, at least { $km } km from { $place }
+rtt-possible = { $n ->
+    [one] near enough: { $n } country; this is the edge that answers, not the origin
+   *[other] near enough: { $n } countries; this is the edge that answers, not the origin
+}
+rtt-no-bound = says nothing of the place: { $why }
+rtt-note-vantage-unknown = it is not known where on the way was recorded
+rtt-note-vantage-vpn = the VPN on the device answers by itself
+rtt-note-vantage-server = recorded at the server's side
+rtt-note-answered-locally = something on the way answers by itself
+rtt-note-place-unknown = the country or point of the recording is not known
+rtt-note-no-outline = no outline of the country of the recording is known
+
+## Legal zones, and how exposed the destinations are
+zone-ch = Switzerland
+zone-eea = EEA
+zone-adequate = adequacy decision
+zone-us = USA
+zone-other = other country
+zone-unknown = country unknown or disputed
+exposure-all = all flows
+exposure-note = Bytes to and from public addresses. "Like 2.0 equal parts" says how spread out they are. An observer on the way
+    sees the true name of a server in the places listed; one flow may show it in several. Third parties are all machines that are not
+    the messenger's own, hosting and delivery networks included.
+exposure-spread = like { $parts } equal parts (entropy { $bits } bits, HHI { $hhi })
+exposure-dns = { $share } DNS
+exposure-sni = { $share } TLS hello
+exposure-quic = { $share } QUIC hello
+exposure-certificate = { $share } certificate
+exposure-clear = { $share } clear protocol
+exposure-ip-only = { $share } address only
+exposure-ech = { $share } hidden (ECH)
 
 ## Roles of destinations
 role-first-party = the messenger's own
@@ -123,9 +156,25 @@ chart-operators = Bytes by network operator
 chart-operators-note = Who announces the network of the address. At a cloud or delivery network that is not the messenger itself.
 chart-verdicts = Verdicts by messenger
 chart-verdicts-note = Counts of claims, not a score: a messenger about which more is claimed has more to answer for.
+chart-map = Where the destinations are said to stand
+chart-map-note = Shaded by how far the sources agree; a disputed destination counts for each country named, but is not
+    added to agreed bytes. Crossed out: named
+    by a source, but too far for the round trip. Databases and distances prove no place.
+map-struck-out = too far for the round trip
+map-vantage = place of recording
+chart-flow = From messenger to operator to country
+chart-flow-note = As wide as the bytes; the colour is the legal zone of the country. The operator announces the network, and is not always
+    the one who runs the server.
+flow-no-messenger = no messenger
+flow-no-country = unknown or disputed
+chart-zones = Bytes by legal zone
+chart-zones-note = By the country on which the sources agree. The law of an operator's seat elsewhere may apply as well; it stands with
+    each destination.
+chart-zone = Zone
 chart-country = Country
 chart-operator = Operator
 chart-bytes = Bytes
+chart-disputed = Disputed bytes
 chart-share = Share
 chart-agreement = Sources
 chart-rest = { $n } others
@@ -159,6 +208,7 @@ section-overview = Overview
 section-verdicts = Verdicts by messenger
 section-charts = At a glance
 section-destinations = Destinations
+section-exposure = Exposure in numbers
 section-findings = Findings
 section-inputs = Captures
 section-coverage = Coverage
@@ -192,6 +242,12 @@ column-size = Size
 column-recorded = Recorded
 column-run = How it was made
 column-address = Address and names
+column-destinations = Destinations
+column-countries = Countries
+column-operators = Operators
+column-third = Third parties
+column-names = Names visible
+column-before = Before the first action
 column-operator = Operator
 column-place = Place
 column-jurisdiction = Law
@@ -217,6 +273,7 @@ run-unknown = not known
 run-app = App: { $app }
 run-device = Device: { $device }
 run-vantage = Vantage: { $vantage }
+run-place = Place: { $place }
 run-recorder = Recorder: { $recorder }
 run-steps = Steps: { $steps }
 run-messenger = Messenger: { $messenger }

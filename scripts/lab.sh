@@ -10,3 +10,4 @@ if ! why=$(scripts/record-captures --can-run); then
   exit 0
 fi
 scripts/record-captures --self-check
+python3 scripts/lab/delays.py

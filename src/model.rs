@@ -11,6 +11,12 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod exposure;
+mod whereabouts;
+
+pub use exposure::{Exposed, Exposure, NameExposure, PathBytes, Share, Zone};
+pub use whereabouts::{NoPlace, Whereabouts};
+
 /// The schema identifier of [`Report`]; its number rises when a field is renamed or removed.
 pub const REPORT_SCHEMA: &str = "metaleak/report/1";
 
@@ -66,6 +72,9 @@ pub struct Report {
     /// one connection, so a run's messenger is told beside it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub push: Vec<PushTraffic>,
+    /// Where the bytes went, in shares (METRICS E14).
+    #[serde(default)]
+    pub exposure: Exposure,
     /// Everything readable that should not be.
     pub findings: Vec<Finding>,
     /// Measures of what encrypted traffic tells (`leakage`).
@@ -153,6 +162,9 @@ pub struct Run {
     /// Where the capture was taken; null when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vantage: Option<Vantage>,
+    /// In which country or at which point of the globe that was: `DE`, or `47.37,8.54`; null when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Whereabouts>,
     /// What produced the traffic, in words (program and version).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
@@ -419,7 +431,7 @@ pub struct Destination {
     pub operator: Option<Operator>,
     /// What each source says of its country.
     pub places: Vec<Place>,
-    /// ISO 3166 code where the sources agree; null where they disagree or know nothing.
+    /// ISO 3166 code where the sources agree; null where they disagree or know nothing, and where the round trip strikes it out.
     pub country: Option<String>,
     /// How far the sources agree.
     pub agreement: Agreement,
@@ -437,6 +449,17 @@ pub struct Destination {
     pub rtt_min_ms: Option<f64>,
     /// Farthest that the end can be by that round trip, km (METRICS E15); null where the vantage does not allow it.
     pub max_km: Option<f64>,
+    /// What the round trip allows, for each place from which it was measured; empty where it bounds nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rtt_bounds: Vec<RttBound>,
+    /// Countries that a source names, but whose nearest point is farther than the round trip allows; sorted. Speaks of the edge that
+    /// answers, not of the origin behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rtt_excludes: Vec<String>,
+    /// Why a round trip that was seen bounds nothing: `vantage-unknown`, `vantage-vpn`, `vantage-server`, `answered-locally`,
+    /// `place-unknown`, `no-outline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_note: Option<String>,
     /// Bytes sent to it.
     pub bytes_up: u64,
     /// Bytes received from it.
@@ -448,6 +471,32 @@ pub struct Destination {
     /// Messengers whose flows ended here, sorted.
     #[serde(default)]
     pub messengers: Vec<String>,
+}
+
+/// What the smallest round trip from one place says of the countries (METRICS E15).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RttBound {
+    /// The place from which it was measured.
+    pub from: Whereabouts,
+    /// The smallest round trip, milliseconds.
+    pub rtt_ms: f64,
+    /// Farthest that the end can be, km.
+    pub max_km: f64,
+    /// Countries that a source names and that are farther.
+    pub excluded: Vec<TooFar>,
+    /// How many countries and territories are near enough.
+    pub possible: u32,
+    /// Their codes, sorted; empty where they are more than 40.
+    pub possible_codes: Vec<String>,
+}
+
+/// A country that is too far for a round trip.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct TooFar {
+    /// ISO 3166 alpha-2.
+    pub country: String,
+    /// Its nearest point is at least so far from the place of measurement, km: what the outline gives, less the outline's own error.
+    pub km: u32,
 }
 
 /// The operator of a network.

@@ -11,7 +11,9 @@ use rayon::prelude::*;
 use crate::claims::{self, Catalogue};
 use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, analyse_file};
-use crate::model::{Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning};
+use crate::model::{
+    Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
+};
 use crate::payload::CanarySet;
 use crate::scenario;
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub app: Option<String>,
     /// Vantage, where no run description says it.
     pub vantage: Option<Vantage>,
+    /// Place of the vantage, where no run description says it. Alone it means a router there.
+    pub place: Option<Whereabouts>,
 }
 
 /// A capture that could not be read, and why.
@@ -73,10 +77,12 @@ pub fn analyse_all(
 fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis, Unread> {
     let unread = |reason: String| Unread { name: capture.name.clone(), reason };
     let mut run = scenario::run_beside(&capture.path).map_err(|e| unread(e.to_string()))?;
-    if settings.app.is_some() || settings.vantage.is_some() {
+    if settings.app.is_some() || settings.vantage.is_some() || settings.place.is_some() {
         let run = run.get_or_insert_default();
         run.messenger = run.messenger.take().or_else(|| settings.app.clone());
-        run.vantage = run.vantage.or(settings.vantage);
+        // Whoever gives a place on the command line gives it for the bound, and means a capture that can have one.
+        run.vantage = run.vantage.or(settings.vantage).or(settings.place.as_ref().map(|_| Vantage::Router));
+        run.place = run.place.take().or_else(|| settings.place.clone());
     }
     let mut canaries = settings.canaries.clone();
     for (name, value) in run.iter().flat_map(|r| &r.canaries) {
@@ -120,6 +126,12 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
         let vantage = |capture: &str| run_of(&report, capture).and_then(|r| r.vantage);
         destinations = destination::destinations(&report.flows, db, &vantage);
     }
+    destination::bound(&mut destinations, &report.flows, &|capture| run_of(&report, capture).cloned());
+    if destinations.iter().any(|d| !d.rtt_bounds.is_empty()) {
+        report.reference.push(destination::Outlines::source());
+    }
+    // Captures hold no marks of a run's steps yet.
+    report.exposure = destination::exposure(&report.flows, &destinations, db, &|_| None);
     report.destinations = destinations;
     let ages = ages(&report, db);
     report.warnings.extend(ages);

@@ -21,7 +21,7 @@ pub enum ScenarioError {
     },
     /// The file is no run description.
     #[error(
-        "{path:?}:{line}: {what}; the fields are messenger, steps, vantage (router, vpn, device, server), app, device, recorder, provenance, canaries"
+        "{path:?}:{line}: {what}; the fields are messenger, steps, vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, canaries"
     )]
     Broken {
         /// The file.

@@ -170,6 +170,9 @@ fn json_holds_nothing_that_acts_on_a_terminal() {
     for destination in &mut report.destinations {
         destination.rtt_min_ms = None; // JSON has no NaN
         destination.max_km = None;
+        for bound in &mut destination.rtt_bounds {
+            (bound.rtt_ms, bound.max_km) = (1.0, 100.0);
+        }
     }
     let text = String::from_utf8(bytes(&report)).unwrap();
     assert_clean(&text, "json");
@@ -273,12 +276,16 @@ fn charts_show_what_is_agreed_and_what_is_disputed() {
         let wording = Wording::new(lang);
         let charts = charts(&fixture::report(), &wording).unwrap();
         let names: Vec<&str> = charts.iter().map(|c| c.file_name.as_str()).collect();
-        assert_eq!(names, ["verdicts-by-messenger.svg", "bytes-by-country.svg", "bytes-by-operator.svg"]);
+        let all = ["verdicts-by-messenger", "bytes-by-zone", "bytes-by-country", "bytes-by-operator"];
+        let all =
+            all.into_iter().chain(["destinations-map", "flow-of-bytes"]).map(|name| format!("{name}.svg"));
+        assert_eq!(names, all.collect::<Vec<_>>());
         insta::assert_snapshot!(
             format!("report_chart_rows_{lang}"),
             charts.iter().flat_map(|c| &c.rows).map(|r| r.join(" | ")).collect::<Vec<_>>().join("\n")
         );
-        insta::assert_snapshot!(format!("report_chart_country_{lang}"), charts[1].svg);
+        insta::assert_snapshot!(format!("report_chart_country_{lang}"), charts[2].svg);
+        insta::assert_snapshot!(format!("report_chart_flow_{lang}"), charts[5].svg);
     }
     assert!(charts(&Report::default(), &Wording::new(Lang::En)).unwrap().is_empty());
 }
@@ -287,7 +294,7 @@ fn charts_show_what_is_agreed_and_what_is_disputed() {
 fn charts_sum_up_what_has_no_bar_of_its_own() {
     let report = fixture::huge();
     let charts = charts(&report, &Wording::new(Lang::En)).unwrap();
-    let operators = &charts[2];
+    let operators = charts.iter().find(|c| c.file_name == "bytes-by-operator.svg").unwrap();
     assert_eq!(operators.rows.len(), 13);
     assert_eq!(operators.rows[0][0], "Operator 229 (AS229)");
     assert_eq!(operators.rows[12][0], "218 others");
@@ -364,7 +371,7 @@ fn assert_clean(text: &str, what: &str) {
 /// Walks the tags of a page: only those of the template and of the charts occur, no attribute is a handler, and every
 /// element that needs an end has it.
 fn assert_well_formed(page: &str) {
-    const EMPTY: [&str; 5] = ["meta", "br", "!DOCTYPE", "rect", "line"];
+    const EMPTY: [&str; 8] = ["meta", "br", "!DOCTYPE", "rect", "line", "polyline", "polygon", "circle"];
     const KNOWN: &str = "html head title style body header main footer nav section article figure figcaption div span p a ul ol \
         li dl dt dd h1 h2 h3 h4 table thead tbody tr th td code small strong details summary svg text";
     let mut open: Vec<&str> = Vec::new();

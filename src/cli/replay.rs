@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Common, Failure, inputs};
 use crate::claims::Catalogue;
-use crate::destination::ReferenceDb;
-use crate::model::{Report, Severity, Vantage, Verdict};
+use crate::destination::{Outlines, ReferenceDb};
+use crate::model::{Report, Severity, Vantage, Verdict, Whereabouts};
 use crate::pipeline::{self, Capture, Settings};
 use crate::report::{self, Lang, ReportError, Wording};
 
@@ -21,8 +21,9 @@ pub(super) struct Judging {
     /// Messenger that the captures are of, where no run.json says it.
     #[arg(long, value_name = "MESSENGER")]
     app: Option<String>,
-    /// Where the captures were taken, where no run.json says it.
-    #[arg(long, value_name = "WHERE", value_enum)]
+    /// Where the captures were taken, where no run.json says it: router, vpn, device or server; a place (DE, or 47.37,8.54: degrees north
+    /// and east), which alone means a router there; or both, router@DE.
+    #[arg(long, value_name = "WHERE", value_parser = vantage, allow_hyphen_values = true)]
     vantage: Option<VantageArg>,
     /// A claim file to judge instead of the built-in catalogue; may be repeated.
     #[arg(long, value_name = "FILE")]
@@ -38,27 +39,40 @@ pub(super) struct Judging {
     fail_on: Vec<String>,
 }
 
-/// Where a capture was taken.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum VantageArg {
-    /// On the path, outside of the device.
-    Router,
-    /// An on-device VPN that answers handshakes itself.
-    Vpn,
-    /// tcpdump on the device.
-    Device,
-    /// At the server's side.
-    Server,
+/// Where captures were taken: how, in which place, or both.
+#[derive(Clone, Debug, Default)]
+struct VantageArg {
+    how: Option<Vantage>,
+    place: Option<Whereabouts>,
 }
 
-impl From<VantageArg> for Vantage {
-    fn from(v: VantageArg) -> Vantage {
-        match v {
-            VantageArg::Router => Vantage::Router,
-            VantageArg::Vpn => Vantage::Vpn,
-            VantageArg::Device => Vantage::Device,
-            VantageArg::Server => Vantage::Server,
+/// Reads `router`, `DE`, `47.37,8.54` or `router@DE`.
+fn vantage(text: &str) -> Result<VantageArg, String> {
+    let how = |text: &str| match text {
+        "router" => Some(Vantage::Router),
+        "vpn" => Some(Vantage::Vpn),
+        "device" => Some(Vantage::Device),
+        "server" => Some(Vantage::Server),
+        _ => None,
+    };
+    if let Some(how) = how(text) {
+        return Ok(VantageArg { how: Some(how), place: None });
+    }
+    let (before, place) = text.split_once('@').map_or((None, text), |(how, place)| (Some(how), place));
+    let wrong = || {
+        "use router, vpn, device or server, a place (DE, or degrees north and east: 47.37,8.54), or both: router@DE"
+            .to_owned()
+    };
+    let how = match before {
+        None => None,
+        Some(before) => Some(how(before).ok_or_else(wrong)?),
+    };
+    let place: Whereabouts = place.parse().map_err(|_| wrong())?;
+    match &place {
+        Whereabouts::Country(code) if !Outlines::embedded().has(code) => {
+            Err(format!("no outline of a country {code} is known: give a point as degrees north and east"))
         }
+        _ => Ok(VantageArg { how, place: Some(place) }),
     }
 }
 
@@ -250,7 +264,8 @@ fn judge(files: &[PathBuf], args: &Judging, quiet: bool) -> Result<Judged, Failu
         show_secrets: args.common.show_secrets,
         parallel: args.common.threads != Some(1),
         app: args.app.clone(),
-        vantage: args.vantage.map(Vantage::from),
+        vantage: args.vantage.as_ref().and_then(|v| v.how),
+        place: args.vantage.as_ref().and_then(|v| v.place.clone()),
     };
     // A canary that is refused is a mistake of the command line, not of a capture.
     inputs::options(&args.common, &settings.canaries, false)?;

@@ -16,7 +16,7 @@ use super::role::{End, role};
 use crate::model::{Destination, Flow, Vantage};
 
 /// Kilometres that light in fibre can go and come back in a millisecond (METRICS E15).
-const KM_PER_MS: f64 = 100.0;
+pub(super) const KM_PER_MS: f64 = 100.0;
 
 /// What the flows say of one end.
 #[derive(Debug, Default)]
@@ -181,6 +181,9 @@ impl<'a> Seen<'a> {
             role_why,
             rtt_min_ms: self.rtt_ms,
             max_km: self.bounding_rtt_ms.map(|rtt| rtt * KM_PER_MS),
+            rtt_bounds: Vec::new(),
+            rtt_excludes: Vec::new(),
+            rtt_note: None,
             bytes_up: self.bytes_up,
             bytes_down: self.bytes_down,
             first_frame: in_first.map(|flow| flow.first_frame).min().unwrap_or(0),

@@ -3,6 +3,7 @@
 //! Takes flows with their names from `dissect`; sets the messenger of each flow ([`attribute()`]) and gives
 //! [`crate::model::Destination`]s ([`destinations()`]), each fact with its source. The reference data ([`ReferenceDb`]) is
 //! embedded, and made by [`build()`] from files that `reference/SOURCES.toml` names; `docs/reference.md` tells of both.
+//! [`bound()`] strikes out countries that are too far for a round trip, [`exposure()`] sums up where the bytes went.
 //! Never asserts a place on the word of one database, sends nothing anywhere, and knows nothing of claims.
 
 mod aggregate;
@@ -12,8 +13,11 @@ mod cidr;
 mod data;
 mod db;
 mod error;
+mod exposure;
 mod facts;
+mod geo;
 mod layer;
+mod outlines;
 mod place;
 mod role;
 mod sources;
@@ -26,7 +30,10 @@ pub use build::{Import, Imported, build, import};
 pub use cidr::Cidr;
 pub use db::{AddressFacts, CloudFacts, DbInfo, ReferenceDb};
 pub use error::ReferenceError;
+pub use exposure::{Marks, exposure};
 pub use facts::FactTexts;
+pub use geo::{at_least, bound};
+pub use outlines::Outlines;
 pub use sources::{Format, Kind, Source, SourceFile, Sources};
 pub use special::special;
 pub use table::{SourceMeta, Tracker};

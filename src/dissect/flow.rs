@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::observe::Observation;
 use super::packet::{Endpoint, FlowKey, IpProto, Packet, Tunnel};
+use super::rtt::Opening;
 use super::tcp::{Event, Half, Provenance, Segment};
 use super::{
     Class, Cx, Datagram, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Step,
@@ -69,7 +70,7 @@ pub struct FlowFacts {
     pub clear_frames: Vec<u64>,
     /// Signatures that fired.
     pub signatures: Vec<SignatureHit>,
-    /// SYN to SYN/ACK, milliseconds.
+    /// SYN to SYN/ACK, or the first flight of QUIC or DTLS to its answer, milliseconds.
     pub rtt_ms: Option<f64>,
     /// Wire bytes up and down.
     pub bytes: [u64; 2],
@@ -448,6 +449,8 @@ struct Flow {
     waiting: Vec<Datagram>,
     probes: u8,
     syn_time: Option<CaptureTime>,
+    /// A datagram handshake that waits for its answer, with its time.
+    opening: Option<(CaptureTime, Opening)>,
     /// Sequence number of the client's SYN.
     isn: Option<u32>,
     closed: bool,
@@ -580,6 +583,7 @@ impl Shard {
             waiting: Vec::new(),
             probes: 0,
             syn_time: None,
+            opening: None,
             isn: None,
             closed: false,
             now: whole(p),
@@ -663,8 +667,9 @@ impl Flow {
                     self.facts.rtt_ms = (rtt >= 0.0).then_some(rtt);
                 }
             } else if direction == Direction::Up {
-                // The time of a retransmitted SYN only shortens the bound wrongly when the first one was answered, so the last counts.
-                self.syn_time = Some(p.time);
+                // Which of several SYNs was answered cannot be told. Counted from the first the way is at worst too long, from
+                // the last one it could be shorter than light allows.
+                self.syn_time.get_or_insert(p.time);
                 self.isn.get_or_insert(t.seq);
             }
         }
@@ -1068,7 +1073,23 @@ impl Flow {
         }
     }
 
+    /// Times the first flight of a datagram handshake.
+    fn time_handshake(&mut self, p: &Packet<'_>, direction: Direction) {
+        match (direction, &self.opening) {
+            (Direction::Up, _) if self.facts.frames == 1 => {
+                self.opening = Opening::read(p.payload).map(|opening| (p.time, opening));
+            }
+            (Direction::Down, Some((sent, opening))) if opening.answered_by(p.payload) => {
+                let rtt = p.time.ms_since(*sent);
+                self.facts.rtt_ms = (rtt >= 0.0).then_some(rtt);
+                self.opening = None;
+            }
+            _ => {}
+        }
+    }
+
     fn datagram(&mut self, p: &Packet<'_>, direction: Direction, sink: &mut Sink<'_>) {
+        self.time_handshake(p, direction);
         let segment = whole(p);
         if !matches!(self.app, App::Probing) {
             self.show(direction, p.payload, segment, sink);

@@ -13,6 +13,7 @@ mod link;
 pub mod observe;
 mod packet;
 mod reader;
+mod rtt;
 mod tcp;
 #[cfg(test)]
 mod testing;

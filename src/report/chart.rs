@@ -1,4 +1,4 @@
-//! Bar charts as SVG: bytes by country and by operator, verdicts by messenger.
+//! Charts as SVG: verdicts by messenger, a map, the flow of bytes, bytes by zone, country and operator.
 //!
 //! Takes a [`Report`] and the wording; gives SVG documents that need neither script nor installed fonts beyond the generic
 //! `sans-serif`, with the same figures as rows for those who cannot see them. Colours are those of Okabe and Ito, told apart
@@ -15,7 +15,11 @@ use super::ReportError;
 use super::escape::{escape_terminal, shorten};
 use super::wording::{Arg, Wording};
 use super::words::{self, VERDICTS};
-use crate::model::{Agreement, Destination, Report, Verdict};
+use crate::model::{Agreement, Destination, Report, Verdict, Zone};
+
+mod canvas;
+mod flow;
+mod map;
 
 /// A chart and the figures in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Chart {
     pub columns: Vec<String>,
     /// The figures as text, one row a bar.
     pub rows: Vec<Vec<String>>,
+    /// It needs the whole width of a page to be read.
+    pub wide: bool,
 }
 
 /// Bars of a chart; the rest is summed up in one more.
@@ -54,10 +60,16 @@ pub fn charts(report: &Report, wording: &Wording) -> Result<Vec<Chart>, ReportEr
     if !report.claims.is_empty() {
         charts.push(verdicts(report, wording)?);
     }
+    if report.exposure.overall.bytes > 0 {
+        charts.push(zones(report, wording)?);
+    }
     if report.destinations.iter().any(|d| traffic(d) > 0) {
         charts.push(countries(report, wording)?);
         charts.push(operators(report, wording)?);
     }
+    // Those that take the whole width come last, so that the narrow ones fill their columns.
+    charts.extend(map::map(report, wording)?);
+    charts.extend(flow::flow(report, wording)?);
     Ok(charts)
 }
 
@@ -108,6 +120,12 @@ pub(crate) fn named_countries(destination: &Destination) -> Vec<&str> {
     codes
 }
 
+/// Whether every country that a source names is too far for the round trip: such sources are not in dispute with each other.
+pub(crate) fn too_far(destination: &Destination) -> bool {
+    let excluded = |code: &str| destination.rtt_excludes.iter().any(|e| e == code);
+    !destination.places.is_empty() && destination.places.iter().all(|p| excluded(&p.country))
+}
+
 /// The place of `destination` in words, asserting none that is disputed.
 pub(crate) fn place(destination: &Destination, wording: &Wording) -> String {
     match (&destination.country, named_countries(destination).as_slice()) {
@@ -116,7 +134,8 @@ pub(crate) fn place(destination: &Destination, wording: &Wording) -> String {
         (_, []) => wording.text("place-unknown"),
         (_, codes) => {
             let names: Vec<String> = codes.iter().map(|c| wording.country(c)).collect();
-            wording.with("place-disputed", &[("countries", Arg::Text(&names.join(" / ")))])
+            let id = if too_far(destination) { "place-too-far" } else { "place-disputed" };
+            wording.with(id, &[("countries", Arg::Text(&names.join(" / ")))])
         }
     }
 }
@@ -139,13 +158,17 @@ fn countries(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
         };
         let local = is_local(&destination.address);
         let known = AGREEMENTS.iter().position(|(a, _)| *a == agreement && !local);
-        let part = known.unwrap_or(AGREEMENTS.len());
+        let part = match known {
+            Some(_) if too_far(destination) => AGREEMENTS.len() + 1,
+            known => known.unwrap_or(AGREEMENTS.len()),
+        };
         let sum = places.entry(place(destination, wording)).or_default().entry(part).or_default();
         *sum = sum.saturating_add(traffic(destination));
     }
     let agreements = AGREEMENTS.iter().map(|(a, c)| (wording.text(words::agreement_id(*a)), *c));
-    let legend: Vec<(String, RGBColor)> =
-        agreements.chain(std::iter::once((wording.text("place-local"), PURPLE))).collect();
+    let legend: Vec<(String, RGBColor)> = agreements
+        .chain([(wording.text("place-local"), PURPLE), (wording.text("map-struck-out"), INK)])
+        .collect();
     let bars = ranked(places.into_iter().map(|(label, parts)| (label, parts.into_iter().collect())), wording);
     let total = bars.iter().fold(0, |sum: u64, b| sum.saturating_add(b.total()));
     let rows = bars.iter().map(|bar| {
@@ -164,6 +187,52 @@ fn countries(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
         columns: columns.iter().map(|id| wording.text(id)).collect(),
         rows: rows.collect(),
         svg: draw("bytes-by-country.svg", &wording.text("chart-countries"), &bars, &legend, |_| None)?,
+        wide: false,
+    })
+}
+
+/// A bar for each legal zone, in the zones' order.
+fn zones(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
+    let exposure = &report.exposure;
+    let of = |shares: &[crate::model::Share], zone: Zone| {
+        shares.iter().find(|s| s.key.as_deref() == Some(zone.id())).map_or(0, |s| s.bytes)
+    };
+    let bars: Vec<Bar> = Zone::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(part, zone)| {
+            let bytes = of(&exposure.overall.zones, zone);
+            let share = wording.share(bytes, exposure.overall.bytes);
+            Bar {
+                label: wording.text(words::zone_id(zone)),
+                parts: vec![(part, bytes)],
+                value: format!("{} ({share})", wording.bytes(bytes)),
+            }
+        })
+        .collect();
+    let lines = std::iter::once((wording.text("exposure-all"), &exposure.overall)).chain(
+        exposure
+            .messengers
+            .iter()
+            .map(|m| (wording.messenger(m.messenger.as_deref().unwrap_or_default()), m)),
+    );
+    let rows = lines.map(|(label, exposed)| {
+        let shares = Zone::ALL.into_iter().map(|zone| wording.share(of(&exposed.zones, zone), exposed.bytes));
+        std::iter::once(label).chain(std::iter::once(wording.bytes(exposed.bytes))).chain(shares).collect()
+    });
+    let heads = Zone::ALL.into_iter().map(|zone| wording.text(words::zone_id(zone)));
+    let first = ["column-messenger", "chart-bytes"].map(|id| wording.text(id));
+    let colours: Vec<(String, RGBColor)> =
+        Zone::ALL.into_iter().map(|zone| (String::new(), flow::colour(zone))).collect();
+    Ok(Chart {
+        file_name: "bytes-by-zone.svg".into(),
+        title: wording.text("chart-zones"),
+        note: wording.text("chart-zones-note"),
+        columns: first.into_iter().chain(heads).collect(),
+        rows: rows.collect(),
+        // Each bar has its label, so a legend would say it twice.
+        svg: draw("bytes-by-zone.svg", &wording.text("chart-zones"), &bars, &colours, |_| None)?,
+        wide: false,
     })
 }
 
@@ -193,6 +262,7 @@ fn operators(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
             &[(String::new(), BLUE)],
             |_| None,
         )?,
+        wide: false,
     })
 }
 
@@ -245,6 +315,7 @@ fn verdicts(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
         svg: draw("verdicts-by-messenger.svg", &wording.text("chart-verdicts"), &bars, &legend, |n| {
             Some(wording.count(n))
         })?,
+        wide: false,
     })
 }
 
@@ -302,11 +373,13 @@ fn draw(
     inside: impl Fn(u64) -> Option<String>,
 ) -> Result<String, ReportError> {
     // A legend of one colour says nothing, nor does an entry that no bar has.
-    let used =
-        |i: usize| legend.len() > 1 && bars.iter().any(|b| b.parts.iter().any(|(p, n)| *p == i && *n > 0));
+    let named = |i: usize| legend.get(i).is_some_and(|(label, _)| !label.is_empty());
+    let used = |i: usize| {
+        legend.len() > 1 && named(i) && bars.iter().any(|b| b.parts.iter().any(|(p, n)| *p == i && *n > 0))
+    };
     let entries: Vec<&(String, RGBColor)> =
         legend.iter().enumerate().filter(|(i, _)| used(*i)).map(|(_, e)| e).collect();
-    let lines = legend_lines(&entries);
+    let lines = legend_lines(&entries, WIDTH);
     let legend_top = HEAD + BAR_PITCH * i32::try_from(bars.len()).unwrap_or(0) + 8;
     let height = legend_top + LEGEND_LINE * i32::try_from(lines.len()).unwrap_or(0) + MARGIN / 2;
 
@@ -369,12 +442,15 @@ fn draw(
 }
 
 /// Breaks the legend into lines, each entry with where it starts.
-fn legend_lines<'a>(entries: &[&'a (String, RGBColor)]) -> Vec<Vec<(i32, &'a (String, RGBColor))>> {
+fn legend_lines<'a>(
+    entries: &[&'a (String, RGBColor)],
+    room: i32,
+) -> Vec<Vec<(i32, &'a (String, RGBColor))>> {
     let mut lines: Vec<Vec<(i32, &(String, RGBColor))>> = Vec::new();
-    let mut x = WIDTH;
+    let mut x = room;
     for entry in entries {
-        let width = 32 + (GLYPH - 1) * i32::try_from(entry.0.chars().count()).unwrap_or(0);
-        if x + width > WIDTH {
+        let width = 36 + (2 * GLYPH - 1) * i32::try_from(entry.0.chars().count()).unwrap_or(0) / 2;
+        if x + width > room {
             lines.push(Vec::new());
             x = MARGIN;
         }

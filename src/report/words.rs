@@ -3,6 +3,7 @@
 use super::wording::Wording;
 use crate::model::{
     Agreement, Basis, Criterion, Direction, FindingKind, JurisdictionWhy, Role, Severity, Vantage, Verdict,
+    Zone,
 };
 
 /// Every verdict in the order in which reports count them.
@@ -113,6 +114,30 @@ pub(crate) fn role_id(role: Role) -> &'static str {
         Role::Platform => "role-platform",
         Role::Unknown => "role-unknown",
     }
+}
+
+pub(crate) fn zone_id(zone: Zone) -> &'static str {
+    match zone {
+        Zone::Ch => "zone-ch",
+        Zone::Eea => "zone-eea",
+        Zone::Adequate => "zone-adequate",
+        Zone::Us => "zone-us",
+        Zone::Other => "zone-other",
+        Zone::Unknown => "zone-unknown",
+    }
+}
+
+/// The message for why a round trip bounds nothing; `None` for a word that the schema does not know.
+pub(crate) fn rtt_note_id(note: &str) -> Option<&'static str> {
+    Some(match note {
+        "vantage-unknown" => "rtt-note-vantage-unknown",
+        "vantage-vpn" => "rtt-note-vantage-vpn",
+        "vantage-server" => "rtt-note-vantage-server",
+        "answered-locally" => "rtt-note-answered-locally",
+        "place-unknown" => "rtt-note-place-unknown",
+        "no-outline" => "rtt-note-no-outline",
+        _ => return None,
+    })
 }
 
 pub(crate) fn basis_id(basis: Basis) -> &'static str {

@@ -97,6 +97,7 @@ pub(crate) fn report() -> Report {
             bytes_down: 1074,
             flows: vec![3],
         }],
+        exposure: exposure(),
         findings: findings(),
         leakage: Vec::new(),
         claims: claims(),
@@ -133,6 +134,7 @@ fn inputs() -> Vec<Input> {
                 messenger: Some("conversations".into()),
                 steps: vec!["register".into(), "text-1to1".into()],
                 vantage: Some(Vantage::Router),
+                place: Some("47.37,8.54".parse().unwrap()),
                 app: Some("Conversations 2.13.4".into()),
                 device: Some("emulator, Android 13".into()),
                 recorder: Some("tcpdump 4.99.3".into()),
@@ -219,6 +221,16 @@ fn destinations() -> Vec<Destination> {
             role_why: "name chat.example.org, network of a hosting company".into(),
             rtt_min_ms: Some(8.2),
             max_km: Some(820.0),
+            rtt_bounds: vec![RttBound {
+                from: "47.37,8.54".parse().unwrap(),
+                rtt_ms: 8.2,
+                max_km: 820.0,
+                excluded: Vec::new(),
+                possible: 27,
+                possible_codes: vec!["AT".into(), "CH".into(), "DE".into()],
+            }],
+            rtt_excludes: Vec::new(),
+            rtt_note: None,
             bytes_up: 220_000,
             bytes_down: 828_000,
             flows: vec!["conversations-2024.pcap.gz#1".into()],
@@ -242,6 +254,9 @@ fn destinations() -> Vec<Destination> {
             role_why: "name e1.example.net is in the messenger's own domain".into(),
             rtt_min_ms: Some(12.25),
             max_km: None,
+            rtt_bounds: Vec::new(),
+            rtt_excludes: Vec::new(),
+            rtt_note: Some("vantage-vpn".into()),
             bytes_up: 2_345_678,
             bytes_down: 9_000_000,
             flows: vec!["whatsapp-2022.pcapng#1".into()],
@@ -287,6 +302,30 @@ fn destinations() -> Vec<Destination> {
             ..Destination::default()
         },
         Destination {
+            address: "203.0.113.90".into(),
+            places: vec![place("AU", "dbip-country-lite"), place("AU", "iptoasn")],
+            country: None,
+            agreement: Agreement::Disagree,
+            role: Role::Cdn,
+            rtt_min_ms: Some(20.0),
+            max_km: Some(2000.0),
+            rtt_bounds: vec![RttBound {
+                from: Whereabouts::Country("CH".into()),
+                rtt_ms: 20.0,
+                max_km: 2000.0,
+                excluded: vec![TooFar { country: "AU".into(), km: 10_871 }],
+                possible: 71,
+                possible_codes: Vec::new(),
+            }],
+            rtt_excludes: vec!["AU".into()],
+            bytes_up: 1_000,
+            bytes_down: 99_000,
+            flows: vec!["conversations-2024.pcap.gz#4".into()],
+            first_frame: 17,
+            messengers: vec!["conversations".into()],
+            ..Destination::default()
+        },
+        Destination {
             address: "203.0.113.200".into(),
             role: Role::Unknown,
             bytes_up: 900,
@@ -296,6 +335,85 @@ fn destinations() -> Vec<Destination> {
             ..Destination::default()
         },
     ]
+}
+
+fn share(key: &str, bytes: u64, share: f64) -> Share {
+    Share { key: (!key.is_empty()).then(|| key.into()), bytes, share }
+}
+
+fn path(messenger: &str, operator: &str, country: &str, zone: Zone, bytes: u64) -> PathBytes {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    PathBytes { messenger: some(messenger), operator: some(operator), country: some(country), zone, bytes }
+}
+
+/// Rounded by hand from the destinations above.
+fn exposure() -> Exposure {
+    let zones = |shares: [(u64, f64); 6]| {
+        Zone::ALL.iter().zip(shares).map(|(zone, (bytes, part))| share(zone.id(), bytes, part)).collect()
+    };
+    Exposure {
+        overall: Exposed {
+            messenger: None,
+            bytes: 16_225_578,
+            destinations: 6,
+            zones: zones([
+                (0, 0.0),
+                (1_048_000, 0.0646),
+                (0, 0.0),
+                (3_312_000, 0.2041),
+                (0, 0.0),
+                (11_865_578, 0.7313),
+            ]),
+            countries: vec![
+                share("", 11_865_578, 0.7313),
+                share("US", 3_312_000, 0.2041),
+                share("DE", 1_048_000, 0.0646),
+            ],
+            operators: vec![
+                share("EXAMPLE-META", 14_257_678, 0.8787),
+                share("Example Hosting GmbH", 1_048_000, 0.0646),
+            ],
+            roles: vec![share("first-party", 11_345_678, 0.6992)],
+            country_entropy_bits: Some(1.05),
+            operator_entropy_bits: Some(0.71),
+            country_hhi: Some(0.58),
+            operator_hhi: Some(0.78),
+            third_party_ratio: Some(0.2833),
+            names: NameExposure {
+                flows: 6,
+                dns: Some(0.5),
+                sni: Some(0.5),
+                quic: Some(0.0),
+                certificate: Some(0.1667),
+                clear: Some(0.0),
+                ip_only: Some(0.1667),
+                ech: Some(0.3333),
+            },
+            contacts_before_first_action: Some(2),
+        },
+        messengers: vec![
+            Exposed {
+                messenger: Some("conversations".into()),
+                bytes: 1_148_000,
+                destinations: 2,
+                ..Exposed::default()
+            },
+            Exposed {
+                messenger: Some("whatsapp".into()),
+                bytes: 14_657_678,
+                destinations: 3,
+                ..Exposed::default()
+            },
+        ],
+        paths: vec![
+            path("", "", "", Zone::Unknown, 420_900),
+            path("conversations", "Example Hosting GmbH", "DE", Zone::Eea, 1_048_000),
+            path("conversations", "", "", Zone::Unknown, 100_000),
+            path("whatsapp", "EXAMPLE-META", "", Zone::Unknown, 11_345_678),
+            path("whatsapp", "EXAMPLE-META", "US", Zone::Us, 2_912_000),
+            path("whatsapp", "Example Cloud", "US", Zone::Us, 400_000),
+        ],
+    }
 }
 
 fn findings() -> Vec<Finding> {
@@ -483,6 +601,7 @@ pub(crate) fn hostile() -> Report {
             messenger: Some(bad()),
             steps: vec![bad()],
             vantage: Some(Vantage::Vpn),
+            place: Some(Whereabouts::Country("DE".into())),
             app: Some(bad()),
             device: Some(bad()),
             recorder: Some(bad()),
@@ -515,6 +634,24 @@ pub(crate) fn hostile() -> Report {
         destination.messengers = vec![bad()];
         destination.rtt_min_ms = Some(f64::NAN);
         destination.max_km = Some(f64::INFINITY);
+        destination.rtt_bounds = vec![RttBound {
+            from: Whereabouts::Country("DE".into()),
+            rtt_ms: f64::NAN,
+            max_km: f64::INFINITY,
+            excluded: vec![TooFar { country: bad(), km: u32::MAX }],
+            possible: 1,
+            possible_codes: vec![bad()],
+        }];
+        destination.rtt_excludes = vec![bad()];
+        destination.rtt_note = Some(bad());
+    }
+    for exposed in std::iter::once(&mut report.exposure.overall).chain(&mut report.exposure.messengers) {
+        exposed.messenger = Some(bad());
+        exposed.countries = vec![Share { key: Some(bad()), bytes: u64::MAX, share: 1.0 }];
+        exposed.operators = exposed.countries.clone();
+    }
+    for path in &mut report.exposure.paths {
+        (path.messenger, path.operator, path.country) = (Some(bad()), Some(bad()), Some(bad()));
     }
     for finding in &mut report.findings {
         finding.id = bad();

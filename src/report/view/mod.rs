@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::tables::{CoverageRow, DestinationRow, FindingRow, InputRow, ReferenceRow, WarningRow};
+use self::tables::{
+    CoverageRow, DestinationRow, ExposureRow, FindingRow, InputRow, ReferenceRow, WarningRow,
+};
 use super::chart::Chart;
 use super::wording::{Arg, Wording};
 use super::words::{self, CRITERIA, VERDICTS};
@@ -33,6 +35,7 @@ pub(crate) struct Page {
     criteria: Vec<[String; 2]>,
     messengers: Vec<Messenger>,
     charts: Vec<ChartView>,
+    exposure: Vec<ExposureRow>,
     destinations: Capped<DestinationRow>,
     findings: Capped<FindingRow>,
     inputs: Capped<InputRow>,
@@ -130,6 +133,7 @@ struct ChartView {
     svg: String,
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
+    wide: bool,
 }
 
 #[derive(Serialize)]
@@ -173,6 +177,7 @@ impl Page {
                 .collect(),
             messengers,
             charts: charts.iter().map(ChartView::from).collect(),
+            exposure: tables::exposure(&report.exposure, wording),
             destinations: Capped::new(&destinations, MAX_ROWS, capped, wording, |d| {
                 tables::destination(d, wording)
             }),
@@ -367,6 +372,7 @@ impl From<&Chart> for ChartView {
             svg: chart.svg.clone(),
             columns: chart.columns.clone(),
             rows: chart.rows.clone(),
+            wide: chart.wide,
         }
     }
 }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Capped, MAX_IN_CELL, frames};
-use crate::model::{Coverage, Destination, Finding, Input, ReferenceSource, Warning};
+use crate::model::{
+    Coverage, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, Warning, Whereabouts,
+};
 use crate::report::chart;
 use crate::report::wording::{Arg, Wording};
 use crate::report::words;
@@ -23,7 +25,7 @@ pub(super) struct DestinationRow {
     agreement: String,
     disputed: bool,
     sources: Vec<String>,
-    rtt: Option<String>,
+    rtt: Vec<String>,
     jurisdictions: Vec<String>,
     role: String,
     role_why: Option<String>,
@@ -31,6 +33,18 @@ pub(super) struct DestinationRow {
     bytes_split: String,
     used_by: Option<String>,
     seen: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ExposureRow {
+    label: String,
+    bytes: String,
+    destinations: String,
+    countries: String,
+    operators: String,
+    third: String,
+    names: Vec<String>,
+    before: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -118,16 +132,39 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
             ],
         )
     });
-    let rtt = destination.rtt_min_ms.map(|ms| {
+    let seen = destination.rtt_min_ms.map(|ms| {
         let ms = wording.decimal(ms, 1);
         match destination.max_km {
             Some(km) => {
-                let km = wording.decimal(km, 0);
+                let km = wording.count(km.ceil() as u64);
                 wording.with("rtt-bound", &[("km", Arg::Text(&km)), ("ms", Arg::Text(&ms))])
             }
             None => wording.with("rtt-seen", &[("ms", Arg::Text(&ms))]),
         }
     });
+    let mut rtt: Vec<String> = seen.into_iter().collect();
+    for bound in &destination.rtt_bounds {
+        rtt.extend(bound.excluded.iter().map(|far| {
+            wording.with(
+                "rtt-too-far",
+                &[
+                    ("country", Arg::Text(&wording.country(&far.country))),
+                    ("km", Arg::Text(&wording.count(u64::from(far.km)))),
+                    ("place", Arg::Text(&whereabouts(&bound.from, wording))),
+                ],
+            )
+        }));
+        let possible = u64::from(bound.possible);
+        rtt.push(wording.with("rtt-possible", &[("n", Arg::Count(possible))]));
+    }
+    rtt.extend(
+        destination
+            .rtt_note
+            .as_deref()
+            .filter(|_| !local)
+            .and_then(words::rtt_note_id)
+            .map(|id| wording.with("rtt-no-bound", &[("why", Arg::Text(&wording.text(id)))])),
+    );
     let named: Vec<String> = destination.messengers.iter().map(|m| wording.messenger(m)).collect();
     let (up, down) = (wording.bytes(destination.bytes_up), wording.bytes(destination.bytes_down));
     DestinationRow {
@@ -142,6 +179,8 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
         place: chart::place(destination, wording),
         agreement: if local {
             String::new()
+        } else if chart::too_far(destination) {
+            wording.text("map-struck-out")
         } else {
             wording.text(words::agreement_id(destination.agreement))
         },
@@ -168,6 +207,68 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
             )
         }),
     }
+}
+
+/// A place in words: a country's name, or the degrees.
+pub(super) fn whereabouts(place: &Whereabouts, wording: &Wording) -> String {
+    match place {
+        Whereabouts::Country(code) => wording.country(code),
+        Whereabouts::Point { .. } => place.to_string(),
+    }
+}
+
+/// How exposed the destinations of all flows and of each messenger are.
+pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRow> {
+    if exposure.overall.bytes == 0 {
+        return Vec::new();
+    }
+    let row = |label: String, exposed: &Exposed| {
+        let percent = |share: Option<f64>| {
+            share.map_or_else(|| "–".to_owned(), |s| format!("{}\u{a0}%", wording.decimal(s * 100.0, 1)))
+        };
+        // Two to the power of the entropy: as many equal parts would be as spread out.
+        let spread = |bits: Option<f64>, hhi: Option<f64>| match (bits, hhi) {
+            (Some(bits), Some(hhi)) => wording.with(
+                "exposure-spread",
+                &[
+                    ("parts", Arg::Text(&wording.decimal(bits.exp2(), 1))),
+                    ("bits", Arg::Text(&wording.decimal(bits, 2))),
+                    ("hhi", Arg::Text(&wording.decimal(hhi, 2))),
+                ],
+            ),
+            _ => "–".to_owned(),
+        };
+        let names = &exposed.names;
+        let shares = [
+            ("exposure-dns", names.dns),
+            ("exposure-sni", names.sni),
+            ("exposure-quic", names.quic),
+            ("exposure-certificate", names.certificate),
+            ("exposure-clear", names.clear),
+            ("exposure-ip-only", names.ip_only),
+            ("exposure-ech", names.ech),
+        ];
+        let shown = shares
+            .into_iter()
+            .filter(|(_, share)| share.is_some_and(|s| s > 0.0))
+            .map(|(id, share)| wording.with(id, &[("share", Arg::Text(&percent(share)))]));
+        ExposureRow {
+            label,
+            bytes: wording.bytes(exposed.bytes),
+            destinations: wording.count(exposed.destinations),
+            countries: spread(exposed.country_entropy_bits, exposed.country_hhi),
+            operators: spread(exposed.operator_entropy_bits, exposed.operator_hhi),
+            third: percent(exposed.third_party_ratio),
+            names: shown.collect(),
+            before: exposed.contacts_before_first_action.map(|n| wording.count(n)),
+        }
+    };
+    let all = row(wording.text("exposure-all"), &exposure.overall);
+    let each = exposure
+        .messengers
+        .iter()
+        .map(|m| row(wording.messenger(m.messenger.as_deref().unwrap_or_default()), m));
+    std::iter::once(all).chain(each).collect()
 }
 
 pub(super) fn finding(finding: &Finding, wording: &Wording) -> FindingRow {
@@ -213,6 +314,9 @@ pub(super) fn input(input: &Input, wording: &Wording) -> InputRow {
         }
         if let Some(vantage) = made.vantage {
             tell("run-vantage", "vantage", wording.text(words::vantage_id(vantage)));
+        }
+        if let Some(place) = &made.place {
+            tell("run-place", "place", whereabouts(place, wording));
         }
         if let Some(recorder) = &made.recorder {
             tell("run-recorder", "recorder", recorder.clone());

@@ -1,0 +1,350 @@
+//! Where the bytes went, in numbers (METRICS E14): shares by zone, country, operator and role, how concentrated they are, and how names show.
+//!
+//! Takes flows and the destinations made from them; gives [`Exposure`]. Counts wire bytes to and from public addresses only: what stays in
+//! the local network exposes nothing abroad. Judges no share as good or bad.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use foldhash::{HashMap, HashMapExt as _};
+
+use super::db::ReferenceDb;
+use super::special::special;
+use crate::model::{Basis, Destination, Exposed, Exposure, Flow, NameExposure, PathBytes, Role, Share, Zone};
+
+/// First frame of the user's first action in a capture; `None` where its run has no marks.
+pub type Marks<'a> = &'a dyn Fn(&str) -> Option<u64>;
+
+/// Messenger, operator and country.
+type Path<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+/// Exposure of all flows and of each messenger's.
+pub fn exposure(
+    flows: &[Flow],
+    destinations: &[Destination],
+    db: &ReferenceDb,
+    marks: Marks<'_>,
+) -> Exposure {
+    let mut by_flow: HashMap<&str, &Destination> = HashMap::new();
+    for destination in destinations {
+        let public = destination.address.parse::<IpAddr>().is_ok_and(|a| special(a).is_none());
+        if public {
+            by_flow.extend(destination.flows.iter().map(|flow| (flow.as_str(), destination)));
+        }
+    }
+    let ends: Vec<(&Flow, &Destination)> = flows
+        .iter()
+        .filter_map(|flow| Some((flow, *by_flow.get(format!("{}#{}", flow.capture, flow.flow).as_str())?)))
+        .collect();
+    let mut messengers: BTreeMap<&str, Vec<(&Flow, &Destination)>> = BTreeMap::new();
+    let mut paths: BTreeMap<Path<'_>, u64> = BTreeMap::new();
+    for &(flow, end) in &ends {
+        let messenger = flow.messenger.as_deref();
+        if let Some(messenger) = messenger {
+            messengers.entry(messenger).or_default().push((flow, end));
+        }
+        let operator = end.operator.as_ref().map(|o| o.name.as_str());
+        add(&mut paths, (messenger, operator, end.country.as_deref()), bytes(flow));
+    }
+    let zone = |country: Option<&str>| zone(country, db);
+    Exposure {
+        overall: exposed(None, &ends, &zone, marks),
+        messengers: messengers.iter().map(|(id, ends)| exposed(Some(id), ends, &zone, marks)).collect(),
+        paths: paths
+            .into_iter()
+            .map(|((messenger, operator, country), bytes)| PathBytes {
+                messenger: messenger.map(str::to_owned),
+                operator: operator.map(str::to_owned),
+                country: country.map(str::to_owned),
+                zone: zone(country),
+                bytes,
+            })
+            .collect(),
+    }
+}
+
+/// The legal zone of a country.
+fn zone(country: Option<&str>, db: &ReferenceDb) -> Zone {
+    match country {
+        None => Zone::Unknown,
+        Some("CH") => Zone::Ch,
+        Some("US") => Zone::Us,
+        Some(code) => match db.facts().adequacy.basis(code, None) {
+            Basis::Eea => Zone::Eea,
+            Basis::Adequacy => Zone::Adequate,
+            Basis::Dpf | Basis::None => Zone::Other,
+        },
+    }
+}
+
+fn bytes(flow: &Flow) -> u64 {
+    flow.bytes_up.saturating_add(flow.bytes_down)
+}
+
+fn add<K: Ord>(sums: &mut BTreeMap<K, u64>, key: K, bytes: u64) {
+    let sum = sums.entry(key).or_default();
+    *sum = sum.saturating_add(bytes);
+}
+
+fn exposed(
+    messenger: Option<&str>,
+    ends: &[(&Flow, &Destination)],
+    zone: &dyn Fn(Option<&str>) -> Zone,
+    marks: Marks<'_>,
+) -> Exposed {
+    let mut zones: BTreeMap<Zone, u64> = Zone::ALL.into_iter().map(|zone| (zone, 0)).collect();
+    let (mut countries, mut operators, mut roles) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut addresses = BTreeSet::new();
+    let mut total = 0u64;
+    for (flow, end) in ends {
+        let bytes = bytes(flow);
+        total = total.saturating_add(bytes);
+        addresses.insert(end.address.as_str());
+        add(&mut zones, zone(end.country.as_deref()), bytes);
+        add(&mut countries, end.country.as_deref(), bytes);
+        add(&mut operators, end.operator.as_ref().map(|o| o.name.as_str()), bytes);
+        add(&mut roles, end.role, bytes);
+    }
+    let own = |role: &Role| matches!(role, Role::FirstParty | Role::Peer);
+    let known: u64 = roles.iter().filter(|(role, _)| **role != Role::Unknown).map(|(_, n)| n).sum();
+    let third: u64 =
+        roles.iter().filter(|(role, _)| **role != Role::Unknown && !own(role)).map(|(_, n)| n).sum();
+    let (over_countries, over_operators): (Vec<u64>, Vec<u64>) =
+        (countries.values().copied().collect(), operators.values().copied().collect());
+    Exposed {
+        messenger: messenger.map(str::to_owned),
+        bytes: total,
+        destinations: addresses.len() as u64,
+        zones: zones.iter().map(|(zone, n)| share(Some(zone.id()), *n, total)).collect(),
+        countries: shares(countries.into_iter(), total),
+        operators: shares(operators.into_iter(), total),
+        roles: shares(roles.into_iter().map(|(role, n)| (Some(role_id(role)), n)), total),
+        country_entropy_bits: entropy(&over_countries),
+        operator_entropy_bits: entropy(&over_operators),
+        country_hhi: hhi(&over_countries),
+        operator_hhi: hhi(&over_operators),
+        third_party_ratio: ratio(third, known),
+        names: names(ends.iter().map(|(flow, _)| *flow)),
+        contacts_before_first_action: contacts_before(ends, marks),
+    }
+}
+
+/// Shannon entropy of a distribution given as counts, bits; `None` when all are zero.
+fn entropy(counts: &[u64]) -> Option<f64> {
+    let total: f64 = counts.iter().map(|n| *n as f64).sum();
+    let parts = counts.iter().filter(|n| **n > 0).map(|n| *n as f64 / total);
+    // A sum of negative zeros would be printed as one.
+    (total > 0.0).then(|| rounded(parts.map(|p| p * p.log2()).sum::<f64>().abs()))
+}
+
+/// Herfindahl-Hirschman index: the sum of the squared shares; `None` when all are zero.
+fn hhi(counts: &[u64]) -> Option<f64> {
+    let total: f64 = counts.iter().map(|n| *n as f64).sum();
+    (total > 0.0).then(|| rounded(counts.iter().map(|n| (*n as f64 / total).powi(2)).sum()))
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| rounded(part as f64 / whole as f64))
+}
+
+/// Six decimals: beyond them logarithms may differ between machines.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+fn share(key: Option<&str>, bytes: u64, total: u64) -> Share {
+    Share { key: key.map(str::to_owned), bytes, share: ratio(bytes, total).unwrap_or_default() }
+}
+
+/// Most bytes first, then by name; those without bytes are left out.
+fn shares<'a>(sums: impl Iterator<Item = (Option<&'a str>, u64)>, total: u64) -> Vec<Share> {
+    let mut shares: Vec<Share> = sums.filter(|(_, n)| *n > 0).map(|(key, n)| share(key, n, total)).collect();
+    shares.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.key.cmp(&b.key)));
+    shares
+}
+
+/// As JSON has the role.
+fn role_id(role: Role) -> &'static str {
+    match role {
+        Role::FirstParty => "first-party",
+        Role::Hosting => "hosting",
+        Role::Cdn => "cdn",
+        Role::Push => "push",
+        Role::Tracker => "tracker",
+        Role::Resolver => "resolver",
+        Role::Relay => "relay",
+        Role::Peer => "peer",
+        Role::Time => "time",
+        Role::Platform => "platform",
+        Role::Unknown => "unknown",
+    }
+}
+
+fn names<'a>(flows: impl Iterator<Item = &'a Flow>) -> NameExposure {
+    let (mut n, mut counts) = (0u64, [0u64; 7]);
+    for flow in flows {
+        let transport = matches!(flow.transport.as_str(), "tcp" | "udp");
+        if !transport || flow.app_protocols.iter().any(|p| p == "dns") {
+            continue;
+        }
+        n += 1;
+        let ech = flow.tls.as_ref().is_some_and(|tls| tls.ech.as_deref() == Some("outer"))
+            || flow.names.iter().any(|name| name.source == "ech-outer");
+        let from = |source: &str| flow.names.iter().any(|name| name.source == source);
+        let sni = from("sni") && !ech;
+        let udp = flow.transport == "udp";
+        let (dns, certificate) = (from("dns"), from("certificate"));
+        let known = ["dns", "sni", "certificate", "ech-outer"];
+        let clear = flow.names.iter().any(|name| !known.contains(&name.source.as_str()));
+        let ip_only = !(dns || sni || certificate || clear || ech);
+        let seen = [dns, sni && !udp, sni && udp, certificate, clear, ip_only, ech];
+        for (count, seen) in counts.iter_mut().zip(seen) {
+            *count += u64::from(seen);
+        }
+    }
+    let [dns, sni, quic, certificate, clear, ip_only, ech] = counts.map(|count| ratio(count, n));
+    NameExposure { flows: n, dns, sni, quic, certificate, clear, ip_only, ech }
+}
+
+/// Destinations whose flows began before the first action of their capture; `None` when no capture has a mark.
+fn contacts_before(ends: &[(&Flow, &Destination)], marks: Marks<'_>) -> Option<u64> {
+    let mut marked = false;
+    let mut before = BTreeSet::new();
+    for (flow, end) in ends {
+        if let Some(first) = marks(&flow.capture) {
+            marked = true;
+            if flow.first_frame < first {
+                before.insert(end.address.as_str());
+            }
+        }
+    }
+    marked.then_some(before.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{FlowName, FlowTls, Operator};
+
+    fn flow(number: u64, messenger: Option<&str>, bytes: u64, names: &str) -> Flow {
+        Flow {
+            capture: "a.pcap".into(),
+            flow: number,
+            transport: "tcp".into(),
+            messenger: messenger.map(str::to_owned),
+            bytes_up: bytes / 4,
+            bytes_down: bytes - bytes / 4,
+            first_frame: number * 10,
+            names: names
+                .split_whitespace()
+                .map(|source| FlowName {
+                    name: "a.example".into(),
+                    source: source.into(),
+                    frame: 1,
+                    expired: false,
+                })
+                .collect(),
+            ..Flow::default()
+        }
+    }
+
+    fn end(address: &str, operator: &str, country: &str, role: Role, flows: &[u64]) -> Destination {
+        Destination {
+            address: address.into(),
+            operator: (!operator.is_empty()).then(|| Operator {
+                name: operator.into(),
+                asn: None,
+                source: String::new(),
+            }),
+            country: (!country.is_empty()).then(|| country.to_owned()),
+            role,
+            flows: flows.iter().map(|n| format!("a.pcap#{n}")).collect(),
+            ..Destination::default()
+        }
+    }
+
+    fn keys(shares: &[Share]) -> Vec<(&str, u64, f64)> {
+        shares.iter().map(|s| (s.key.as_deref().unwrap_or("-"), s.bytes, s.share)).collect()
+    }
+
+    #[test]
+    fn shares_as_computed_by_hand() {
+        let (signal, wire) = (Some("signal"), Some("wire"));
+        let flows = [
+            flow(1, signal, 500, "dns sni certificate"),
+            flow(2, signal, 250, "sni"),
+            flow(3, wire, 125, ""),
+            flow(4, None, 125, "dns"),
+            flow(5, None, 9_999, ""), // in the local network
+        ];
+        let ends = [
+            end("1.1.1.1", "One", "US", Role::FirstParty, &[1]),
+            end("1.1.1.2", "Two", "DE", Role::Cdn, &[2, 3]),
+            end("1.1.1.3", "", "", Role::Unknown, &[4]),
+            end("192.168.1.1", "", "", Role::Resolver, &[5]),
+        ];
+        let made = exposure(&flows, &ends, ReferenceDb::embedded().unwrap(), &|_| Some(25));
+        let all = &made.overall;
+        assert_eq!((all.bytes, all.destinations), (1000, 3));
+        assert_eq!(keys(&all.countries), [("US", 500, 0.5), ("DE", 375, 0.375), ("-", 125, 0.125)]);
+        assert_eq!(keys(&all.operators), [("One", 500, 0.5), ("Two", 375, 0.375), ("-", 125, 0.125)]);
+        let zones: Vec<f64> = all.zones.iter().map(|z| z.share).collect();
+        assert_eq!(zones, [0.0, 0.375, 0.0, 0.5, 0.0, 0.125]);
+        // H = 1/2 + 3/8 log2(8/3) + 3/8 = 0.5 + 0.530639 + 0.375; HHI = 16/64 + 9/64 + 1/64 = 26/64.
+        assert_eq!((all.country_entropy_bits, all.operator_entropy_bits), (Some(1.405_639), Some(1.405_639)));
+        assert_eq!(all.country_hhi, Some(0.406_25));
+        assert_eq!(all.third_party_ratio, Some(0.428_571), "375 of 875: the unknown is in neither");
+        assert_eq!(all.contacts_before_first_action, Some(2));
+        let names = &all.names;
+        assert_eq!((names.flows, names.dns, names.sni), (4, Some(0.5), Some(0.5)));
+        assert_eq!((names.certificate, names.ip_only, names.quic), (Some(0.25), Some(0.25), Some(0.0)));
+        let ids: Vec<_> = made.messengers.iter().map(|m| (m.messenger.as_deref(), m.bytes)).collect();
+        assert_eq!(ids, [(signal, 750), (wire, 125)]);
+        assert_eq!(made.messengers[1].country_entropy_bits, Some(0.0));
+        assert_eq!(made.messengers[1].operator_hhi, Some(1.0));
+        let sum: u64 = made.paths.iter().map(|p| p.bytes).sum();
+        assert_eq!((made.paths.len(), sum), (4, 1000));
+    }
+
+    #[test]
+    fn nothing_gives_null_rather_than_zero() {
+        let made = exposure(&[], &[], ReferenceDb::embedded().unwrap(), &|_| None).overall;
+        assert_eq!((made.country_entropy_bits, made.country_hhi, made.third_party_ratio), (None, None, None));
+        assert_eq!((made.names.dns, made.contacts_before_first_action), (None, None));
+        assert_eq!(made.zones.len(), 6);
+    }
+
+    #[test]
+    fn names_are_seen_where_they_are_true() {
+        let tls = |ech: &str| Some(FlowTls { ech: Some(ech.into()), ..FlowTls::default() });
+        let udp = || "udp".to_owned();
+        let flows = [
+            Flow { tls: tls("outer"), ..flow(1, None, 1, "ech-outer") },
+            Flow { tls: tls("unknown"), ..flow(2, None, 1, "sni") }, // GREASE: the name is what it seems
+            Flow { transport: udp(), ..flow(3, None, 1, "sni") },
+            Flow { transport: udp(), app_protocols: vec!["dns".into()], ..flow(4, None, 1, "") },
+            Flow { transport: "icmp".into(), ..flow(5, None, 1, "") },
+            flow(6, None, 1, "xmpp-to"),
+        ];
+        let made = names(flows.iter());
+        assert_eq!((made.flows, made.ech, made.sni, made.quic), (4, Some(0.25), Some(0.25), Some(0.25)));
+        assert_eq!((made.clear, made.ip_only, made.dns), (Some(0.25), Some(0.0), Some(0.0)));
+    }
+
+    #[test]
+    fn zones_follow_the_adequacy_table() {
+        let db = ReferenceDb::embedded().unwrap();
+        for (code, expected) in [
+            (Some("CH"), Zone::Ch),
+            (Some("DE"), Zone::Eea),
+            (Some("NO"), Zone::Eea),
+            (Some("GB"), Zone::Adequate),
+            (Some("JP"), Zone::Adequate),
+            (Some("US"), Zone::Us),
+            (Some("CN"), Zone::Other),
+            (None, Zone::Unknown),
+        ] {
+            assert_eq!(zone(code, db), expected, "{code:?}");
+        }
+    }
+}
