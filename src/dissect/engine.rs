@@ -153,7 +153,8 @@ struct Chunk<'b> {
     packets: Vec<Vec<Packet<'b>>>,
     fragments: Vec<Fragment<'b>>,
     overhead: Overhead,
-    faults: Vec<(String, u64, u64)>,
+    /// What, frame, its offset and time.
+    faults: Vec<(String, u64, u64, CaptureTime)>,
     links: Vec<LinkType>,
     times: Option<(CaptureTime, CaptureTime)>,
 }
@@ -195,7 +196,7 @@ fn decode_chunk<'b>(batch: &'b Batch, frames: &[RawFrame]) -> Chunk<'b> {
                 } else {
                     what.to_owned()
                 };
-                chunk.faults.push((what, raw.number, raw.file_offset));
+                chunk.faults.push((what, raw.number, raw.file_offset, raw.time));
             }
         }
     }
@@ -229,8 +230,16 @@ impl Run<'_> {
                 (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
                 (a, b) => a.or(b),
             };
-            for (what, frame, offset) in &chunk.faults {
-                self.unsupported.entry(what.clone()).or_insert((*frame, *offset, 0)).2 += 1;
+            for (what, frame, offset, time) in &chunk.faults {
+                if let Some(known) = self.unsupported.get_mut(what) {
+                    known.2 += 1;
+                    continue;
+                }
+                self.unsupported.insert(what.clone(), (*frame, *offset, 1));
+                // Told in its place, so without the number of those that follow.
+                if self.options.observe {
+                    self.held.push(warning(*frame, *offset, *time, what));
+                }
             }
             for f in &chunk.fragments {
                 if let Some(datagram) = self.pool.add(f) {
@@ -411,38 +420,23 @@ impl Run<'_> {
         }
     }
 
-    /// Faults of the file and of frames become warnings.
+    /// Faults of the file and of frames become warnings; those of frames were told as observations where they stood.
     fn file_warnings(&mut self, file: &FileFacts) {
         let mut all: Vec<TrafficWarning> = file
             .faults
             .iter()
             .map(|f| TrafficWarning { frame: f.after_frame, offset: f.offset, what: f.what.clone() })
             .collect();
+        if self.options.observe {
+            let time = self.times.map(|t| t.1).unwrap_or_default();
+            self.held.extend(all.iter().map(|w| warning(w.frame, w.offset, time, &w.what)));
+        }
         for (what, (frame, offset, count)) in &self.unsupported {
             let what =
                 if *count > 1 { format!("{what} ({count} frames, this is the first)") } else { what.clone() };
             all.push(TrafficWarning { frame: *frame, offset: *offset, what });
         }
-        for w in all {
-            if self.options.observe {
-                self.held.push(Observation {
-                    frame: w.frame,
-                    order: u64::MAX,
-                    time: self.times.map(|t| t.1).unwrap_or_default(),
-                    frames: Vec::new(),
-                    flow: 0,
-                    src: None,
-                    dst: None,
-                    kind: "warning",
-                    tunnel: Vec::new(),
-                    fields: serde_json::json!({"offset": w.offset, "what": w.what})
-                        .as_object()
-                        .cloned()
-                        .unwrap_or_default(),
-                });
-            }
-            self.own.warnings.push(w);
-        }
+        self.own.warnings.append(&mut all);
     }
 
     fn coverage(&self, name: &str, file: &FileFacts) -> Coverage {
@@ -467,6 +461,22 @@ impl Run<'_> {
         let total = classes.values().sum();
         debug_assert_eq!(total, file.decoded_bytes, "{name}: the ledger misses bytes");
         Coverage { capture: name.to_owned(), total, classes }
+    }
+}
+
+/// A fault of the file or of a frame as an observation.
+fn warning(frame: u64, offset: u64, time: CaptureTime, what: &str) -> Observation {
+    Observation {
+        frame,
+        order: u64::MAX,
+        time,
+        frames: Vec::new(),
+        flow: 0,
+        src: None,
+        dst: None,
+        kind: "warning",
+        tunnel: Vec::new(),
+        fields: serde_json::json!({"offset": offset, "what": what}).as_object().cloned().unwrap_or_default(),
     }
 }
 
