@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # A toolchain that rustup has just installed is not yet on the PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test bench captures captures-expect lab
+.PHONY: help demo test bench fuzz captures captures-expect lab
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -22,6 +22,10 @@ test: ## everything that CI runs; what needs a program that is missing says so
 bench: ## MiB/s and packets/s beside ndpiReader and tshark, and peak memory
 	@scripts/setup.sh build
 	@scripts/bench.sh
+
+fuzz: ## every fuzz target for 2 minutes, with cargo-fuzz where it is installed; says which
+	@scripts/setup.sh build
+	@scripts/fuzz.sh
 
 captures: ## record captures/ anew from real programs in network namespaces (root)
 	@scripts/setup.sh lab

@@ -156,7 +156,8 @@ struct Chunk<'b> {
     packets: Vec<Vec<Packet<'b>>>,
     fragments: Vec<Fragment<'b>>,
     overhead: Overhead,
-    faults: Vec<(String, u64, u64)>,
+    /// What, frame, its offset and time.
+    faults: Vec<(String, u64, u64, CaptureTime)>,
     links: Vec<LinkType>,
     times: Option<(CaptureTime, CaptureTime)>,
 }
@@ -193,7 +194,7 @@ fn decode_chunk<'b>(batch: &'b Batch, frames: &[RawFrame]) -> Chunk<'b> {
             Decoded::Fragment(f) => chunk.fragments.push(f),
             Decoded::Nothing(None) => {}
             Decoded::Nothing(Some(what)) => {
-                chunk.faults.push((fault(raw, what), raw.number, raw.file_offset));
+                chunk.faults.push((fault(raw, what), raw.number, raw.file_offset, raw.time));
             }
         }
     }
@@ -242,8 +243,7 @@ impl Run<'_> {
                 }
                 Decoded::Nothing(None) => {}
                 Decoded::Nothing(Some(what)) => {
-                    let first = (raw.number, raw.file_offset, 0);
-                    self.unsupported.entry(fault(raw, what)).or_insert(first).2 += 1;
+                    self.note(&fault(raw, what), raw.number, raw.file_offset, raw.time);
                 }
             }
         }
@@ -253,6 +253,18 @@ impl Run<'_> {
         let shared = Shared { options: self.options, fragments: &self.fragments };
         if let Some(shard) = self.shards.get_mut(shard_of(&p.key)) {
             shard.packet(p, shared);
+        }
+    }
+
+    /// A fault of a frame; told once, in its place, so without the number of those that follow.
+    fn note(&mut self, what: &str, frame: u64, offset: u64, time: CaptureTime) {
+        if let Some(known) = self.unsupported.get_mut(what) {
+            known.2 += 1;
+            return;
+        }
+        self.unsupported.insert(what.to_owned(), (frame, offset, 1));
+        if self.options.observe {
+            self.held.push(warning(frame, offset, time, what));
         }
     }
 
@@ -272,8 +284,8 @@ impl Run<'_> {
                 (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
                 (a, b) => a.or(b),
             };
-            for (what, frame, offset) in &chunk.faults {
-                self.unsupported.entry(what.clone()).or_insert((*frame, *offset, 0)).2 += 1;
+            for (what, frame, offset, time) in &chunk.faults {
+                self.note(what, *frame, *offset, *time);
             }
             for f in &chunk.fragments {
                 if let Some(datagram) = self.pool.add(f) {
@@ -447,38 +459,23 @@ impl Run<'_> {
         }
     }
 
-    /// Faults of the file and of frames become warnings.
+    /// Faults of the file and of frames become warnings; those of frames were told as observations where they stood.
     fn file_warnings(&mut self, file: &FileFacts) {
         let mut all: Vec<TrafficWarning> = file
             .faults
             .iter()
             .map(|f| TrafficWarning { frame: f.after_frame, offset: f.offset, what: f.what.clone() })
             .collect();
+        if self.options.observe {
+            let time = self.times.map(|t| t.1).unwrap_or_default();
+            self.held.extend(all.iter().map(|w| warning(w.frame, w.offset, time, &w.what)));
+        }
         for (what, (frame, offset, count)) in &self.unsupported {
             let what =
                 if *count > 1 { format!("{what} ({count} frames, this is the first)") } else { what.clone() };
             all.push(TrafficWarning { frame: *frame, offset: *offset, what });
         }
-        for w in all {
-            if self.options.observe {
-                self.held.push(Observation {
-                    frame: w.frame,
-                    order: u64::MAX,
-                    time: self.times.map(|t| t.1).unwrap_or_default(),
-                    frames: Vec::new(),
-                    flow: 0,
-                    src: None,
-                    dst: None,
-                    kind: "warning",
-                    tunnel: Vec::new(),
-                    fields: serde_json::json!({"offset": w.offset, "what": w.what})
-                        .as_object()
-                        .cloned()
-                        .unwrap_or_default(),
-                });
-            }
-            self.own.warnings.push(w);
-        }
+        self.own.warnings.append(&mut all);
     }
 
     fn coverage(&self, name: &str, file: &FileFacts) -> Coverage {
@@ -509,6 +506,22 @@ impl Run<'_> {
 /// Nanoseconds for which an answer is not called expired after its TTL: a program that asked takes a moment to connect,
 /// and a TTL of 0 (RFC 1035 section 3.2.1) is meant for just that connection.
 const DNS_GRACE: i64 = 5_000_000_000;
+
+/// A fault of the file or of a frame as an observation.
+fn warning(frame: u64, offset: u64, time: CaptureTime, what: &str) -> Observation {
+    Observation {
+        frame,
+        order: u64::MAX,
+        time,
+        frames: Vec::new(),
+        flow: 0,
+        src: None,
+        dst: None,
+        kind: "warning",
+        tunnel: Vec::new(),
+        fields: serde_json::json!({"offset": offset, "what": what}).as_object().cloned().unwrap_or_default(),
+    }
+}
 
 /// Facts in the report's words, with names from DNS answers that the client had before.
 fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> Vec<Flow> {

@@ -163,10 +163,13 @@ pub(crate) fn canonical_name(name: &str) -> String {
     name.trim_end_matches('.').to_lowercase()
 }
 
+/// Adds frames to evidence, which stays ascending: a frame that was waited for may be lower than those before it.
 fn add_frames(to: &mut Vec<u64>, frames: &[u64]) {
-    for f in frames {
-        if to.len() < MAX_EVIDENCE && !to.contains(f) {
-            to.push(*f);
+    for f in frames.iter().take(MAX_EVIDENCE) {
+        if to.len() < MAX_EVIDENCE
+            && let Err(at) = to.binary_search(f)
+        {
+            to.insert(at, *f);
         }
     }
 }
