@@ -42,6 +42,14 @@ pub fn stem(file_name: &str) -> &str {
     file_name.find(".pcap").and_then(|at| file_name.get(..at)).unwrap_or(file_name)
 }
 
+/// A message that may quote the file, without its control characters.
+fn plain(message: &str) -> String {
+    message
+        .chars()
+        .map(|c| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() })
+        .collect()
+}
+
 /// The description beside a capture; `None` when there is none.
 ///
 /// # Errors
@@ -61,7 +69,7 @@ pub fn run_beside(capture: &Path) -> Result<Option<Run>, ScenarioError> {
     let run = serde_json::from_str(&text).map_err(|e| ScenarioError::Broken {
         path: path.clone(),
         line: e.line(),
-        what: e.to_string(),
+        what: plain(&e.to_string()),
     })?;
     Ok(Some(run))
 }

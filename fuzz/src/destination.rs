@@ -22,6 +22,7 @@ const FACTS: FactTexts<'static> = FactTexts {
     adequacy: "schema = 1\nas_of = \"2024-01-01\"\nsource = \"none\"\n[eea]\nmembers = [\"DE\"]\nterritories = []\n\
                [dpf]\ncountry = \"US\"\nnumber = \"1\"\ndecided = \"2023-07-10\"\nsource = \"none\"\n",
     services: "schema = 1\nas_of = \"2024-01-01\"\n",
+    anycast: "schema = 1\nas_of = \"2024-01-01\"\n",
 };
 const REGIONS: &str = "schema = 1\nas_of = \"2024-01-01\"\nsource = \"none\"\n[countries]\nDE = [\"eu-central-1\"]\n\
                        [unverified]\nregions = [\"xx-south-1\"]\n";
