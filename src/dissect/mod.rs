@@ -159,7 +159,7 @@ impl Probe<'_> {
 pub enum Match {
     /// This is the protocol.
     Yes,
-    /// More bytes are needed to tell; of a datagram: the next datagrams. Up to [`flow::MAX_WAITING`] of them are held then, and
+    /// More bytes are needed to tell; of a datagram: the next datagrams. Up to eight of them are held then, and
     /// shown to the dissector in their order when a probe says yes.
     Maybe,
     /// It is not.
@@ -445,7 +445,7 @@ impl Cx<'_> {
         self.out.finding(self.facts, self.direction, frames.all, finding);
     }
 
-    /// Whether [`Cx::search`] has anything to look for.
+    /// Whether there are canaries to look for.
     #[must_use]
     pub fn searching(&self) -> bool {
         !self.options.canaries.is_empty()
