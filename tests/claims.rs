@@ -678,6 +678,7 @@ fn rich() -> Report {
     end.agreement = Agreement::Majority;
     end.role = Role::Hosting;
     end.max_km = Some(700.0);
+    end.rtt_excludes = vec!["US".into(), "BR".into()];
     end.jurisdictions = vec![
         Jurisdiction {
             code: "CH".into(),
@@ -726,6 +727,7 @@ fn every_condition_fits_and_does_not() {
         ("destinations", "not_seat = [\"CH\"]", "not_seat = [\"VG\"]"),
         ("destinations", "seat_basis = [\"none\"]", "seat_basis = [\"adequacy\"]"),
         ("destinations", "max_km_below = 701", "max_km_below = 700"),
+        ("destinations", "rtt_excludes = [\"US\", \"BR\"]", "rtt_excludes = [\"US\", \"CH\"]"),
         ("destinations", "known = true", "known = false"),
         ("destinations", "flow = { port = [443] }", "flow = { port = [80] }"),
         ("findings", "kind = [\"canary\"]", "kind = [\"token\"]"),

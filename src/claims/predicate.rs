@@ -120,6 +120,7 @@ static DESTINATIONS: &[(&str, Kind)] = &[
     ("not_seat", Kind::Words(&[])),
     ("seat_basis", Kind::Words(BASES)),
     ("max_km_below", Kind::Limit),
+    ("rtt_excludes", Kind::Words(&[])),
     ("known", Kind::Flag),
     ("flow", Kind::Of(Subject::Flows)),
 ];
@@ -357,6 +358,7 @@ fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
         ("seat_basis", Value::Words(list)) => seats(d).any(|j| list.contains(&word(&j.basis))),
         // Addresses of a local network or a laboratory are in no source.
         ("known", Value::Flag(flag)) => (d.operator.is_some() || !d.places.is_empty()) == *flag,
+        ("rtt_excludes", Value::Words(list)) => list.iter().all(|c| d.rtt_excludes.contains(c)),
         ("max_km_below", Value::Limit(km)) => d.max_km.is_some_and(|m| m < *km),
         _ => false,
     }
