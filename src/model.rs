@@ -351,6 +351,9 @@ pub struct FlowTls {
     pub alpn: Vec<String>,
     /// `absent`, `outer` or `unknown` (an ECH extension that may be GREASE).
     pub ech: Option<String>,
+    /// Config id of the ECH extension: a configuration with it makes `outer` of `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ech_config_id: Option<u8>,
     /// Frame of the client hello.
     pub client_hello: Option<u64>,
     /// Frame of the server hello.

@@ -67,7 +67,11 @@ fn list(messenger: Option<&str>, wording: &Wording, out: &mut dyn Write) -> Resu
     if chosen.is_empty() {
         let mut known: Vec<&str> = catalogue.claims().iter().map(|c| c.messenger.as_str()).collect();
         known.dedup();
-        return Err(Failure::Usage(format!("no claims of {messenger:?}; known: {}", known.join(", "))));
+        return Err(Failure::Usage(format!(
+            "no claims of {:?}; known: {}",
+            messenger.unwrap_or_default(),
+            known.join(", ")
+        )));
     }
     let width = chosen.iter().map(|c| c.id.len()).max().unwrap_or_default();
     for claim in chosen {

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{Common, Failure, inputs};
 use crate::dissect::{Observation, analyse_file};
+use crate::scenario;
 
 /// Arguments of `dissect`.
 #[derive(Debug, Args)]
@@ -21,12 +22,27 @@ pub(super) struct DissectArgs {
 /// Runs the command.
 pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
     let canaries = inputs::canaries(&args.common.canaries)?;
-    let options = inputs::options(&args.common, &canaries, true)?;
+    inputs::options(&args.common, &canaries, true)?;
     let mut out = inputs::output(args.common.output.as_deref())?;
     let (mut read, mut faults) = (0, 0);
     let mut last = String::new();
     for (path, name) in args.files.iter().zip(inputs::names(&args.files)) {
         let mut failed = None;
+        // Secrets that a run planted are masked here as everywhere.
+        let run = match scenario::run_beside(path) {
+            Ok(run) => run.unwrap_or_default(),
+            Err(e) => {
+                faults += 1;
+                last = e.to_string();
+                if !quiet {
+                    anstream::eprintln!("metaleak: warning: {e}");
+                }
+                continue;
+            }
+        };
+        let mut all = canaries.clone();
+        all.extend(run.canaries.into_iter().filter(|(name, _)| !canaries.iter().any(|(n, _)| n == name)));
+        let options = inputs::options(&args.common, &all, true)?;
         let analysis = inputs::on_threads(&args.common, || {
             let mut print = |o: Observation| {
                 if failed.is_none() {

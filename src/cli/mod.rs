@@ -24,9 +24,22 @@ pub struct Cli {
     /// Say less: no warnings, no progress.
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Say more; may be repeated.
+    /// Say more: a line for each capture; twice: every warning of the traffic too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+}
+
+/// How much goes to standard error.
+#[derive(Clone, Copy, Debug)]
+struct Loudness {
+    quiet: bool,
+    verbose: u8,
+}
+
+impl Cli {
+    fn loudness(&self) -> Loudness {
+        Loudness { quiet: self.quiet, verbose: self.verbose }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -200,8 +213,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Dissect(args) => dissect::run(args, cli.quiet),
-        Command::Replay(args) => replay::replay(args, cli.quiet),
-        Command::Study(args) => replay::study(args, cli.quiet),
+        Command::Replay(args) => replay::replay(args, cli.loudness()),
+        Command::Study(args) => replay::study(args, cli.loudness()),
         Command::Coverage(args) => coverage::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),
         Command::Db { command } => reference(command),

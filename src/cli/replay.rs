@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Common, Failure, inputs};
+use super::{Common, Failure, Loudness, inputs};
 use crate::claims::Catalogue;
 use crate::destination::{Outlines, ReferenceDb};
-use crate::model::{Report, Severity, Vantage, Verdict, Whereabouts};
+use crate::model::{Report, Severity, Vantage, Verdict, Warning, Whereabouts};
 use crate::pipeline::{self, Capture, Settings};
 use crate::report::{self, Lang, ReportError, Wording};
 
@@ -111,9 +111,9 @@ pub(super) enum Format {
 }
 
 /// Runs `replay`.
-pub(super) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), Failure> {
+pub(super) fn replay(args: &ReplayArgs, loud: Loudness) -> Result<(), Failure> {
     let wording = wording(&args.judging.lang)?;
-    let judged = judge(&args.files, &args.judging, quiet)?;
+    let judged = judge(&args.files, &args.judging, loud)?;
     let mut formats = args.format.clone();
     formats.dedup();
     let target = args.judging.common.output.as_deref();
@@ -144,7 +144,7 @@ pub(super) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), Failure> {
 }
 
 /// Runs `study`.
-pub(super) fn study(args: &StudyArgs, quiet: bool) -> Result<(), Failure> {
+pub(super) fn study(args: &StudyArgs, loud: Loudness) -> Result<(), Failure> {
     let wording = wording(&args.judging.lang)?;
     let mut files = Vec::new();
     for path in &args.paths {
@@ -159,7 +159,7 @@ pub(super) fn study(args: &StudyArgs, quiet: bool) -> Result<(), Failure> {
     if files.is_empty() {
         return Err(Failure::Unreadable("no captures there: nothing ends in .pcap, .pcapng or .cap".into()));
     }
-    let judged = judge(&files, &args.judging, quiet)?;
+    let judged = judge(&files, &args.judging, loud)?;
     let folder = match &args.judging.common.output {
         Some(folder) => folder.clone(),
         None => Path::new("reports").join(study_name(&args.paths)),
@@ -237,13 +237,20 @@ fn fail_limit(text: &str) -> Result<Limit, Failure> {
     })
 }
 
-fn judge(files: &[PathBuf], args: &Judging, quiet: bool) -> Result<Judged, Failure> {
+fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Failure> {
+    let quiet = loud.quiet;
     for limit in &args.fail_on {
         fail_limit(limit)?;
     }
     let catalogue =
         if args.claims.is_empty() { Catalogue::embedded() } else { Catalogue::load(&args.claims) };
     let catalogue = catalogue.map_err(|e| Failure::Usage(e.to_string()))?;
+    let known: std::collections::BTreeSet<&str> =
+        catalogue.claims().iter().map(|c| c.messenger.as_str()).collect();
+    if let Some(app) = args.app.as_deref().filter(|app| !known.contains(app)) {
+        let known: Vec<&str> = known.into_iter().collect();
+        return Err(Failure::Usage(format!("--app {app:?} has no claims; known: {}", known.join(", "))));
+    }
     let opened;
     let db = match &args.db {
         Some(path) => {
@@ -289,21 +296,50 @@ fn judge(files: &[PathBuf], args: &Judging, quiet: bool) -> Result<Judged, Failu
         return Err(Failure::Unreadable("no input could be read".into()));
     }
     if !quiet {
-        warn_of_faults(&analyses);
+        warn_of_faults(&analyses, loud.verbose);
+        for analysis in &analyses {
+            let named = analysis.input.run.as_ref().and_then(|r| r.messenger.as_deref());
+            if let Some(messenger) = named.filter(|m| !known.contains(m)) {
+                anstream::eprintln!(
+                    "metaleak: warning: {}: no claims speak of the messenger {:?} that its run names",
+                    report::escape_terminal(&analysis.input.file),
+                    messenger
+                );
+            }
+        }
     }
     Ok(Judged { report: pipeline::report(analyses, db, &catalogue), unread })
 }
 
-/// Faults of files go to standard error; those of the traffic are in the report.
-fn warn_of_faults(analyses: &[crate::dissect::CaptureAnalysis]) {
+/// Faults of files, and link types that cannot be read, go to standard error; those of the traffic are in the report, and
+/// told here with `-vv`. With `-v` each capture gets a line.
+fn warn_of_faults(analyses: &[crate::dissect::CaptureAnalysis], verbose: u8) {
     for analysis in analyses {
+        let file = report::escape_terminal(&analysis.input.file);
         for fault in &analysis.file.faults {
             anstream::eprintln!(
-                "metaleak: warning: {}: byte {}, after frame {}: {}",
-                report::escape_terminal(&analysis.input.file),
+                "metaleak: warning: {file}: byte {}, after frame {}: {}",
                 fault.offset,
                 fault.after_frame,
                 report::escape_terminal(&fault.what)
+            );
+        }
+        let of_file =
+            |w: &Warning| analysis.file.faults.iter().any(|f| f.offset == w.offset && f.what == w.what);
+        for warning in analysis.warnings.iter().filter(|w| !of_file(w)) {
+            if verbose >= 2 || warning.what.starts_with("link type ") {
+                let frame = warning.frame.map(|f| format!(", frame {f}")).unwrap_or_default();
+                let what = report::escape_terminal(&warning.what);
+                anstream::eprintln!("metaleak: warning: {file}: byte {}{frame}: {what}", warning.offset);
+            }
+        }
+        if verbose >= 1 {
+            anstream::eprintln!(
+                "metaleak: {file}: {} frames, {} flows, {} findings, {} warnings",
+                analysis.input.frames,
+                analysis.flows.len(),
+                analysis.findings.len(),
+                analysis.warnings.len()
             );
         }
     }

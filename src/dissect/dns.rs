@@ -114,9 +114,9 @@ struct Record {
     value: String,
     #[serde(skip)]
     address: Option<IpAddr>,
-    /// Public names of ECH configurations.
+    /// Public names and ids of ECH configurations.
     #[serde(skip)]
-    ech: Vec<String>,
+    ech: Vec<(String, u8)>,
 }
 
 /// A message as far as it could be read.
@@ -140,8 +140,8 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     };
     if m.response {
         let question = m.questions.first();
-        for name in m.records.iter().flat_map(|r| &r.ech) {
-            cx.ech_configuration(name, range.clone());
+        for (name, id) in m.records.iter().flat_map(|r| &r.ech) {
+            cx.ech_configuration(name, *id, range.clone());
         }
         // A name that is answered by way of aliases holds no longer than the shortest of them.
         let alias = m.records.iter().filter(|r| r.kind == "CNAME").map(|r| r.ttl).min().unwrap_or(u32::MAX);
@@ -320,7 +320,7 @@ fn value<'a>(
     kind: u16,
     start: usize,
     data: &'a [u8],
-    ech: &mut Vec<String>,
+    ech: &mut Vec<(String, u8)>,
 ) -> (String, Option<IpAddr>) {
     let mut inner = Reader::new(message.get(..start + data.len()).unwrap_or(message));
     let _ = inner.take("start", start);
@@ -366,7 +366,7 @@ fn value<'a>(
 }
 
 /// SVCB and HTTPS (RFC 9460 section 2.1).
-fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<String>) -> Option<String> {
+fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<(String, u8)>) -> Option<String> {
     let priority = r.u16("priority").ok()?;
     let target = name(message, r).ok()?;
     let mut text = format!("{priority} {target}");
@@ -396,7 +396,7 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<String>) -> 
                 format!("ipv{}hint={}", key, hints.join(","))
             }
             5 => {
-                ech.extend(ech_public_names(value.clone()));
+                ech.extend(ech_configurations(value.clone()));
                 format!("ech={}", hex(value.rest()))
             }
             _ => format!("key{key}={}", hex(value.rest())),
@@ -405,20 +405,22 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<String>) -> 
     Some(text)
 }
 
-/// Public names of an `ECHConfigList` (RFC 9849 section 4); configurations of other versions are passed over.
-fn ech_public_names(mut list: Reader<'_>) -> Vec<String> {
+/// Public names and config ids of an `ECHConfigList` (RFC 9849 section 4); configurations of other versions are passed over.
+fn ech_configurations(mut list: Reader<'_>) -> Vec<(String, u8)> {
     let mut names = Vec::new();
     let Ok(mut list) = list.vec16("ECH configurations") else { return names };
     while let (Ok(version), Ok(mut config)) = (list.u16("version"), list.vec16("configuration")) {
-        let mut name = || {
-            config.take("config id and KEM", 3)?;
+        let mut read = || {
+            let id = config.u8("config id")?;
+            config.u16("KEM")?;
             config.vec16("public key")?;
             config.vec16("cipher suites")?;
             config.u8("maximum name length")?;
-            config.vec8("public name")
+            Ok((id, config.vec8("public name")?))
         };
-        if let (0xfe0d, Ok(name)) = (version, name()) {
-            names.push(super::flow::canonical_name(&String::from_utf8_lossy(name.rest())));
+        let read: Result<_, Short> = read();
+        if let (0xfe0d, Ok((id, name))) = (version, read) {
+            names.push((super::flow::canonical_name(&String::from_utf8_lossy(name.rest())), id));
         }
     }
     names

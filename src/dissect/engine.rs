@@ -347,11 +347,13 @@ impl Run<'_> {
         let ready = self.held.partition_point(|o| o.frame < limit);
         let configurations: Vec<link::EchName> =
             self.shards.iter().flat_map(|s| s.out.ech.iter().cloned()).collect();
+        let masks = self.masks();
         for mut o in self.held.drain(..ready) {
             if o.kind == "tls.client_hello"
                 && o.fields.get("ech").is_some_and(|e| e == "unknown")
                 && link::is_outer(
                     o.fields.get("sni").and_then(|s| s.as_str()),
+                    o.fields.get("ech_config_id").and_then(serde_json::Value::as_u64),
                     Some(o.frame),
                     &configurations,
                 )
@@ -359,6 +361,9 @@ impl Run<'_> {
                 o.fields.insert("ech".into(), "outer".into());
             }
             o.flow = self.numbers.get(&o.flow).copied().unwrap_or_default();
+            if masks {
+                o.fields.values_mut().for_each(|v| self.options.canaries.mask_value(v));
+            }
             observed(o);
         }
     }
@@ -415,7 +420,8 @@ impl Run<'_> {
         let mut flows = flows(name, facts, &dns, self.options.parallel);
         link::settle_ech(&mut flows, &configurations);
         let linked = link::sessions_seen_again(name, &flows);
-        CaptureAnalysis {
+        let masks = self.masks().then(|| Arc::clone(&self.options.canaries));
+        let mut analysis = CaptureAnalysis {
             input: Input {
                 file: name.to_owned(),
                 sha256: file.sha256.clone(),
@@ -456,7 +462,11 @@ impl Run<'_> {
             observations: Vec::new(),
             dns,
             file,
+        };
+        if let Some(canaries) = masks {
+            mask(&mut analysis, &canaries);
         }
+        analysis
     }
 
     /// Faults of the file and of frames become warnings; those of frames were told as observations where they stood.
@@ -476,6 +486,11 @@ impl Run<'_> {
             all.push(TrafficWarning { frame: *frame, offset: *offset, what });
         }
         self.own.warnings.append(&mut all);
+    }
+
+    /// Planted secrets are to be hidden wherever an output would quote them.
+    fn masks(&self) -> bool {
+        !self.options.show_secrets && !self.options.canaries.is_empty()
     }
 
     fn coverage(&self, name: &str, file: &FileFacts) -> Coverage {
@@ -521,6 +536,20 @@ fn warning(frame: u64, offset: u64, time: CaptureTime, what: &str) -> Observatio
         tunnel: Vec::new(),
         fields: serde_json::json!({"offset": offset, "what": what}).as_object().cloned().unwrap_or_default(),
     }
+}
+
+/// Hides planted secrets in all texts that came from the traffic.
+fn mask(analysis: &mut CaptureAnalysis, canaries: &CanarySet) {
+    for flow in &mut analysis.flows {
+        flow.names.iter_mut().for_each(|n| canaries.mask(&mut n.name));
+        flow.signatures.iter_mut().for_each(|s| canaries.mask(&mut s.detail));
+        if let Some(tls) = &mut flow.tls {
+            let texts = [&mut tls.sni, &mut tls.subject, &mut tls.issuer];
+            texts.into_iter().flatten().chain(&mut tls.alpn).for_each(|text| canaries.mask(text));
+        }
+    }
+    analysis.findings.iter_mut().for_each(|f| canaries.mask(&mut f.what));
+    analysis.warnings.iter_mut().for_each(|w| canaries.mask(&mut w.what));
 }
 
 /// Facts in the report's words, with names from DNS answers that the client had before.

@@ -219,8 +219,8 @@ pub(super) struct Output {
     pub(super) observations: Vec<Observation>,
     pub(super) findings: Vec<FlowFinding>,
     pub(super) dns: Vec<DnsName>,
-    /// Public names of ECH configurations in DNS answers, with the answer's frame.
-    pub(super) ech: Vec<(String, u64)>,
+    /// ECH configurations in DNS answers.
+    pub(super) ech: Vec<super::link::EchName>,
     pub(super) warnings: Vec<TrafficWarning>,
     pub(super) suppressed_warnings: u64,
     pub(super) suppressed_findings: u64,

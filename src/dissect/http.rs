@@ -403,18 +403,18 @@ impl Dissector for Http {
                 if n == left {
                     self.complete(d, cx);
                 }
-                Step::Took(n as usize, BODY)
+                Step::Took(n as usize, self.side(d).bodies.class())
             }
             State::Close => {
                 self.content(d, data, cx);
-                Step::Took(data.len(), BODY)
+                Step::Took(data.len(), self.side(d).bodies.class())
             }
             State::ChunkSize => self.chunk_size(d, data, cx),
             State::Chunk(left) => {
                 let n = (data.len() as u64).min(left);
                 self.content(d, data.get(..n as usize).unwrap_or_default(), cx);
                 self.side(d).state = if n == left { State::ChunkEnd } else { State::Chunk(left - n) };
-                Step::Took(n as usize, BODY)
+                Step::Took(n as usize, self.side(d).bodies.class())
             }
             State::ChunkEnd => {
                 let n = match data {

@@ -6,7 +6,7 @@
 
 use super::inflate::{Fault, Inflate};
 use super::unwrapped::Unwrapped;
-use super::{Cx, Reader, Short};
+use super::{Class, Cx, Reader, Short};
 
 /// A header of gzip that is longer is no header.
 const MAX_HEADER: usize = 4 << 10;
@@ -34,12 +34,16 @@ pub(super) struct Bodies {
     now: Option<Body>,
     /// No more is unpacked.
     exhausted: bool,
+    /// The body is in a coding that is not read here: what it holds cannot be told.
+    undecoded: bool,
 }
 
 impl Bodies {
     /// A message begins; `coding` is its `Content-Encoding`.
     pub(super) fn begin(&mut self, chunked: bool, coding: Option<&[u8]>, cx: &Cx<'_>) {
         self.now = None;
+        let known = [&b"gzip"[..], b"x-gzip", b"deflate", b"identity", b""];
+        self.undecoded = coding.is_some_and(|c| !known.iter().any(|k| c.eq_ignore_ascii_case(k)));
         let coding = match coding {
             Some(c) if c.eq_ignore_ascii_case(b"gzip") || c.eq_ignore_ascii_case(b"x-gzip") => Coding::Gzip,
             Some(c) if c.eq_ignore_ascii_case(b"deflate") => Coding::Deflate,
@@ -56,6 +60,11 @@ impl Bodies {
         if cx.searching() && !(self.exhausted && coding != Coding::Plain) {
             self.now = Some(Body { coding, content, header: Some(Vec::new()) });
         }
+    }
+
+    /// The ledger's class of the body: content that cannot be unpacked is not called read.
+    pub(super) fn class(&self) -> Class {
+        if self.undecoded { Class::opaque("http.body-undecoded") } else { Class::clear("http.body") }
     }
 
     /// A chunk begins.

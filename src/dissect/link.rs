@@ -4,55 +4,22 @@
 //! Runs once a capture, after all flows are numbered, so it does not depend on threads.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-
-use serde::Deserialize;
 
 use crate::model::{Direction, Finding, FindingKind, Flow, Severity};
-
-/// `reference/ech.toml`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(rename = "schema")]
-    _schema: u32,
-    #[serde(rename = "as_of")]
-    _as_of: String,
-    name: Vec<Name>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Name {
-    #[serde(rename = "name")]
-    public: String,
-    #[serde(rename = "source")]
-    _source: String,
-    #[serde(rename = "date")]
-    _date: String,
-}
-
-/// Configurations that are known without a DNS answer in the capture.
-static KNOWN: LazyLock<Vec<String>> =
-    LazyLock::new(|| known(include_str!("../../reference/ech.toml")).unwrap_or_default());
-
-fn known(text: &str) -> Result<Vec<String>, toml::de::Error> {
-    let file: File = toml::from_str(text)?;
-    Ok(file.name.into_iter().map(|n| n.public).collect())
-}
 
 /// Findings of one capture that are made here at most.
 const MAX_FINDINGS: usize = 64;
 
-/// A public name of an `ECHConfig` (RFC 9849 section 4), and the frame of the DNS answer that had it.
-pub(super) type EchName = (String, u64);
+/// An `ECHConfig` (RFC 9849 section 4) of a DNS answer: public name, config id, and the frame of the answer.
+pub(super) type EchName = (String, u8, u64);
 
-/// An ECH extension whose server name is the public name of a configuration that the capture showed before is real:
-/// its name is the outer one (`outer`). Anything else may be GREASE and stays `unknown`.
+/// An ECH extension whose server name and config id are those of a configuration that the capture showed before is real:
+/// its name is the outer one (`outer`). Anything else may be GREASE and stays `unknown`; a random id fits once in 256.
 pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchName]) {
     for flow in flows {
         let Some(tls) = flow.tls.as_mut().filter(|t| t.ech.as_deref() == Some("unknown")) else { continue };
-        if is_outer(tls.sni.as_deref(), tls.client_hello, configurations) {
+        let id = tls.ech_config_id.map(u64::from);
+        if is_outer(tls.sni.as_deref(), id, tls.client_hello, configurations) {
             tls.ech = Some("outer".into());
             // The outer name is a cover: it never counts as the destination's name.
             for name in flow.names.iter_mut().filter(|n| n.source == "sni") {
@@ -62,11 +29,17 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchName]) {
     }
 }
 
-/// Whether a hello in `frame` with this server name uses one of the configurations.
-pub(super) fn is_outer(sni: Option<&str>, frame: Option<u64>, configurations: &[EchName]) -> bool {
-    let (Some(sni), Some(frame)) = (sni, frame) else { return false };
-    KNOWN.iter().any(|name| name == sni)
-        || configurations.iter().any(|(name, answer)| name == sni && *answer < frame)
+/// Whether a hello in `frame` with this server name and config id uses one of the configurations.
+pub(super) fn is_outer(
+    sni: Option<&str>,
+    id: Option<u64>,
+    frame: Option<u64>,
+    configurations: &[EchName],
+) -> bool {
+    let (Some(sni), Some(id), Some(frame)) = (sni, id, frame) else { return false };
+    configurations
+        .iter()
+        .any(|(name, known, answer)| name == sni && u64::from(*known) == id && *answer < frame)
 }
 
 /// Sessions that a client offers from another address than the one that had them: whoever sees both connections knows that
@@ -123,13 +96,6 @@ mod tests {
     }
 
     #[test]
-    fn the_stored_list_is_well_formed() {
-        let names = known(include_str!("../../reference/ech.toml")).unwrap();
-        assert!(names.iter().any(|n| n == "cloudflare-ech.com"), "{names:?}");
-        assert_eq!(*KNOWN, names);
-    }
-
-    #[test]
     fn only_a_session_from_another_address_is_a_finding() {
         let flows = [
             flow(1, "10.0.0.1", None, &["aa"]),
@@ -149,16 +115,20 @@ mod tests {
             tls: Some(FlowTls {
                 sni: Some(sni.into()),
                 ech: Some("unknown".into()),
+                ech_config_id: Some(7),
                 client_hello: Some(10),
                 ..FlowTls::default()
             }),
             ..Flow::default()
         };
-        for (sni, answer, ech) in
-            [("cover.example", 9, "outer"), ("cover.example", 10, "unknown"), ("other.example", 9, "unknown")]
-        {
+        for (sni, id, answer, ech) in [
+            ("cover.example", 7, 9, "outer"),
+            ("cover.example", 7, 10, "unknown"),
+            ("cover.example", 8, 9, "unknown"),
+            ("other.example", 7, 9, "unknown"),
+        ] {
             let mut flows = [hello(sni)];
-            settle_ech(&mut flows, &[("cover.example".into(), answer)]);
+            settle_ech(&mut flows, &[("cover.example".into(), id, answer)]);
             assert_eq!(flows[0].tls.as_ref().unwrap().ech.as_deref(), Some(ech), "{sni} {answer}");
         }
     }

@@ -481,12 +481,14 @@ impl Cx<'_> {
         self.out.dns_answer(self.facts, self.direction, name, address, ttl, at);
     }
 
-    /// A DNS answer had an ECH configuration with this public name.
-    pub fn ech_configuration(&mut self, public_name: &str, range: Range<usize>) {
+    /// A DNS answer had an ECH configuration with this public name and config id.
+    pub fn ech_configuration(&mut self, public_name: &str, id: u8, range: Range<usize>) {
         let frame = self.place.frame(range);
         // Bounded: a hostile resolver may send a new name in each answer.
-        if self.out.ech.len() < 4096 && !self.out.ech.iter().any(|(name, _)| name == public_name) {
-            self.out.ech.push((public_name.to_owned(), frame));
+        if self.out.ech.len() < 4096
+            && !self.out.ech.iter().any(|(name, known, _)| name == public_name && *known == id)
+        {
+            self.out.ech.push((public_name.to_owned(), id, frame));
         }
     }
 

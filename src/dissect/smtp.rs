@@ -207,6 +207,10 @@ impl Smtp {
                 ("AUTH", (mechanism, response)) if !response.is_empty() => {
                     format!("{} {}", lines::shown(mechanism), masking.apply(&lines::lossy(response)))
                 }
+                ("MAIL" | "RCPT", _) => match address(argument).map(lines::lossy) {
+                    Some(address) => lines::shown(argument).replace(&*address, &masking.apply_any(&address)),
+                    None => lines::shown(argument),
+                },
                 _ => lines::shown(argument),
             },
             command == "STARTTLS",
@@ -414,11 +418,11 @@ mod tests {
             [
                 "EHLO client.example",
                 "AUTH PLAIN",
-                "MAIL FROM:<someone@mail.example>",
+                "MAIL FROM:<s…@… (e-mail address)>",
                 "RCPT to:<other@mail.example>",
                 "DATA",
-                "MAIL FROM:<someone@mail.example>",
-                "RCPT TO:<other@mail.example>",
+                "MAIL FROM:<s…@… (e-mail address)>",
+                "RCPT TO:<o…@… (e-mail address)>",
                 "BDAT 6",
                 "BDAT 3 LAST",
                 "RSET",
@@ -489,7 +493,7 @@ mod tests {
             Say::Up(b"MAIL FROM:<a@mail.example>\r\nDATA\r\n"),
             Say::Down(b"250 ok\r\n354 go on\r\n"),
         ];
-        let first = ["EHLO x", "MAIL FROM:<a@mail.example>", "DATA"];
+        let first = ["EHLO x", "MAIL FROM:<…@… (e-mail address)>", "DATA"];
         for (name, rest, commands_after, mails) in [
             (
                 "within the mail",

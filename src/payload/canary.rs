@@ -224,6 +224,53 @@ impl CanarySet {
         }
     }
 
+    /// `text` with every canary in it, in each form that is searched for, replaced by its name; `None` when there is none.
+    ///
+    /// For texts of the traffic that outputs quote: names, targets, subjects.
+    #[must_use]
+    pub fn masked(&self, text: &str) -> Option<String> {
+        let mut ranges: Vec<(usize, usize, usize)> = Vec::new();
+        self.scan(0, text.as_bytes(), &mut |hit| {
+            ranges.push((hit.start as usize, hit.end as usize, hit.canary))
+        });
+        ranges.sort_unstable();
+        let (mut out, mut at) = (String::new(), 0);
+        for (start, end, canary) in &ranges {
+            // Forms may overlap; what is hidden already stays so.
+            let end = (*end).min(text.len());
+            if end <= at {
+                continue;
+            }
+            let start = (*start).max(at);
+            let first = (0..=start).rev().find(|i| text.is_char_boundary(*i)).unwrap_or_default().max(at);
+            out.push_str(text.get(at..first).unwrap_or_default());
+            out.push_str(&format!("…({})", self.name(*canary)));
+            at = (end..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len());
+        }
+        if ranges.is_empty() {
+            return None;
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        Some(out)
+    }
+
+    /// Masks canaries in every text of a JSON value.
+    pub fn mask_value(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => self.mask(text),
+            serde_json::Value::Array(list) => list.iter_mut().for_each(|v| self.mask_value(v)),
+            serde_json::Value::Object(map) => map.values_mut().for_each(|v| self.mask_value(v)),
+            _ => {}
+        }
+    }
+
+    /// Masks canaries in place.
+    pub fn mask(&self, text: &mut String) {
+        if let Some(masked) = self.masked(text) {
+            *text = masked;
+        }
+    }
+
     /// The hit as a finding. In clear a canary is `high`; behind the auditor's keys it reached the server only and
     /// is `medium`.
     #[must_use]

@@ -127,6 +127,7 @@ impl Handshake {
             tls.sni.clone_from(&hello.sni);
             tls.alpn.clone_from(&hello.alpn);
             tls.ech = Some(hello.ech().to_owned());
+            tls.ech_config_id = hello.ech_config_id;
             tls.resumption = hello.resumption;
             tls.session_offered = hello.session.as_deref().map(session_name);
         }

@@ -33,6 +33,8 @@ pub(super) struct ClientHello {
     pub(super) versions: Vec<u16>,
     signatures: Vec<u16>,
     pub(super) resumption: bool,
+    /// Config id of an outer ECH extension (RFC 9849 section 5).
+    pub(super) ech_config_id: Option<u8>,
     /// What links this hello to an earlier session: pre-shared key identity, ticket or session id.
     pub(super) session: Option<Vec<u8>>,
     /// Where the reading ended early.
@@ -111,6 +113,12 @@ impl ClientHello {
                     self.alpn.push(name.rest().escape_ascii().to_string());
                 }
             }
+            0xfe0d => {
+                if value.u8("ECH type")? == 0 {
+                    value.take("ECH cipher suite", 4)?;
+                    self.ech_config_id = Some(value.u8("ECH config id")?);
+                }
+            }
             35 if !value.is_empty() => {
                 self.resumption = true;
                 self.session.get_or_insert_with(|| value.rest().to_vec());
@@ -167,6 +175,7 @@ impl ClientHello {
             ja4,
             ja4_r,
             ech: self.ech(),
+            ech_config_id: self.ech_config_id,
             resumption: self.resumption,
         }
     }
@@ -265,5 +274,7 @@ pub(super) struct ClientHelloSeen {
     ja4: String,
     ja4_r: String,
     ech: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ech_config_id: Option<u8>,
     resumption: bool,
 }
