@@ -174,6 +174,78 @@ fn compressed_captures_read_like_plain_ones() {
     );
 }
 
+/// A zstd frame with a window of 1 MiB and one raw block for each of `blocks` (RFC 8878 section 3.1.1).
+fn zstd_of_raw_blocks(blocks: &[&[u8]], checksum: Option<u32>) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, u8::from(checksum.is_some()) << 2, 10 << 3];
+    for (i, block) in blocks.iter().enumerate() {
+        let header = u32::try_from(block.len()).unwrap() << 3 | u32::from(i + 1 == blocks.len());
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.extend_from_slice(block);
+    }
+    frame.extend(checksum.into_iter().flat_map(u32::to_le_bytes));
+    frame
+}
+
+#[test]
+fn a_zstd_file_that_breaks_off_yields_its_whole_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.pcap.zst");
+    let capture = three(PacketBuilder::new());
+    let ends = capture.ends().to_vec();
+    let plain = capture.finish();
+    let blocks = [&plain[..ends[0]], &plain[ends[0]..ends[1]], &plain[ends[1]..]];
+    for checksum in [None, Some(0)] {
+        let whole = zstd_of_raw_blocks(&blocks, checksum);
+        let content = whole.len() - checksum.map_or(0, |_| 4);
+        let last = content - blocks[2].len();
+        // Within the last block, at its begin, within its header, before it.
+        for cut in [content - 1, last + 1, last, last - 2, last - 3] {
+            std::fs::write(&file, &whole[..cut]).unwrap();
+            let report = replay([&file]);
+            let input = &report["inputs"][0];
+            assert_eq!(input["frames"], 2, "cut at {cut}");
+            assert_eq!(input["truncated"], true, "cut at {cut}");
+            assert_eq!(report["warnings"][0]["offset"], ends[1], "cut at {cut}: {}", report["warnings"]);
+        }
+    }
+    // A block of the reserved type is a fault as well.
+    let mut damaged = zstd_of_raw_blocks(&blocks, None);
+    let last = damaged.len() - blocks[2].len() - 3;
+    damaged[last] |= 6;
+    std::fs::write(&file, &damaged).unwrap();
+    let report = replay([&file]);
+    assert_eq!(report["inputs"][0]["frames"], 2);
+    assert_eq!(report["inputs"][0]["truncated"], true);
+}
+
+#[test]
+fn the_checksum_of_a_zstd_frame_is_held_against_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checked.zst");
+    let sound = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/captures/dns.pcapng.zst")).unwrap();
+    assert_ne!(sound[4] & 4, 0, "the frame has a checksum");
+    std::fs::write(&file, &sound).unwrap();
+    let report = replay([&file]);
+    assert_eq!(report["inputs"][0]["truncated"], false);
+    assert_eq!(report["warnings"], serde_json::json!([]));
+    let frames = report["inputs"][0]["frames"].clone();
+
+    let mut wrong = sound;
+    *wrong.last_mut().unwrap() ^= 1;
+    let plain = three(PacketBuilder::new()).finish();
+    let (head, tail) = plain.split_at(100);
+    for (bytes, frames) in [(wrong, frames), (zstd_of_raw_blocks(&[head, tail], Some(0)), 3.into())] {
+        std::fs::write(&file, &bytes).unwrap();
+        let report = replay([&file]);
+        let input = &report["inputs"][0];
+        assert_eq!(input["frames"], frames, "all that was decoded is read");
+        assert_eq!(input["truncated"], true);
+        assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{}", report["warnings"]);
+        let offset = report["warnings"][0]["offset"].as_u64().unwrap();
+        assert_eq!(offset, report["coverage"][0]["total"].as_u64().unwrap(), "told at the end");
+    }
+}
+
 fn ledger(report: &Value) -> u64 {
     report["coverage"][0]["classes"].as_object().unwrap().values().filter_map(Value::as_u64).sum()
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use sha2::{Digest, Sha256};
 
 /// Hash and count of the stored bytes, shared with whoever asks at the end.
@@ -46,10 +47,7 @@ impl Source {
         let whole = head.chain(hashing);
         let decoded: Box<dyn Read + Send> = match magic {
             [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(Zstd {
-                rest: Some(PushBack { head: [0; 4], at: 4, len: 4, inner: Box::new(whole) }),
-                decoder: None,
-            }),
+            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(Zstd::new(Box::new(whole))),
             _ => Box::new(whole),
         };
         Ok(Source { decoded, tally })
@@ -97,40 +95,84 @@ impl Read for PushBack {
 
 /// zstd frames one after the other, skippable frames included, as `zstd -c a b` writes them.
 struct Zstd {
+    /// `None` at the end, also behind a fault: nothing after it can be trusted.
     rest: Option<PushBack>,
-    decoder: Option<ruzstd::decoding::StreamingDecoder<PushBack, ruzstd::decoding::FrameDecoder>>,
+    /// The frame being decoded; a new decoder each, so that it grows with what is there, not with what is announced.
+    frame: Option<FrameDecoder>,
+    /// What stopped the decoding, told once all that was decoded before it has been handed out.
+    fault: Option<io::Error>,
+}
+
+impl Zstd {
+    fn new(input: Box<dyn Read + Send>) -> Zstd {
+        Zstd { rest: Some(PushBack { head: [0; 4], at: 4, len: 4, inner: input }), frame: None, fault: None }
+    }
+
+    /// Begins the next frame, or skips one; `false` at the end.
+    fn next_frame(&mut self) -> io::Result<bool> {
+        let Some(mut rest) = self.rest.take() else { return Ok(false) };
+        let mut magic = [0_u8; 4];
+        let n = fill(&mut rest, &mut magic)?;
+        if n == 0 {
+            return Ok(false);
+        }
+        if n == 4 && (0x184d_2a50..=0x184d_2a5f).contains(&u32::from_le_bytes(magic)) {
+            let mut size = [0_u8; 4];
+            rest.read_exact(&mut size)?;
+            io::copy(&mut rest.by_ref().take(u64::from(u32::from_le_bytes(size))), &mut io::sink())?;
+        } else {
+            (rest.head, rest.at, rest.len) = (magic, 0, n);
+            let mut frame = FrameDecoder::new();
+            frame.init(&mut rest).map_err(zstd_fault)?;
+            self.frame = Some(frame);
+        }
+        self.rest = Some(rest);
+        Ok(true)
+    }
 }
 
 impl Read for Zstd {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         loop {
-            if let Some(decoder) = &mut self.decoder {
-                let n = decoder.read(buf)?;
-                if n > 0 || buf.is_empty() {
-                    return Ok(n);
+            let Some(frame) = &mut self.frame else {
+                if self.next_frame()? {
+                    continue;
                 }
-                // End of this frame: what follows may be another.
-                self.rest = self.decoder.take().map(ruzstd::decoding::StreamingDecoder::into_inner);
-            }
-            let Some(mut rest) = self.rest.take() else { return Ok(0) };
-            let mut magic = [0_u8; 4];
-            let n = fill(&mut rest, &mut magic)?;
-            if n == 0 {
                 return Ok(0);
+            };
+            let n = frame.read(buf)?;
+            if n > 0 {
+                return Ok(n);
             }
-            if n == 4 && (0x184d_2a50..=0x184d_2a5f).contains(&u32::from_le_bytes(magic)) {
-                let mut size = [0_u8; 4];
-                rest.read_exact(&mut size)?;
-                io::copy(&mut rest.by_ref().take(u64::from(u32::from_le_bytes(size))), &mut io::sink())?;
-                self.rest = Some(rest);
+            if frame.is_finished() {
+                let stored = frame.get_checksum_from_data();
+                if self.fault.is_none() && stored.is_some() && stored != frame.get_calculated_checksum() {
+                    self.fault = Some(zstd_fault("the checksum of the content does not match"));
+                }
+                self.frame = None;
+                if let Some(fault) = self.fault.take() {
+                    self.rest = None;
+                    return Err(fault);
+                }
                 continue;
             }
-            (rest.head, rest.at, rest.len) = (magic, 0, n);
-            let decoder = ruzstd::decoding::StreamingDecoder::new(rest)
-                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("zstd: {e}")))?;
-            self.decoder = Some(decoder);
+            let Some(rest) = &mut self.rest else { return Ok(0) };
+            if let Err(e) = frame.decode_blocks(rest, BlockDecodingStrategy::UptoBlocks(1)) {
+                self.fault = Some(zstd_fault(e));
+                // Until the last block the decoder keeps a window back: an empty last raw block (RFC 8878 section
+                // 3.1.1.2), with room for a checksum that nobody looks at, makes it give that away.
+                let end: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
+                frame.decode_blocks(end, BlockDecodingStrategy::UptoBlocks(1)).map_err(zstd_fault)?;
+            }
         }
     }
+}
+
+fn zstd_fault(what: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("zstd: {what}"))
 }
 
 /// Fills `buf` as far as the input goes.
