@@ -31,12 +31,15 @@ mod inflate;
 mod ipsec;
 mod irc;
 mod ja4;
+mod ldap;
 mod lines;
 mod media;
 mod mqtt;
 mod mtproto;
+mod mysql;
 mod openvpn;
 mod pop3;
+mod postgres;
 mod quic;
 mod rtp;
 mod sip;
@@ -78,6 +81,9 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &ftp::PROTOCOL,
     &irc::PROTOCOL,
     &socks::PROTOCOL,
+    &postgres::PROTOCOL,
+    &mysql::PROTOCOL,
+    &ldap::PROTOCOL,
     &mqtt::PROTOCOL,
     // Before Threema: the first message of the intermediate framing has the size of its hello.
     &mtproto::PROTOCOL,

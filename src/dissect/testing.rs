@@ -125,3 +125,33 @@ pub(super) fn bytes(hex: &str) -> Vec<u8> {
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))
         .collect()
 }
+
+/// A TLS client hello that names this server.
+pub(super) fn client_hello(name: &str) -> Vec<u8> {
+    let with_length = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat();
+    let names = with_length(&[&[0][..], &with_length(name.as_bytes())].concat());
+    let extensions = with_length(&[&[0, 0][..], &with_length(&names)].concat());
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0], &extensions].concat();
+    let message = [&[1, 0][..], &with_length(&body)].concat();
+    [&[22, 3, 1][..], &with_length(&message)].concat()
+}
+
+/// Both sides agree on TLS by these pieces: the client's hello is read behind them, also when each byte is a segment of its own;
+/// cut anywhere, nothing is read of a hello that is not whole. `size` bytes are of the protocol's class.
+pub(super) fn step_to_tls(id: &str, port: u16, agreed: &[(Direction, &[u8])], hello: &[u8], size: u64) {
+    let mut all: Vec<(Direction, &[u8])> = agreed.to_vec();
+    all.push((Direction::Up, hello));
+    let single: Vec<_> = all.iter().flat_map(|(d, data)| data.chunks(1).map(|c| (*d, c))).collect();
+    for pieces in [&all, &single] {
+        let analysis = connection(port, pieces);
+        assert_eq!(analysis.flows[0].app_protocols, [id, "tls"]);
+        assert_eq!(analysis.coverage.classes[id], size);
+        let [seen] = of_kind(&analysis, "tls.client_hello")[..] else { panic!("not one hello") };
+        assert!(!text(seen, "sni").is_empty());
+        assert_eq!(analysis.flows[0].names[0].name, text(seen, "sni"));
+    }
+    for cut in 0..single.len() {
+        let analysis = connection(port, &single[..cut]);
+        assert_eq!(of_kind(&analysis, "tls.client_hello").len(), 0, "{cut}");
+    }
+}
