@@ -57,8 +57,11 @@ fn element<'a>(r: &mut Reader<'a>, tag: u8) -> Option<Reader<'a>> {
     r.take("element", n).ok().map(Reader::new)
 }
 
+/// Size of the message, its id, and what its operation holds.
+type Operation<'a> = (usize, &'a [u8], Reader<'a>);
+
 /// A whole `LDAPMessage` with this operation: its size, its id and what the operation holds. `Ok(None)` when it is another.
-fn message(data: &[u8], operation: u8) -> Result<Option<(usize, &[u8], Reader<'_>)>, Short> {
+fn message(data: &[u8], operation: u8) -> Result<Option<Operation<'_>>, Short> {
     let mut r = Reader::new(data);
     if r.u8("tag")? != SEQUENCE {
         return Ok(None);

@@ -419,7 +419,7 @@ mod tests {
                 "EHLO client.example",
                 "AUTH PLAIN",
                 "MAIL FROM:<s…@… (e-mail address)>",
-                "RCPT to:<other@mail.example>",
+                "RCPT to:<o…@… (e-mail address)>",
                 "DATA",
                 "MAIL FROM:<s…@… (e-mail address)>",
                 "RCPT TO:<o…@… (e-mail address)>",
