@@ -231,7 +231,7 @@ impl CanarySet {
     pub fn masked(&self, text: &str) -> Option<String> {
         let mut ranges: Vec<(usize, usize, usize)> = Vec::new();
         self.scan(0, text.as_bytes(), &mut |hit| {
-            ranges.push((hit.start as usize, hit.end as usize, hit.canary))
+            ranges.push((hit.start as usize, hit.end as usize, hit.canary));
         });
         ranges.sort_unstable();
         let (mut out, mut at) = (String::new(), 0);

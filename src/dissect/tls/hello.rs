@@ -113,12 +113,8 @@ impl ClientHello {
                     self.alpn.push(name.rest().escape_ascii().to_string());
                 }
             }
-            0xfe0d => {
-                if value.u8("ECH type")? == 0 {
-                    value.take("ECH cipher suite", 4)?;
-                    self.ech_config_id = Some(value.u8("ECH config id")?);
-                }
-            }
+            // A form of its own must not hide the extensions behind it.
+            0xfe0d => self.ech_config_id = ech_config_id(value).unwrap_or_default(),
             35 if !value.is_empty() => {
                 self.resumption = true;
                 self.session.get_or_insert_with(|| value.rest().to_vec());
@@ -179,6 +175,15 @@ impl ClientHello {
             resumption: self.resumption,
         }
     }
+}
+
+/// Config id of an outer ECH extension; the inner form has none.
+fn ech_config_id(mut value: Reader<'_>) -> Result<Option<u8>, Short> {
+    if value.u8("ECH type")? != 0 {
+        return Ok(None);
+    }
+    value.take("ECH cipher suite", 4)?;
+    value.u8("ECH config id").map(Some)
 }
 
 /// What the server chose.
