@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use etherparse::{LaxIpSlice, TcpSlice, UdpSlice};
+use etherparse::{IpNumber, Ipv6ExtensionsSlice, LaxIpSlice, TcpSlice, UdpSlice};
 
 use super::reader::Reader;
 use crate::capture::{LinkType, RawFrame};
@@ -491,20 +491,10 @@ impl<'a> Decoder<'_, 'a> {
                         h.more_fragments(),
                     )
                 }
-                LaxIpSlice::Ipv6(v6) => {
-                    let found = v6.extensions().clone().into_iter().find_map(|e| match e {
-                        etherparse::Ipv6ExtensionSlice::Fragment(f) => Some((
-                            f.identification(),
-                            u32::from(f.fragment_offset().byte_offset()),
-                            f.more_fragments(),
-                        )),
-                        _ => None,
-                    });
-                    match found {
-                        Some(f) => f,
-                        None => return self.malformed(payload, "malformed IPv6 fragment header"),
-                    }
-                }
+                LaxIpSlice::Ipv6(v6) => match fragment_header(v6.extensions()) {
+                    Some(f) => f,
+                    None => return self.malformed(payload, "malformed IPv6 fragment header"),
+                },
             };
             self.ledger.fragment += payload.len() as u64;
             return Decoded::Fragment(Fragment {
@@ -780,9 +770,33 @@ pub(super) fn decode_reassembled<'a>(last: &Fragment<'_>, datagram: &'a [u8]) ->
 fn first_fragment(ip: &LaxIpSlice<'_>) -> bool {
     match ip {
         LaxIpSlice::Ipv4(v4) => v4.header().fragments_offset().value() == 0,
-        LaxIpSlice::Ipv6(v6) => v6.extensions().clone().into_iter().any(
-            |e| matches!(e, etherparse::Ipv6ExtensionSlice::Fragment(f) if f.fragment_offset().value() == 0),
-        ),
+        LaxIpSlice::Ipv6(v6) => fragment_header(v6.extensions()).is_some_and(|(_, offset, _)| offset == 0),
+    }
+}
+
+/// Identification, offset in bytes and "more fragments" of the first fragment header (RFC 8200 section 4.5).
+///
+/// Read here, as `etherparse` 0.21 walks extension headers without looking at their lengths again, also when its lax parser
+/// stopped in the middle of one: the walk then leaves the packet.
+fn fragment_header(extensions: &Ipv6ExtensionsSlice<'_>) -> Option<(u32, u32, bool)> {
+    let mut kind = extensions.first_header()?;
+    let mut r = Reader::new(extensions.slice());
+    loop {
+        let next = r.u8("next header").ok()?;
+        let length = usize::from(r.u8("extension length").ok()?);
+        match kind {
+            IpNumber::IPV6_FRAGMENTATION_HEADER => {
+                let bits = r.u16("fragment offset").ok()?;
+                return Some((r.u32("identification").ok()?, u32::from(bits & !7), bits & 1 == 1));
+            }
+            IpNumber::IPV6_HEADER_HOP_BY_HOP
+            | IpNumber::IPV6_ROUTE_HEADER
+            | IpNumber::IPV6_DESTINATION_OPTIONS => r.take("extension header", length * 8 + 6).ok()?,
+            // In words of four bytes, without the first two (RFC 4302 section 2.2).
+            IpNumber::AUTHENTICATION_HEADER => r.take("authentication header", length * 4 + 6).ok()?,
+            _ => return None,
+        };
+        kind = IpNumber(next);
     }
 }
 
