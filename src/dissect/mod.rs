@@ -500,7 +500,11 @@ impl Cx<'_> {
 
     /// A fault in the traffic itself, at index `at` of the bytes shown.
     pub fn warn(&mut self, at: usize, what: impl Into<String>) {
-        let frames = self.place.frames(at..at + 1);
+        let mut frames = self.place.frames(at..at + 1);
+        if frames.all.is_empty() {
+            // Behind the last byte that was shown: an empty message.
+            frames = self.now();
+        }
         self.out.warn(self.facts, self.direction, &frames, what.into(), self.options.observe);
     }
 
