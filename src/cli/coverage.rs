@@ -37,7 +37,7 @@ pub(super) fn run(args: &CoverageArgs, quiet: bool) -> Result<(), Failure> {
             Err(e) => {
                 faults += 1;
                 if !quiet {
-                    anstream::eprintln!("metaleak: warning: {e}");
+                    anstream::eprintln!("metaleak: warning: {}", escape_terminal(&e.to_string()));
                 }
             }
         }

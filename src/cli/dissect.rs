@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{Common, Failure, inputs};
 use crate::dissect::{Observation, analyse_file};
+use crate::report::escape_terminal;
 use crate::scenario;
 
 /// Arguments of `dissect`.
@@ -63,7 +64,7 @@ pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
                 faults += 1;
                 last = e.to_string();
                 if !quiet {
-                    anstream::eprintln!("metaleak: warning: {e}");
+                    anstream::eprintln!("metaleak: warning: {}", escape_terminal(&e.to_string()));
                 }
             }
         }

@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+use crate::report::escape_terminal;
+
 /// Measures what a messenger tells the network, and whom.
 #[derive(Debug, Parser)]
 #[command(name = "metaleak", version, about, max_term_width = 100)]
@@ -226,7 +228,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Write(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            anstream::eprintln!("metaleak: {failure}");
+            // Messages quote files; those on claims have a line each.
+            let lines: Vec<_> =
+                failure.to_string().split('\n').map(|l| escape_terminal(l).into_owned()).collect();
+            anstream::eprintln!("metaleak: {}", lines.join("\n"));
             ExitCode::from(failure.code())
         }
     }

@@ -287,7 +287,7 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
             Err(e) => {
                 unread += 1;
                 if !quiet {
-                    anstream::eprintln!("metaleak: warning: {e}");
+                    anstream::eprintln!("metaleak: warning: {}", report::escape_terminal(&e.to_string()));
                 }
             }
         }
