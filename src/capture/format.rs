@@ -63,6 +63,7 @@ pub struct Reader {
     at: u64,
     ended: bool,
     stopped: bool,
+    batch_bytes: usize,
     facts: FileFacts,
 }
 
@@ -124,6 +125,7 @@ impl Reader {
             at: used as u64,
             ended: false,
             stopped: false,
+            batch_bytes: BATCH_BYTES,
             facts,
         })
     }
@@ -132,6 +134,12 @@ impl Reader {
     #[must_use]
     pub fn path(&self) -> &std::path::Path {
         &self.path
+    }
+
+    /// How many bytes a batch holds at most, instead of [`BATCH_BYTES`]: less stays nearer to the processor, more gives
+    /// several threads more to share.
+    pub(crate) fn set_batch_bytes(&mut self, bytes: usize) {
+        self.batch_bytes = bytes;
     }
 
     /// What the file said of itself so far; complete after [`Reader::next`] returned `false`.
@@ -150,11 +158,16 @@ impl Reader {
     /// only other blocks there. From a pipe, a batch ends where the pipe pauses.
     pub fn next(&mut self, batch: &mut Batch) -> bool {
         batch.frames.clear();
-        batch.data.clear();
+        batch.filled = 0;
         if self.ended {
             return false;
         }
-        std::mem::swap(&mut batch.data, &mut self.rest);
+        batch.grow(self.rest.len());
+        if let Some(start) = batch.data.get_mut(..self.rest.len()) {
+            start.copy_from_slice(&self.rest);
+            batch.filled = self.rest.len();
+        }
+        self.rest.clear();
         let mut used = 0;
         loop {
             used = self.records(batch, used);
@@ -171,8 +184,8 @@ impl Reader {
         if self.stopped {
             self.drain(batch, used);
         } else if !self.ended {
-            self.rest.extend_from_slice(batch.data.get(used..).unwrap_or_default());
-        } else if used < batch.data.len() {
+            self.rest.extend_from_slice(batch.read().get(used..).unwrap_or_default());
+        } else if used < batch.filled {
             self.cut_off(batch, used);
         }
         self.at += used as u64;
@@ -180,8 +193,7 @@ impl Reader {
             let (sha256, stored) = self.source.tally();
             self.facts.sha256 = sha256;
             self.facts.stored_bytes = stored;
-            self.facts.decoded_bytes =
-                self.at + if self.stopped { 0 } else { (batch.data.len() - used) as u64 };
+            self.facts.decoded_bytes = self.at + if self.stopped { 0 } else { (batch.filled - used) as u64 };
             self.facts.decoded_bytes = self.facts.decoded_bytes.max(self.at);
         }
         true
@@ -189,12 +201,12 @@ impl Reader {
 
     /// Reads more bytes behind those of `batch`; `false` at the end of the input.
     fn more(&mut self, batch: &mut Batch, used: usize) -> bool {
-        let have = batch.data.len();
-        let target = (used + BATCH_BYTES).max(have + (64 << 10));
-        batch.data.resize(target, 0);
+        let have = batch.filled;
+        let target = (used + self.batch_bytes).max(have + (64 << 10));
+        batch.grow(target);
         let mut filled = have;
         let mut failed = None;
-        while let Some(space) = batch.data.get_mut(filled..).filter(|s| !s.is_empty()) {
+        while let Some(space) = batch.data.get_mut(filled..target).filter(|s| !s.is_empty()) {
             match self.source.read(space) {
                 Ok(0) => break,
                 Ok(n) => {
@@ -210,7 +222,7 @@ impl Reader {
                 }
             }
         }
-        batch.data.truncate(filled);
+        batch.filled = filled;
         if let Some(e) = failed {
             self.fault(self.at + filled as u64, format!("cannot read on: {e}"));
             self.ended = true;
@@ -224,7 +236,7 @@ impl Reader {
     fn records(&mut self, batch: &mut Batch, mut from: usize) -> usize {
         loop {
             let offset = self.at + from as u64;
-            let Some(here) = batch.data.get(from..).filter(|h| !h.is_empty()) else { return from };
+            let Some(here) = batch.read().get(from..).filter(|h| !h.is_empty()) else { return from };
             let record = match self.format {
                 Format::Pcap { big, nanos, header, link } => pcap_record(here, big, nanos, header, link),
                 Format::PcapNg { big } => self.block(here, big, offset),
@@ -260,7 +272,7 @@ impl Reader {
 
     /// After a fault: the rest is hashed and counted, not believed.
     fn drain(&mut self, batch: &Batch, used: usize) {
-        let mut unread = (batch.data.len() - used) as u64;
+        let mut unread = (batch.filled - used) as u64;
         let mut sink = vec![0_u8; 1 << 16];
         while let Ok(n) = self.source.read(&mut sink) {
             if n == 0 {
@@ -275,7 +287,7 @@ impl Reader {
 
     /// The input ended within a record.
     fn cut_off(&mut self, batch: &Batch, used: usize) {
-        let left = (batch.data.len() - used) as u64;
+        let left = (batch.filled - used) as u64;
         self.facts.unread_bytes += left;
         if self.facts.faults.is_empty() {
             self.fault(

@@ -114,7 +114,7 @@ impl LinkType {
     }
 }
 
-/// One packet record of a capture; its bytes are `batch.data[at..at + len]`.
+/// One packet record of a capture; its bytes are those of [`Batch::bytes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawFrame {
     /// Number from 1.
@@ -123,7 +123,7 @@ pub struct RawFrame {
     pub time: CaptureTime,
     /// Offset of the packet's first byte in the decompressed file.
     pub file_offset: u64,
-    /// Index of the first byte in [`Batch::data`].
+    /// Index of the first byte in its batch.
     pub at: usize,
     /// Captured bytes.
     pub len: usize,
@@ -136,13 +136,27 @@ pub struct RawFrame {
 /// A run of frames in one block of memory.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The bytes.
-    pub data: Vec<u8>,
+    /// The block; kept from batch to batch, so that it is cleared once and not with every reading.
+    data: Vec<u8>,
+    /// Bytes at the start of `data` that were read.
+    filled: usize,
     /// The frames, ascending.
     pub frames: Vec<RawFrame>,
 }
 
 impl Batch {
+    /// The bytes that were read.
+    fn read(&self) -> &[u8] {
+        self.data.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Makes room for `bytes`.
+    fn grow(&mut self, bytes: usize) {
+        if self.data.len() < bytes {
+            self.data.resize(bytes, 0);
+        }
+    }
+
     /// The captured bytes of `frame`; empty when the frame is not of this batch.
     #[must_use]
     pub fn bytes(&self, frame: &RawFrame) -> &[u8] {

@@ -4,6 +4,7 @@
 //! record types; others are shown by their length. A fault ends a message but not what was read of it.
 //! Does not validate signatures.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
@@ -89,7 +90,7 @@ struct Query<'a> {
     transport: &'a str,
     name: &'a str,
     #[serde(rename = "type")]
-    kind: String,
+    kind: Cow<'static, str>,
     type_code: u16,
 }
 
@@ -98,7 +99,7 @@ struct Answer<'a> {
     transport: &'a str,
     name: &'a str,
     #[serde(rename = "type")]
-    kind: Option<String>,
+    kind: Option<Cow<'static, str>>,
     type_code: Option<u16>,
     rcode: String,
     records: &'a [Record],
@@ -109,7 +110,7 @@ struct Answer<'a> {
 struct Record {
     name: String,
     #[serde(rename = "type")]
-    kind: String,
+    kind: Cow<'static, str>,
     ttl: u32,
     value: String,
     #[serde(skip)]
@@ -237,7 +238,8 @@ fn body<'a>(
 
 /// A name with compression (RFC 1035 section 4.1.4), in presentation form: lower case, no final dot, the root is `.`.
 fn name<'a>(message: &'a [u8], r: &mut Reader<'a>) -> Result<String, Short> {
-    let mut text = String::new();
+    // Most names fit, so that they do not grow label by label.
+    let mut text = String::with_capacity(40);
     let mut jumped: Option<Reader<'_>> = None;
     let mut limit = r.at();
     let mut wire = 0;
@@ -298,6 +300,13 @@ fn name<'a>(message: &'a [u8], r: &mut Reader<'a>) -> Result<String, Short> {
 /// Presentation form of a label (RFC 4343): dots, backslashes and bytes that are not printable ASCII are escaped.
 fn push_label(text: &mut String, label: &[u8]) {
     use std::fmt::Write as _;
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if let Some(name) = std::str::from_utf8(label).ok().filter(|_| label.iter().all(plain)) {
+        let from = text.len();
+        text.push_str(name);
+        text.get_mut(from..).into_iter().for_each(str::make_ascii_lowercase);
+        return;
+    }
     for b in label {
         match b {
             b'.' | b'\\' => {
@@ -426,7 +435,7 @@ fn ech_configurations(mut list: Reader<'_>) -> Vec<(String, u8)> {
     names
 }
 
-fn type_name(code: u16) -> String {
+fn type_name(code: u16) -> Cow<'static, str> {
     let name = match code {
         1 => "A",
         2 => "NS",
@@ -453,9 +462,9 @@ fn type_name(code: u16) -> String {
         252 => "AXFR",
         255 => "ANY",
         257 => "CAA",
-        _ => return format!("TYPE{code}"),
+        _ => return Cow::Owned(format!("TYPE{code}")),
     };
-    name.to_owned()
+    Cow::Borrowed(name)
 }
 
 fn rcode_name(code: u8) -> String {

@@ -23,6 +23,10 @@ use crate::payload::CanarySet;
 /// Shards of the flow table; fixed, so that results do not depend on the number of threads.
 const SHARDS: usize = 16;
 
+/// Bytes of a batch when one thread does all: a block that stays in the second-level cache between reading, hashing and
+/// decoding.
+const ONE_THREAD_BATCH: usize = 512 << 10;
+
 /// Observations that may wait for an earlier frame's message before they are given out all the same.
 const MAX_HELD: usize = 200_000;
 
@@ -114,6 +118,9 @@ pub fn analyse(
         held: Vec::new(),
     };
     let mut reader = reader;
+    if !options.parallel {
+        reader.set_batch_bytes(ONE_THREAD_BATCH);
+    }
     let mut current = Batch::default();
     let mut next = Batch::default();
     let mut more = reader.next(&mut current);

@@ -394,9 +394,10 @@ pub(super) struct Ledger(Vec<(&'static str, u64)>);
 
 impl Ledger {
     pub(super) fn add(&mut self, class: &'static str, bytes: u64) {
-        // A dozen classes: a list that is walked beats a map here.
-        match self.0.iter_mut().find(|(name, _)| std::ptr::eq(*name, class) || *name == class) {
-            Some((_, sum)) => *sum += bytes,
+        // A dozen classes: a list that is walked beats a map here, and nearly always the place tells the class.
+        let known = self.0.iter().position(|(name, _)| std::ptr::eq(*name, class));
+        match known.or_else(|| self.0.iter().position(|(name, _)| *name == class)) {
+            Some(at) => self.0.get_mut(at).into_iter().for_each(|(_, sum)| *sum += bytes),
             None => self.0.push((class, bytes)),
         }
     }

@@ -35,7 +35,11 @@ pub(super) fn is_grease(value: u16) -> bool {
 /// The three parts of JA4, joined: hashed and raw.
 #[must_use]
 pub(super) fn fingerprint(offer: &Offer<'_>) -> (String, String) {
-    let real = |list: &[u16]| list.iter().copied().filter(|v| !is_grease(*v)).collect::<Vec<u16>>();
+    let real = |list: &[u16]| {
+        let mut kept = Vec::with_capacity(list.len());
+        kept.extend(list.iter().copied().filter(|v| !is_grease(*v)));
+        kept
+    };
     let mut ciphers = real(offer.ciphers);
     let mut extensions = real(offer.extensions);
     let head = format!(

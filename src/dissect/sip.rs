@@ -62,12 +62,13 @@ fn probe(p: &Probe<'_>) -> Match {
         return Match::Yes;
     }
     // Over a stream the first line may still be on its way.
-    let begun = |word: &str| {
-        let shown = data.get(..word.len()).unwrap_or(data);
-        word.as_bytes().starts_with(shown)
+    let begun = |word: &str, then: &str| {
+        let (first, rest) = data.split_at_checked(word.len()).unwrap_or((data, &[]));
+        let shown = rest.get(..then.len()).unwrap_or(rest);
+        word.as_bytes().starts_with(first) && then.as_bytes().starts_with(shown)
     };
     let open = p.proto == IpProto::TCP && p.from_start && data.len() < 1024 && !data.contains(&b'\n');
-    let words = || begun("SIP/2.0 ") || METHODS.iter().any(|m| begun(&format!("{m} sip")));
+    let words = || begun("SIP/2.0", " ") || METHODS.iter().any(|m| begun(m, " sip"));
     if open && !data.is_empty() && words() { Match::Maybe } else { Match::No }
 }
 

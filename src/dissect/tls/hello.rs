@@ -63,6 +63,7 @@ impl ClientHello {
             r.vec8("cookie")?; // DTLS
         }
         let mut ciphers = r.vec16("cipher suites")?;
+        self.ciphers.reserve(ciphers.rest().len() / 2);
         while !ciphers.is_empty() {
             self.ciphers.push(ciphers.u16("cipher suite")?);
         }
@@ -71,6 +72,7 @@ impl ClientHello {
             return Ok(());
         }
         let mut extensions = r.vec16("extensions")?;
+        self.extensions.reserve(24);
         let had_session = !session.is_empty();
         while !extensions.is_empty() {
             let kind = extensions.u16("extension type")?;
@@ -101,6 +103,7 @@ impl ClientHello {
             }
             13 => {
                 let mut list = value.vec16("signature algorithms")?;
+                self.signatures.reserve(list.rest().len() / 2);
                 while !list.is_empty() {
                     self.signatures.push(list.u16("signature algorithm")?);
                 }
