@@ -17,6 +17,8 @@ build make            make
 build pkg-config      pkg-config|pkgconf
 test  tshark          tshark
 test  libndpi-bin     ndpiReader
+test  minisign        minisign
+test  openssl         openssl
 test  iproute2        ip
 lab   iproute2        ip
 lab   ethtool         ethtool

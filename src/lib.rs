@@ -8,6 +8,7 @@
 //! scenario        └──► payload ──► leakage ┘              └──► drift
 //! ```
 
+pub mod bundle;
 pub mod capture;
 pub mod claims;
 pub mod cli;

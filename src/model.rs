@@ -62,6 +62,9 @@ pub struct Report {
     pub inputs: Vec<Input>,
     /// The reference data that destinations were judged with.
     pub reference: Vec<ReferenceSource>,
+    /// The claim files that the claims were judged by.
+    #[serde(default)]
+    pub catalogue: Vec<ClaimFile>,
     /// One ledger an input, in the same order.
     pub coverage: Vec<Coverage>,
     /// All flows, by capture and first frame.
@@ -83,6 +86,15 @@ pub struct Report {
     pub claims: Vec<ClaimResult>,
     /// Faults of the captures and of what is in them.
     pub warnings: Vec<Warning>,
+}
+
+/// A claim file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimFile {
+    /// Its name, without folders.
+    pub file: String,
+    /// SHA-256 of its bytes, lower-case hex.
+    pub sha256: String,
 }
 
 /// Traffic of one capture with push services.
@@ -118,6 +130,9 @@ impl Tool {
         let mut features = Vec::new();
         if cfg!(feature = "live") {
             features.push("live".to_owned());
+        }
+        if cfg!(feature = "mimalloc") {
+            features.push("mimalloc".to_owned());
         }
         Tool { name: "metaleak".into(), version: env!("CARGO_PKG_VERSION").into(), features }
     }

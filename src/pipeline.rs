@@ -110,6 +110,7 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
         schema: REPORT_SCHEMA.into(),
         tool: Tool::this(),
         reference: db.sources(),
+        catalogue: catalogue.files().to_vec(),
         ..Report::default()
     };
     for analysis in analyses {

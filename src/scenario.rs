@@ -50,15 +50,21 @@ fn plain(message: &str) -> String {
         .collect()
 }
 
+/// The file that describes how a capture was made, where there is one.
+#[must_use]
+pub fn run_file(capture: &Path) -> Option<PathBuf> {
+    let name = capture.file_name().and_then(|n| n.to_str())?;
+    let own = capture.with_file_name(format!("{}.run.json", stem(name)));
+    let shared = capture.with_file_name("run.json");
+    [own, shared].into_iter().find(|p| p.is_file())
+}
+
 /// The description beside a capture; `None` when there is none.
 ///
 /// # Errors
 /// [`ScenarioError`] when there is one that cannot be used.
 pub fn run_beside(capture: &Path) -> Result<Option<Run>, ScenarioError> {
-    let Some(name) = capture.file_name().and_then(|n| n.to_str()) else { return Ok(None) };
-    let own = capture.with_file_name(format!("{}.run.json", stem(name)));
-    let shared = capture.with_file_name("run.json");
-    let Some(path) = [own, shared].into_iter().find(|p| p.is_file()) else { return Ok(None) };
+    let Some(path) = run_file(capture) else { return Ok(None) };
     let read = |source| ScenarioError::Read { path: path.clone(), source };
     let size = std::fs::metadata(&path).map_err(read)?.len();
     if size > MAX_RUN {

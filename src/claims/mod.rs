@@ -18,6 +18,11 @@ pub use predicate::{Conditions, Value};
 
 use std::path::PathBuf;
 
+use sha2::Digest as _;
+
+use crate::capture::hex;
+use crate::model::ClaimFile;
+
 /// The catalogue that is built in, file by file, in the order of the report.
 /// A messenger is one file here and one line in this table.
 static FILES: &[(&str, &str)] = &[
@@ -36,6 +41,7 @@ static FILES: &[(&str, &str)] = &[
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     claims: Vec<Claim>,
+    files: Vec<ClaimFile>,
 }
 
 impl Catalogue {
@@ -69,7 +75,10 @@ impl Catalogue {
     pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Result<Catalogue, ClaimError> {
         let mut faults = Vec::new();
         let mut claims: Vec<Claim> = Vec::new();
+        let mut files = Vec::new();
         for (name, text) in texts {
+            let file = name.rsplit('/').next().unwrap_or(&name).to_owned();
+            files.push(ClaimFile { file, sha256: hex(&sha2::Sha256::digest(&text)) });
             let (read, wrong) = load::read(&name, &text);
             faults.extend(wrong);
             for claim in read {
@@ -109,7 +118,18 @@ impl Catalogue {
                 claims.push(Claim { id, messenger: messenger.clone(), ..claim.clone() });
             }
         }
-        Ok(Catalogue { claims })
+        Ok(Catalogue { claims, files })
+    }
+
+    /// The built-in files: name and text.
+    pub fn embedded_files() -> impl Iterator<Item = (&'static str, &'static str)> {
+        FILES.iter().copied()
+    }
+
+    /// The files that the claims came from, in their order.
+    #[must_use]
+    pub fn files(&self) -> &[ClaimFile] {
+        &self.files
     }
 
     /// All claims, by messenger in the order of the files.

@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output or `-o`, progress and warnings to standard error. Only this module prints.
 
+mod bundle;
 mod claims;
 mod coverage;
 pub mod db;
@@ -64,6 +65,10 @@ enum Command {
         #[command(subcommand)]
         command: DbCommand,
     },
+    /// Put a report and all that it rests on into one sealed archive, signed if you like.
+    Bundle(bundle::BundleArgs),
+    /// Check a bundle: hashes, chain, seal, signature; then derive every verdict anew. Exit 1 when anything differs.
+    Verify(bundle::VerifyArgs),
     /// Say what is installed, what is missing, and what each part is for.
     Doctor,
     /// Print the completions of a shell.
@@ -220,6 +225,8 @@ pub fn main() -> ExitCode {
         Command::Coverage(args) => coverage::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),
         Command::Db { command } => reference(command),
+        Command::Bundle(args) => bundle::make(args, cli.quiet),
+        Command::Verify(args) => bundle::check(args),
         Command::Doctor => doctor::run(),
         Command::Completions { shell } => completions(*shell),
         Command::Man => man(),

@@ -207,6 +207,11 @@ impl ReferenceDb {
         self.table.tracker(name)
     }
 
+    /// The table as it is in a file.
+    pub fn bytes(&self) -> &[u8] {
+        self.table.bytes()
+    }
+
     /// Sizes and sources.
     pub fn info(&self) -> DbInfo {
         use sha2::Digest as _;

@@ -50,6 +50,30 @@ impl FactTexts<'static> {
     }
 }
 
+impl<'a> FactTexts<'a> {
+    /// Each text with its file's name.
+    pub fn named(&self) -> [(&'static str, &'a str); 5] {
+        [
+            ("messengers.toml", self.messengers),
+            ("operators.toml", self.operators),
+            ("adequacy.toml", self.adequacy),
+            ("services.toml", self.services),
+            ("anycast.toml", self.anycast),
+        ]
+    }
+
+    /// The texts that `text` has under those names; `None` when one is missing.
+    pub fn from_named(text: &dyn Fn(&str) -> Option<&'a str>) -> Option<FactTexts<'a>> {
+        Some(FactTexts {
+            messengers: text("messengers.toml")?,
+            operators: text("operators.toml")?,
+            adequacy: text("adequacy.toml")?,
+            services: text("services.toml")?,
+            anycast: text("anycast.toml")?,
+        })
+    }
+}
+
 /// All hand-written facts, checked against each other.
 #[derive(Debug)]
 pub(crate) struct Facts {

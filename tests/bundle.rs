@@ -1,0 +1,279 @@
+//! Bundles: made, moved, verified; and every change found.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests: a failure there is a failed test, and what is skipped is printed"
+)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::BINARY;
+
+fn metaleak(arguments: &[&str]) -> Output {
+    Command::new(BINARY)
+        .args(arguments)
+        .env_remove("METALEAK_KEY_PASSWORD")
+        .output()
+        .expect("metaleak starts")
+}
+
+fn good(arguments: &[&str]) -> String {
+    let output = metaleak(arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn captures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("captures")
+}
+
+/// A study of the stored captures, bundled; the folder and the archive.
+fn bundled(more: &[&str]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report");
+    let captures = captures();
+    good(&["-q", "study", text(&captures), "-o", text(&report)]);
+    let bundle = folder.path().join("evidence.zip");
+    let mut arguments = vec!["-q", "bundle", text(&report), "-o", text(&bundle)];
+    if !more.contains(&"--hashes-only") {
+        arguments.extend(["--captures", text(&captures)]);
+    }
+    arguments.extend(more);
+    let head = good(&arguments);
+    assert_eq!(head.trim().len(), 64, "{head}");
+    std::fs::remove_dir_all(&report).unwrap();
+    (folder, bundle)
+}
+
+fn verified(bundle: &Path, more: &[&str]) -> (Option<i32>, serde_json::Value, String) {
+    let mut arguments = vec!["verify", text(bundle), "--format", "json"];
+    arguments.extend(more);
+    let output = metaleak(&arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
+}
+
+#[test]
+fn a_bundle_is_made_moved_and_verified() {
+    let (folder, bundle) = bundled(&[]);
+    let moved = tempfile::tempdir().unwrap();
+    let there = moved.path().join("moved.zip");
+    std::fs::copy(&bundle, &there).unwrap();
+    drop(folder);
+    let (code, checked, said) = verified(&there, &[]);
+    assert_eq!(code, Some(0), "{said} {checked}");
+    assert_eq!(checked["differences"], serde_json::json!([]));
+    assert_eq!(checked["rederived"]["state"], "done", "{checked}");
+    assert!(checked["rederived"]["verdicts"].as_u64().unwrap() > 200, "{checked}");
+    assert_eq!(checked["signature"], "none");
+    let table = good(&["verify", text(&there)]);
+    assert!(table.contains("derived anew as the report says"), "{table}");
+}
+
+#[test]
+fn the_same_evidence_gives_the_same_archive_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (a, b) = (bundled(&[]), bundled(&[]));
+    assert_eq!(std::fs::read(&a.1).unwrap(), std::fs::read(&b.1).unwrap());
+    assert_eq!(std::fs::metadata(&a.1).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn captures_may_stay_outside() {
+    let (_folder, bundle) = bundled(&["--hashes-only"]);
+    let (code, checked, _) = verified(&bundle, &[]);
+    assert_eq!(code, Some(0));
+    assert_eq!(checked["rederived"]["state"], "not-done");
+    assert!(checked["rederived"]["why"].as_str().unwrap().contains("--captures"), "{checked}");
+    let captures = captures();
+    let (code, checked, said) = verified(&bundle, &["--captures", text(&captures)]);
+    assert_eq!(checked["rederived"]["state"], "done", "{checked} {said}");
+    // How the captures were made is in the run descriptions, which stay with the captures.
+    assert_eq!(code, Some(0), "{checked}");
+}
+
+/// A step of Marsaglia's xorshift: repeatable places without a crate.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+#[test]
+fn every_one_of_fifty_corruptions_is_found_and_named() {
+    let (folder, bundle) = bundled(&[]);
+    let whole = std::fs::read(&bundle).unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for n in 0..50 {
+        let mut bytes = whole.clone();
+        let at = next(&mut state) as usize % bytes.len();
+        match n % 5 {
+            0 => bytes[at] ^= 1 << (next(&mut state) % 8),
+            1 => bytes[at] = bytes[at].wrapping_add(1 + (next(&mut state) % 255) as u8),
+            2 => drop(bytes.remove(at)),
+            3 => bytes.insert(at, 0x55),
+            _ => bytes.truncate(at),
+        }
+        let broken = folder.path().join("broken.zip");
+        std::fs::write(&broken, &bytes).unwrap();
+        let (code, checked, said) = verified(&broken, &[]);
+        assert!(
+            matches!(code, Some(1 | 3)),
+            "corruption {n} at {at} of {}: {code:?} {checked} {said}",
+            whole.len()
+        );
+        let named = checked["differences"].as_array().is_some_and(|d| !d.is_empty());
+        assert!(named || said.contains("broken.zip"), "corruption {n} at {at}: {checked} {said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
+
+/// The archive with one file's bytes replaced, as someone would do who knows how bundles are made.
+fn forged(bundle: &Path, target: &Path, change: &dyn Fn(&str, Vec<u8>) -> Vec<u8>) {
+    use std::io::{Read as _, Write as _};
+    let mut old = zip::ZipArchive::new(std::fs::File::open(bundle).unwrap()).unwrap();
+    let mut new = zip::ZipWriter::new(std::fs::File::create(target).unwrap());
+    for n in 0..old.len() {
+        let mut file = old.by_index(n).unwrap();
+        let name = file.name().unwrap().to_string();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        drop(file);
+        new.start_file(&name, zip::write::SimpleFileOptions::default()).unwrap();
+        new.write_all(&change(&name, bytes)).unwrap();
+    }
+    new.finish().unwrap();
+}
+
+#[test]
+fn a_changed_file_is_named_and_a_forged_verdict_differs() {
+    let (folder, bundle) = bundled(&[]);
+    let broken = folder.path().join("forged.zip");
+    forged(&bundle, &broken, &|name, mut bytes| {
+        if name == "claims/signal.toml" {
+            bytes.push(b'\n');
+        }
+        bytes
+    });
+    let (code, checked, _) = verified(&broken, &[]);
+    assert_eq!(code, Some(1));
+    let named: Vec<&str> =
+        checked["differences"].as_array().unwrap().iter().map(|d| d["file"].as_str().unwrap()).collect();
+    assert!(named.contains(&"claims/signal.toml"), "{checked}");
+    // Whoever writes a whole new bundle around a false verdict: its hashes hold, the captures speak against it.
+    let report = folder.path().join("false");
+    good(&["-q", "study", text(&captures()), "-o", text(&report)]);
+    let path = report.join("report.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let claim =
+        json["claims"].as_array_mut().unwrap().iter_mut().find(|c| c["verdict"] == "inconclusive").unwrap();
+    claim["verdict"] = "supported".into();
+    claim["reason"] = "".into();
+    let id = claim["id"].as_str().unwrap().to_owned();
+    std::fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
+    let captures = captures();
+    good(&["-q", "bundle", text(&report), "-o", text(&broken), "--captures", text(&captures)]);
+    let (code, checked, _) = verified(&broken, &[]);
+    assert_eq!((code, &checked["differences"]), (Some(1), &serde_json::json!([])));
+    let differing = checked["rederived"]["differing"].as_array().unwrap();
+    assert_eq!(differing.len(), 1, "{checked}");
+    assert_eq!(differing[0]["file"], id);
+}
+
+fn run(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|o| o.status.success())
+}
+
+#[test]
+fn openssl_checks_what_a_pem_key_signed() {
+    if !run("openssl", &["version"]) {
+        println!("skipped: openssl is not installed (scripts/setup.sh test)");
+        return;
+    }
+    let keys = tempfile::tempdir().unwrap();
+    let (secret, public) = (keys.path().join("key.pem"), keys.path().join("pub.pem"));
+    assert!(run("openssl", &["genpkey", "-algorithm", "ed25519", "-out", text(&secret)]));
+    assert!(run("openssl", &["pkey", "-in", text(&secret), "-pubout", "-out", text(&public)]));
+    let (folder, bundle) = bundled(&["--sign", text(&secret)]);
+    let (code, checked, said) = verified(&bundle, &["--key", text(&public)]);
+    assert_eq!((code, &checked["signature"]), (Some(0), &"good".into()), "{said}");
+    assert_eq!(verified(&bundle, &[]).1["signature"], "unchecked");
+    let mut zip = zip::ZipArchive::new(std::fs::File::open(&bundle).unwrap()).unwrap();
+    for name in ["manifest.json", "manifest.json.sig"] {
+        let mut file = std::fs::File::create(folder.path().join(name)).unwrap();
+        std::io::copy(&mut zip.by_name(name).unwrap(), &mut file).unwrap();
+    }
+    let (manifest, signature) =
+        (folder.path().join("manifest.json"), folder.path().join("manifest.json.sig"));
+    let check = ["pkeyutl", "-verify", "-pubin", "-inkey", text(&public), "-rawin", "-in", text(&manifest)];
+    assert!(run("openssl", &[&check[..], &["-sigfile", text(&signature)]].concat()));
+    // A bundle that was made anew around other bytes cannot carry the signature over.
+    let broken = folder.path().join("broken.zip");
+    forged(&bundle, &broken, &|name, mut bytes| {
+        if name == "manifest.json" {
+            bytes.push(b'\n');
+        }
+        bytes
+    });
+    let (code, checked, _) = verified(&broken, &["--key", text(&public)]);
+    assert_eq!((code, &checked["signature"]), (Some(1), &"bad".into()));
+}
+
+#[test]
+fn minisign_checks_what_its_key_signed() {
+    if !run("minisign", &["-v"]) {
+        println!("skipped: minisign is not installed (scripts/setup.sh test)");
+        return;
+    }
+    let keys = tempfile::tempdir().unwrap();
+    let (secret, public) = (keys.path().join("key"), keys.path().join("key.pub"));
+    assert!(run("minisign", &["-G", "-W", "-s", text(&secret), "-p", text(&public)]));
+    let (folder, bundle) = bundled(&["--sign", text(&secret)]);
+    let (code, checked, said) = verified(&bundle, &["--key", text(&public)]);
+    assert_eq!((code, &checked["signature"]), (Some(0), &"good".into()), "{said}");
+    let mut zip = zip::ZipArchive::new(std::fs::File::open(&bundle).unwrap()).unwrap();
+    for name in ["manifest.json", "manifest.json.minisig"] {
+        let mut file = std::fs::File::create(folder.path().join(name)).unwrap();
+        std::io::copy(&mut zip.by_name(name).unwrap(), &mut file).unwrap();
+    }
+    let manifest = folder.path().join("manifest.json");
+    assert!(run("minisign", &["-V", "-p", text(&public), "-m", text(&manifest)]));
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report");
+    let captures = captures();
+    good(&["-q", "study", text(&captures), "-o", text(&report)]);
+    let bundle = folder.path().join("x.zip");
+    let said = |arguments: &[&str], code: i32| {
+        let output = metaleak(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = said(&["bundle", text(&report), "-o", text(&bundle)], 2);
+    assert!(error.contains("--captures") && error.contains("--hashes-only"), "{error}");
+    let error = said(&["bundle", text(&report), "-o", text(&bundle), "--captures", text(folder.path())], 3);
+    assert!(error.contains("SHA-256"), "{error}");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("claims/signal.toml");
+    let error =
+        said(&["bundle", text(&report), "-o", text(&bundle), "--hashes-only", "--claims", text(&own)], 2);
+    assert!(error.contains("--claims"), "{error}");
+    let error = said(&["verify", text(&own)], 3);
+    assert!(error.contains("signal.toml"), "{error}");
+    assert!(!bundle.exists());
+}
