@@ -63,22 +63,17 @@ impl SigningKey {
                     )
                 });
         }
-        let boxed = || {
-            minisign::SecretKeyBox::from_string(&text).map_err(|e| {
-                wrong(
-                    path,
-                    format!("neither a minisign secret key nor a PEM: {e}; make one with minisign -G"),
-                )
-            })
-        };
-        // minisign itself writes no checksum into a key without a password, so that the stricter way to load one refuses it.
         let bytes = text.lines().nth(1).and_then(|line| base64::decode(line.trim().as_bytes()));
-        let open = bytes.and_then(|b| minisign::SecretKey::from_bytes(&b).ok()).filter(|k| !k.is_encrypted());
-        let key = match open {
-            Some(key) => key,
-            None => boxed()?
-                .into_secret_key(password())
-                .map_err(|e| wrong(path, format!("the key stays locked: {e}")))?,
+        let key = bytes.and_then(|b| minisign::SecretKey::from_bytes(&b).ok()).ok_or_else(|| {
+            wrong(path, "neither a minisign secret key nor a PEM; make one with minisign -G")
+        })?;
+        // minisign itself writes no checksum into a key without a password, so that the stricter way to load one refuses it.
+        let key = if key.is_encrypted() {
+            minisign::SecretKeyBox::from_string(&text)
+                .and_then(|locked| locked.into_secret_key(password()))
+                .map_err(|e| wrong(path, format!("the key stays locked: {e}")))?
+        } else {
+            key
         };
         Ok(SigningKey::Minisign(Box::new(key)))
     }
