@@ -58,6 +58,28 @@ basis-eea = im EWR
 basis-adequacy = Angemessenheitsbeschluss
 basis-dpf = Data Privacy Framework, nur für zertifizierte Unternehmen
 basis-none = kein Angemessenheitsbeschluss
+basis-unknown = Grundlage nicht bekannt
+unverified-seat = der Sitz des Betreibers wurde nicht nachgeschlagen
+unverified-dpf = ob der Betreiber nach dem Data Privacy Framework zertifiziert ist, wurde nicht nachgeschlagen
+unverified-decision = Nummer und Tag des Beschlusses wurden nicht nachgeschlagen
+jurisdiction-unverified = { $country }, { $why }: { $basis } (Stand { $date }); ungeprüft: { $what }
+law-source = beruht auf
+place-anycast = Anycast, also an vielen Orten zugleich: { $who }
+embedded-ipv4-mapped = dieselbe Gegenstelle wie { $address } (IPv4-mapped); danach beurteilt
+embedded-nat64 = { $address } hinter einem Übersetzer (NAT64); danach beurteilt
+embedded-6to4 = erreicht über den Router { $address } (6to4); danach beurteilt
+name-dns = DNS-Antwort
+name-sni = TLS-Hello
+name-certificate = Zertifikat
+name-http-host = HTTP
+name-xmpp-to = XMPP
+name-dns-ptr = PTR-Eintrag im Mitschnitt
+name-reverse = Reverse-Zone nach den Referenzdaten, nicht im Verkehr gesehen
+name-expired = Antwort war abgelaufen
+name-groups = { $n ->
+    [one] registrierte Domain: { $domains }
+   *[other] registrierte Domains: { $domains }
+}
 jurisdiction = { $country }, { $why }: { $basis } (Stand { $date })
 rtt-bound = höchstens { $km } km entfernt (Umlaufzeit { $ms } ms)
 rtt-seen = Umlaufzeit { $ms } ms
@@ -249,6 +271,7 @@ column-third = Dritte
 column-names = Namen sichtbar
 column-before = Vor der ersten Handlung
 column-operator = Betreiber
+column-place-by-source = Orte nach Quelle
 column-place = Ort
 column-jurisdiction = Recht
 column-role = Rolle

@@ -58,6 +58,28 @@ basis-eea = within the EEA
 basis-adequacy = adequacy decision
 basis-dpf = Data Privacy Framework, for certified organisations only
 basis-none = no adequacy decision
+basis-unknown = basis not known
+unverified-seat = the operator's seat was not looked up
+unverified-dpf = whether the operator is certified under the Data Privacy Framework was not looked up
+unverified-decision = number and day of the decision were not looked up
+jurisdiction-unverified = { $country }, { $why }: { $basis } (as of { $date }); unverified: { $what }
+law-source = rests on
+place-anycast = anycast, so in many places at once: { $who }
+embedded-ipv4-mapped = the same end as { $address } (IPv4-mapped); judged by it
+embedded-nat64 = { $address } behind a translator (NAT64); judged by it
+embedded-6to4 = reached through the router { $address } (6to4); judged by it
+name-dns = DNS answer
+name-sni = TLS hello
+name-certificate = certificate
+name-http-host = HTTP
+name-xmpp-to = XMPP
+name-dns-ptr = PTR record in the capture
+name-reverse = reverse zone by the reference data, not seen in the traffic
+name-expired = the answer had expired
+name-groups = { $n ->
+    [one] registered domain: { $domains }
+   *[other] registered domains: { $domains }
+}
 jurisdiction = { $country }, { $why }: { $basis } (as of { $date })
 rtt-bound = at most { $km } km away (round trip { $ms } ms)
 rtt-seen = round trip { $ms } ms
@@ -249,6 +271,7 @@ column-third = Third parties
 column-names = Names visible
 column-before = Before the first action
 column-operator = Operator
+column-place-by-source = Places by source
 column-place = Place
 column-jurisdiction = Law
 column-role = Role

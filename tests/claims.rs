@@ -685,12 +685,16 @@ fn rich() -> Report {
             why: JurisdictionWhy::Place,
             basis: Basis::Adequacy,
             as_of: String::new(),
+            unverified: Vec::new(),
+            source: String::new(),
         },
         Jurisdiction {
             code: "VG".into(),
             why: JurisdictionWhy::OperatorSeat,
             basis: Basis::None,
             as_of: String::new(),
+            unverified: Vec::new(),
+            source: String::new(),
         },
     ];
     let mut planted = finding(FindingKind::Canary, "signal", &f);
@@ -883,6 +887,8 @@ fn flows_that_only_the_run_attributes_decide_nothing() {
                     why: JurisdictionWhy::OperatorSeat,
                     basis: Basis::None,
                     as_of: String::new(),
+                    unverified: Vec::new(),
+                    source: String::new(),
                 }],
                 ..destination(messenger, f)
             })
@@ -946,12 +952,16 @@ fn no_place_is_told_from_databases() {
                     why: JurisdictionWhy::Place,
                     basis: Basis::None,
                     as_of: String::new(),
+                    unverified: Vec::new(),
+                    source: String::new(),
                 },
                 Jurisdiction {
                     code: "US".into(),
                     why: JurisdictionWhy::OperatorSeat,
                     basis: Basis::None,
                     as_of: String::new(),
+                    unverified: Vec::new(),
+                    source: String::new(),
                 },
             ];
             let report = Report { destinations: vec![end], ..report(vec![f]) };
@@ -1370,6 +1380,8 @@ fn worked_examples_are_sound() {
             why: JurisdictionWhy::OperatorSeat,
             basis,
             as_of: String::new(),
+            unverified: Vec::new(),
+            source: String::new(),
         }];
         let result = one(
             &judge(&catalogue(taube), &Report { destinations: vec![end], ..report(vec![f]) }),

@@ -69,7 +69,7 @@ fn zone(country: Option<&str>, db: &ReferenceDb) -> Zone {
         None => Zone::Unknown,
         Some("CH") => Zone::Ch,
         Some("US") => Zone::Us,
-        Some(code) => match db.facts().adequacy.basis(code, None) {
+        Some(code) => match db.facts().adequacy.basis(code, None).0 {
             Basis::Eea => Zone::Eea,
             Basis::Adequacy => Zone::Adequate,
             Basis::Dpf | Basis::None => Zone::Other,
@@ -193,8 +193,9 @@ fn names<'a>(flows: impl Iterator<Item = &'a Flow>) -> NameExposure {
         let from = |source: &str| flow.names.iter().any(|name| name.source == source);
         let sni = from("sni") && !ech;
         let udp = flow.transport == "udp";
-        let (dns, certificate) = (from("dns"), from("certificate"));
-        let known = ["dns", "sni", "certificate", "ech-outer"];
+        let (dns, certificate) = (from("dns") || from("dns-ptr"), from("certificate"));
+        // A name by the reference data shows to whoever looks the address up, not on the way.
+        let known = ["dns", "dns-ptr", "sni", "certificate", "ech-outer", "reverse"];
         let clear = flow.names.iter().any(|name| !known.contains(&name.source.as_str()));
         let ip_only = !(dns || sni || certificate || clear || ech);
         let seen = [dns, sni && !udp, sni && udp, certificate, clear, ip_only, ech];

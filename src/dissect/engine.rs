@@ -560,7 +560,9 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
         std::collections::HashMap::new();
     for answer in dns {
         let known = answers.entry((answer.client, answer.address)).or_default();
-        if let Some((_, until)) = known.iter_mut().find(|(k, _)| k.name == answer.name) {
+        if let Some((_, until)) =
+            known.iter_mut().find(|(k, _)| k.name == answer.name && k.pointer == answer.pointer)
+        {
             let latest = until.last().map_or(answer.until, |(_, t)| (*t).max(answer.until));
             until.push((answer.frame, latest));
         } else if known.len() < MAX_DNS_NAMES {
@@ -578,7 +580,14 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
             .collect();
         // A resolver answers for many names; its own flows are not named by its answers.
         if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
-            for (answer, all) in known.iter().filter(|(a, _)| a.frame < f.first_frame) {
+            // What an address is called is often asked after the fact, and no flow comes about by it.
+            let told = known.iter().filter(|(a, _)| a.pointer || a.frame < f.first_frame);
+            for (answer, all) in told {
+                if answer.pointer {
+                    let (name, frame) = (answer.name.clone(), answer.frame);
+                    names.push(FlowName { name, source: "dns-ptr".into(), frame, expired: false });
+                    continue;
+                }
                 let before = all.partition_point(|(frame, _)| *frame < f.first_frame);
                 let until = before.checked_sub(1).and_then(|i| all.get(i)).map_or(answer.until, |(_, t)| *t);
                 names.push(FlowName {
@@ -612,6 +621,7 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
             signatures: f.signatures,
             tunnel: f.tunnel.layers().map(str::to_owned).collect(),
             rtt_ms: f.rtt_ms,
+            rtt_frames: f.rtt_frames,
         }
     };
     if parallel {
