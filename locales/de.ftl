@@ -107,6 +107,8 @@ exposure-all = alle Flows
 exposure-note = Bytes von und zu öffentlichen Adressen. „Wie 2,0 gleiche Teile“ sagt, wie weit sie verteilt sind. An den genannten Stellen
     sieht ein Beobachter auf dem Weg den wahren Namen eines Servers; ein Flow kann ihn an mehreren zeigen. Dritte sind alle Maschinen, die
     nicht dem Messenger selbst gehören, auch Hosting und Auslieferungsnetze.
+exposure-no-marks = Gegenstellen vor der ersten Handlung des Nutzers sind nicht gezählt: Kein Lauf dieser Mitschnitte vermerkt, wann ein Schritt begann.
+exposure-no-action = Gegenstellen vor der ersten Handlung des Nutzers sind nicht gezählt: Die Läufe vermerken keinen Schritt außer Warten.
 exposure-spread = wie { $parts } gleiche Teile (Entropie { $bits } Bit, HHI { $hhi })
 exposure-dns = { $share } DNS
 exposure-sni = { $share } TLS-Hello

@@ -107,6 +107,8 @@ exposure-all = all flows
 exposure-note = Bytes to and from public addresses. "Like 2.0 equal parts" says how spread out they are. An observer on the way
     sees the true name of a server in the places listed; one flow may show it in several. Third parties are all machines that are not
     the messenger's own, hosting and delivery networks included.
+exposure-no-marks = Destinations before the first action of the user are not counted: no run of these captures notes when a step began.
+exposure-no-action = Destinations before the first action of the user are not counted: the runs note no step but waiting.
 exposure-spread = like { $parts } equal parts (entropy { $bits } bits, HHI { $hhi })
 exposure-dns = { $share } DNS
 exposure-sni = { $share } TLS hello

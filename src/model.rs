@@ -159,6 +159,9 @@ pub struct Run {
     /// Scenario steps that were exercised, by name (`register`, `text-1to1` …).
     #[serde(default)]
     pub steps: Vec<String>,
+    /// When the steps were done, in the order of their beginning; empty where nobody noted it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
     /// Where the capture was taken; null when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vantage: Option<Vantage>,
@@ -181,6 +184,19 @@ pub struct Run {
     #[serde(default, skip_serializing)]
     #[schemars(skip)]
     pub canaries: BTreeMap<String, String>,
+}
+
+/// When a step of a run was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The step, as in [`Run::steps`].
+    pub step: String,
+    /// When it began, RFC 3339 with a zone.
+    pub start: String,
+    /// When it ended, likewise; null when it was not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
 }
 
 /// Where a capture was taken (DESIGN.md, "vantage").

@@ -5,11 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests may panic; clippy.toml allows it only within fn english() -> metaleak::report::Wording {
-    metaleak::report::Wording::new(metaleak::report::Lang::En)
-}
-
-#[test] functions"
+    reason = "helpers of tests may panic; clippy.toml allows it only within #[test] functions"
 )]
 
 use std::net::IpAddr;
@@ -494,6 +490,10 @@ fn many_flows_are_quick() {
 }
 
 // ---- the command line ----------------------------------------------------------------------------------------------
+
+fn english() -> metaleak::report::Wording {
+    metaleak::report::Wording::new(metaleak::report::Lang::En)
+}
 
 fn printed(run: impl FnOnce(&mut dyn std::io::Write) -> Result<(), DbError>) -> String {
     let mut out = Vec::new();

@@ -75,6 +75,8 @@ pub struct CaptureAnalysis {
     pub observations: Vec<Observation>,
     /// DNS answers, by frame.
     pub dns: Vec<DnsName>,
+    /// When each of `flows` began, in the same order.
+    pub flow_times: Vec<CaptureTime>,
     /// What the file carries besides frames.
     pub file: FileFacts,
 }
@@ -384,6 +386,7 @@ impl Run<'_> {
         self.give_out(observed, true);
         let mut facts: Vec<FlowFacts> = self.shards.iter_mut().flat_map(Shard::take_facts).collect();
         facts.sort_unstable_by_key(|f| f.first_frame);
+        let flow_times = facts.iter().map(|f| f.first_time).collect();
         let numbers: BTreeMap<u64, u64> = facts.iter().map(|f| f.first_frame).zip(1..).collect();
         let mut dns: Vec<DnsName> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
@@ -461,6 +464,7 @@ impl Run<'_> {
                 .collect(),
             observations: Vec::new(),
             dns,
+            flow_times,
             file,
         };
         if let Some(canaries) = masks {

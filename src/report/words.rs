@@ -198,6 +198,15 @@ pub(crate) fn name_source_id(source: &str) -> Option<&'static str> {
     })
 }
 
+/// The message for why destinations before the first action are not counted; `None` for a word that the schema does not know.
+pub(crate) fn no_before_id(note: &str) -> Option<&'static str> {
+    Some(match note {
+        "no-marks" => "exposure-no-marks",
+        "no-action" => "exposure-no-action",
+        _ => return None,
+    })
+}
+
 /// The message for why a round trip bounds nothing; `None` for a word that the schema does not know.
 pub(crate) fn rtt_note_id(note: &str) -> Option<&'static str> {
     Some(match note {

@@ -138,6 +138,7 @@ fn inputs() -> Vec<Input> {
             link_types: vec!["EN10MB".into()],
             truncated: true,
             run: Some(Run {
+                marks: Vec::new(),
                 messenger: Some("conversations".into()),
                 steps: vec!["register".into(), "text-1to1".into()],
                 vantage: Some(Vantage::Router),
@@ -401,6 +402,7 @@ fn exposure() -> Exposure {
                 ech: Some(0.3333),
             },
             contacts_before_first_action: Some(2),
+            contacts_before_note: None,
         },
         messengers: vec![
             Exposed {
@@ -609,6 +611,7 @@ pub(crate) fn hostile() -> Report {
         input.last_time = Some(bad());
         input.link_types = vec![bad()];
         input.run = Some(Run {
+            marks: Vec::new(),
             messenger: Some(bad()),
             steps: vec![bad()],
             vantage: Some(Vantage::Vpn),

@@ -61,6 +61,7 @@ pub(super) struct ExposureRow {
     third: String,
     names: Vec<String>,
     before: Option<String>,
+    no_before: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -287,6 +288,11 @@ pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRo
             third: percent(exposed.third_party_ratio),
             names: shown.collect(),
             before: exposed.contacts_before_first_action.map(|n| wording.count(n)),
+            no_before: exposed
+                .contacts_before_note
+                .as_deref()
+                .and_then(words::no_before_id)
+                .map(|id| wording.text(id)),
         }
     };
     let all = row(wording.text("exposure-all"), &exposure.overall);
