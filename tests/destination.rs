@@ -575,7 +575,7 @@ fn a_built_table_says_what_its_sources_say() {
         assert_eq!(facts.operator.as_ref().and_then(|o| o.asn), asn, "{address}");
         assert_eq!(facts.cloud.as_ref().map(|c| c.provider.as_str()), cloud, "{address}");
     }
-    assert_eq!(db.lookup(ip("1.0.0.0")).operator.unwrap().name, "Cloud, \"flare\"");
+    assert_eq!(db.lookup(ip("1.0.0.0")).operator.as_ref().unwrap().name, "Cloud, \"flare\"");
     assert_eq!(db.tracker("a.b.tracker.example").unwrap().company, "Track Inc");
     assert_eq!(db.tracker("nottracker.example"), None);
 }
