@@ -952,7 +952,7 @@ fn no_place_is_told_from_databases() {
                     why: JurisdictionWhy::Place,
                     basis: Basis::None,
                     as_of: String::new(),
-                    unverified: Vec::new(),
+                    unverified: vec![metaleak::model::Unverified::Dpf],
                     source: String::new(),
                 },
                 Jurisdiction {
@@ -960,7 +960,7 @@ fn no_place_is_told_from_databases() {
                     why: JurisdictionWhy::OperatorSeat,
                     basis: Basis::None,
                     as_of: String::new(),
-                    unverified: Vec::new(),
+                    unverified: vec![metaleak::model::Unverified::Dpf],
                     source: String::new(),
                 },
             ];

@@ -66,9 +66,8 @@ fn destinations_of_messengers_have_operator_and_role() {
     }
     assert!(ends >= 15, "only {ends} ends of messengers");
     let reads_stun = report.flows.iter().any(|flow| flow.app_protocols.iter().any(|p| p == "stun"));
-    let mut table = String::from(
-        "| capture | bytes | to ends of unknown role | share |\n| --- | ---: | ---: | ---: |\n",
-    );
+    let mut table =
+        String::from("| capture | bytes | to ends of unknown role | share |\n| --- | ---: | ---: | ---: |\n");
     for (name, most) in CAPTURES {
         let [all, unknown] = bytes[name];
         let share = 100.0 * unknown as f64 / all as f64;
@@ -93,6 +92,9 @@ fn same_as_stored(table: &str) {
     if std::env::var_os("METALEAK_UPDATE_DOCS").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{table}<!-- /unknown -->{after}")).unwrap();
     } else {
-        assert_eq!(stored, table, "run METALEAK_UPDATE_DOCS=1 cargo test --test corpus_destinations, review and commit it");
+        assert_eq!(
+            stored, table,
+            "run METALEAK_UPDATE_DOCS=1 cargo test --test corpus_destinations, review and commit it"
+        );
     }
 }

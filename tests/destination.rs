@@ -681,7 +681,7 @@ fn every_source_ships_its_licence_and_has_a_date() {
         }
     }
     let listed = db().sources();
-    assert_eq!(listed.len(), sources.sources.len() + 5);
+    assert_eq!(listed.len(), sources.sources.len() + 6);
     assert!(listed.iter().all(|s| s.sha256.len() == 64 && s.as_of.len() == 10 && !s.licence.is_empty()));
     assert!(listed.is_sorted());
     assert!(["iptoasn", "geo-whois-asn", "ipfire"].iter().all(|n| listed.iter().any(|s| s.name == *n)));

@@ -272,7 +272,7 @@ fn evidence_of_a_bound_is_question_and_answer() {
         let folder = tempfile::tempdir().unwrap();
         let claims = folder.path().join("claims.toml");
         let claim = "[[claim]]\nid = \"whatsapp.there\"\ncriterion = \"gdpr\"\ntext = { en = \"a\", de = \"b\" }\n\
-                     decided_by = \"traffic\"\notherwise = \"opaque\"\nsources = [\"unverified\"]\n\
+                     decided_by = \"traffic\"\notherwise = \"opaque\"\nsources = [{ id = \"z\", text = \"t\" }]\n\
                      contradicts = { any = \"destinations\", asn = [32934], rtt_excludes = [\"US\"] }\n";
         std::fs::write(&claims, claim).unwrap();
         let arguments =

@@ -256,8 +256,15 @@ pub fn lookup(
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0);
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_width(width);
-    let columns = ["address", "place", "place-by-source", "operator", "jurisdiction", "role"];
-    table.set_header(columns.map(|column| wording.text(&format!("column-{column}"))));
+    let columns = [
+        wording.text("column-address"),
+        wording.text("column-place"),
+        wording.text("column-place-by-source"),
+        wording.text("column-operator"),
+        wording.text("column-jurisdiction"),
+        wording.text("column-role"),
+    ];
+    table.set_header(columns);
     for destination in &found {
         table.add_row(row(destination, wording));
     }
