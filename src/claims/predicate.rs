@@ -347,7 +347,7 @@ fn seats(d: &Destination) -> impl Iterator<Item = &Jurisdiction> {
 }
 
 /// Whether somebody looked up where the seat is. What nobody looked up neither supports nor contradicts.
-fn seat_known(j: &&Jurisdiction) -> bool {
+fn seat_known(j: &Jurisdiction) -> bool {
     !j.unverified.contains(&Unverified::Seat)
 }
 
@@ -378,16 +378,16 @@ fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
         ("role", Value::Words(list)) => list.contains(&word(&d.role)),
         ("not_role", Value::Words(list)) => !list.contains(&word(&d.role)),
         ("jurisdiction", Value::Words(list)) => {
-            d.jurisdictions.iter().filter(seat_known).any(|j| list.contains(&j.code))
+            d.jurisdictions.iter().filter(|j| seat_known(j)).any(|j| list.contains(&j.code))
         }
         ("basis", Value::Words(list)) => d.jurisdictions.iter().any(|j| list.contains(&basis(j))),
         ("not_basis", Value::Words(list)) => {
             let differs = |basis: String| basis != UNVERIFIED && !list.contains(&basis);
             d.jurisdictions.iter().any(|j| differs(basis(j)))
         }
-        ("seat", Value::Words(list)) => seats(d).filter(seat_known).any(|j| list.contains(&j.code)),
+        ("seat", Value::Words(list)) => seats(d).filter(|j| seat_known(j)).any(|j| list.contains(&j.code)),
         ("not_seat", Value::Words(list)) => {
-            let all_known = seats(d).all(|j| seat_known(&j));
+            let all_known = seats(d).all(seat_known);
             seats(d).next().is_some() && all_known && !seats(d).any(|j| list.contains(&j.code))
         }
         ("seat_basis", Value::Words(list)) => seats(d).any(|j| list.contains(&basis(j))),

@@ -25,7 +25,7 @@ struct Seen<'a> {
     /// Names that may decide.
     names: BTreeSet<&'a str>,
     /// All names, by where they were seen, and whether every sight of them was of an answer that had run out.
-    seen_names: BTreeMap<&'a str, (BTreeSet<&'a str>, bool)>,
+    all_names: BTreeMap<&'a str, (BTreeSet<&'a str>, bool)>,
     protocols: BTreeSet<&'a str>,
     ports: BTreeSet<Port>,
     messengers: BTreeSet<(&'a str, &'a str)>,
@@ -71,7 +71,7 @@ pub fn lookup_destination(address: IpAddr, db: &ReferenceDb) -> Destination {
     let mut seen = Seen::default();
     let facts = db.lookup(address);
     if let Some(reverse) = &facts.reverse {
-        seen.seen_names.insert(&reverse.name, (BTreeSet::from(["reverse"]), false));
+        seen.all_names.insert(&reverse.name, (BTreeSet::from(["reverse"]), false));
     }
     seen.into_destination(address, db, &HashMap::new())
 }
@@ -133,7 +133,7 @@ impl<'a> Seen<'a> {
                 if names_service(&name.source) {
                     self.names.insert(&name.name);
                 }
-                let (sources, expired) = self.seen_names.entry(&name.name).or_insert((BTreeSet::new(), true));
+                let (sources, expired) = self.all_names.entry(&name.name).or_insert((BTreeSet::new(), true));
                 sources.insert(&name.source);
                 *expired &= name.expired;
             }
@@ -195,9 +195,9 @@ impl<'a> Seen<'a> {
         let messengers: BTreeSet<&str> = self.messengers.iter().map(|(messenger, _)| *messenger).collect();
         Destination {
             address: address.to_string(),
-            names: self.seen_names.keys().map(|name| (*name).to_owned()).collect(),
-            named_by: self.seen_names.iter().map(|(name, seen)| end_name(name, seen, &facts)).collect(),
-            groups: groups(self.seen_names.keys().copied()),
+            names: self.all_names.keys().map(|name| (*name).to_owned()).collect(),
+            named_by: self.all_names.iter().map(|(name, seen)| end_name(name, seen, &facts)).collect(),
+            groups: groups(self.all_names.keys().copied()),
             embedded: embedded(address),
             operator: facts.operator.clone(),
             places: facts.places.clone(),
