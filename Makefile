@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # A toolchain that rustup has just installed is not yet on the PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test bench fuzz captures captures-expect lab
+.PHONY: help demo sample test bench fuzz captures captures-expect lab
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -14,6 +14,10 @@ demo: ## build, study the stored captures, print the verdicts and where the repo
 	@scripts/setup.sh build
 	@cargo build --release --locked
 	@target/release/metaleak study captures/
+
+sample: ## a sample report of the stored captures, English and German, in reports/sample/
+	@scripts/setup.sh build
+	@scripts/sample.sh
 
 test: ## everything that CI runs; what needs a program that is missing says so
 	@scripts/setup.sh build

@@ -58,6 +58,28 @@ basis-eea = im EWR
 basis-adequacy = Angemessenheitsbeschluss
 basis-dpf = Data Privacy Framework, nur für zertifizierte Unternehmen
 basis-none = kein Angemessenheitsbeschluss
+basis-unknown = Grundlage nicht bekannt
+unverified-seat = Sitz nicht nachgeschlagen
+unverified-dpf = Zertifizierung (Data Privacy Framework) nicht nachgeschlagen
+unverified-decision = Nummer und Tag des Beschlusses nicht nachgeschlagen
+jurisdiction-unverified = { $country }, { $why }: { $basis } (Stand { $date }); ungeprüft: { $what }
+law-source = beruht auf
+place-anycast = Anycast, also an vielen Orten zugleich: { $who }
+embedded-ipv4-mapped = dieselbe Gegenstelle wie { $address } (IPv4-mapped); danach beurteilt
+embedded-nat64 = { $address } hinter einem Übersetzer (NAT64); danach beurteilt
+embedded-6to4 = erreicht über den Router { $address } (6to4); danach beurteilt
+name-dns = DNS-Antwort
+name-sni = TLS-Hello
+name-certificate = Zertifikat
+name-http-host = HTTP
+name-xmpp-to = XMPP
+name-dns-ptr = PTR-Eintrag im Mitschnitt
+name-reverse = Reverse-Zone nach den Referenzdaten, nicht im Verkehr gesehen
+name-expired = Antwort war abgelaufen
+name-groups = { $n ->
+    [one] registrierte Domain: { $domains }
+   *[other] registrierte Domains: { $domains }
+}
 jurisdiction = { $country }, { $why }: { $basis } (Stand { $date })
 rtt-bound = höchstens { $km } km entfernt (Umlaufzeit { $ms } ms)
 rtt-seen = Umlaufzeit { $ms } ms
@@ -85,6 +107,8 @@ exposure-all = alle Flows
 exposure-note = Bytes von und zu öffentlichen Adressen. „Wie 2,0 gleiche Teile“ sagt, wie weit sie verteilt sind. An den genannten Stellen
     sieht ein Beobachter auf dem Weg den wahren Namen eines Servers; ein Flow kann ihn an mehreren zeigen. Dritte sind alle Maschinen, die
     nicht dem Messenger selbst gehören, auch Hosting und Auslieferungsnetze.
+exposure-no-marks = Gegenstellen vor der ersten Handlung des Nutzers sind nicht gezählt: Kein Lauf dieser Mitschnitte vermerkt, wann ein Schritt begann.
+exposure-no-action = Gegenstellen vor der ersten Handlung des Nutzers sind nicht gezählt: Die Läufe vermerken keinen Schritt außer Warten.
 exposure-spread = wie { $parts } gleiche Teile (Entropie { $bits } Bit, HHI { $hhi })
 exposure-dns = { $share } DNS
 exposure-sni = { $share } TLS-Hello
@@ -249,6 +273,7 @@ column-third = Dritte
 column-names = Namen sichtbar
 column-before = Vor der ersten Handlung
 column-operator = Betreiber
+column-place-by-source = Orte nach Quelle
 column-place = Ort
 column-jurisdiction = Recht
 column-role = Rolle

@@ -58,6 +58,28 @@ basis-eea = within the EEA
 basis-adequacy = adequacy decision
 basis-dpf = Data Privacy Framework, for certified organisations only
 basis-none = no adequacy decision
+basis-unknown = basis not known
+unverified-seat = seat not looked up
+unverified-dpf = certification (Data Privacy Framework) not looked up
+unverified-decision = number and day of the decision not looked up
+jurisdiction-unverified = { $country }, { $why }: { $basis } (as of { $date }); unverified: { $what }
+law-source = rests on
+place-anycast = anycast, so in many places at once: { $who }
+embedded-ipv4-mapped = the same end as { $address } (IPv4-mapped); judged by it
+embedded-nat64 = { $address } behind a translator (NAT64); judged by it
+embedded-6to4 = reached through the router { $address } (6to4); judged by it
+name-dns = DNS answer
+name-sni = TLS hello
+name-certificate = certificate
+name-http-host = HTTP
+name-xmpp-to = XMPP
+name-dns-ptr = PTR record in the capture
+name-reverse = reverse zone by the reference data, not seen in the traffic
+name-expired = the answer had expired
+name-groups = { $n ->
+    [one] registered domain: { $domains }
+   *[other] registered domains: { $domains }
+}
 jurisdiction = { $country }, { $why }: { $basis } (as of { $date })
 rtt-bound = at most { $km } km away (round trip { $ms } ms)
 rtt-seen = round trip { $ms } ms
@@ -85,6 +107,8 @@ exposure-all = all flows
 exposure-note = Bytes to and from public addresses. "Like 2.0 equal parts" says how spread out they are. An observer on the way
     sees the true name of a server in the places listed; one flow may show it in several. Third parties are all machines that are not
     the messenger's own, hosting and delivery networks included.
+exposure-no-marks = Destinations before the first action of the user are not counted: no run of these captures notes when a step began.
+exposure-no-action = Destinations before the first action of the user are not counted: the runs note no step but waiting.
 exposure-spread = like { $parts } equal parts (entropy { $bits } bits, HHI { $hhi })
 exposure-dns = { $share } DNS
 exposure-sni = { $share } TLS hello
@@ -249,6 +273,7 @@ column-third = Third parties
 column-names = Names visible
 column-before = Before the first action
 column-operator = Operator
+column-place-by-source = Places by source
 column-place = Place
 column-jurisdiction = Law
 column-role = Role

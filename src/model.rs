@@ -174,6 +174,9 @@ pub struct Run {
     /// Scenario steps that were exercised, by name (`register`, `text-1to1` …).
     #[serde(default)]
     pub steps: Vec<String>,
+    /// When the steps were done, in the order of their beginning; empty where nobody noted it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
     /// Where the capture was taken; null when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vantage: Option<Vantage>,
@@ -196,6 +199,19 @@ pub struct Run {
     #[serde(default, skip_serializing)]
     #[schemars(skip)]
     pub canaries: BTreeMap<String, String>,
+}
+
+/// When a step of a run was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The step, as in [`Run::steps`].
+    pub step: String,
+    /// When it began, RFC 3339 with a zone.
+    pub start: String,
+    /// When it ended, likewise; null when it was not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
 }
 
 /// Where a capture was taken (DESIGN.md, "vantage").
@@ -322,9 +338,12 @@ pub struct Flow {
     /// Outer tunnel layers, outermost first, empty without a tunnel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<String>,
-    /// Smallest time from SYN to SYN/ACK, milliseconds.
+    /// Time from SYN to SYN/ACK, or from the first flight of QUIC or DTLS to its answer, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt_ms: Option<f64>,
+    /// The two frames that `rtt_ms` is between: question and answer; empty without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rtt_frames: Vec<u64>,
 }
 
 impl Flow {
@@ -405,9 +424,11 @@ pub struct FlowName {
     /// Lower case, no final dot, IDNA A-labels.
     pub name: String,
     /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the
-    /// cover name of a hello with real ECH, which is not the server's.
+    /// cover name of a hello with real ECH, which is not the server's; `dns-ptr` for a PTR record in the capture, `reverse` for
+    /// `reference/reverse.toml` where nothing else names the address: what the holder of the address calls it, shown and never
+    /// decisive.
     pub source: String,
-    /// The frame in which it was read.
+    /// The frame in which it was read; for `reverse` the first frame of the flow, which has the address.
     pub frame: u64,
     /// Only for `dns`: when the flow began, every answer that gave the name to this address had run out (by its TTL), so
     /// that the address may have been another's by then.
@@ -445,6 +466,12 @@ pub struct Destination {
     /// The registrable domains of `names` by the Public Suffix List (`whatsapp.net` of `e1.whatsapp.net`), sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// The same names with where each was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named_by: Vec<EndName>,
+    /// The IPv4 address within an IPv6 `address`, which operator, places, law and role are judged by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<Embedded>,
     /// Who announces the network; null where the reference data has none.
     pub operator: Option<Operator>,
     /// What each source says of its country.
@@ -491,6 +518,43 @@ pub struct Destination {
     pub messengers: Vec<String>,
 }
 
+/// A name of a destination and where it was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndName {
+    /// As in [`Destination::names`].
+    pub name: String,
+    /// As in [`FlowName::source`], sorted.
+    pub sources: Vec<String>,
+    /// In every flow that it names, the DNS answer had run out before ([`FlowName::expired`]).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub expired: bool,
+    /// For `reverse`: the entry of `reverse.toml` and its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// An IPv4 address that an IPv6 address carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Embedded {
+    /// How it is carried.
+    pub form: EmbeddedForm,
+    /// The IPv4 address.
+    pub address: String,
+}
+
+/// How an IPv6 address carries an IPv4 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbeddedForm {
+    /// `::ffff:0:0/96`: the same end, as a dual-stack socket writes it (RFC 4291 section 2.5.5.2).
+    Ipv4Mapped,
+    /// `64:ff9b::/96`: the end behind a translator (RFC 6052 section 2.1).
+    Nat64,
+    /// `2002::/16`: the router of the end's site (RFC 3056 section 2).
+    #[serde(rename = "6to4")]
+    SixToFour,
+}
+
 /// What the smallest round trip from one place says of the countries (METRICS E15).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RttBound {
@@ -498,6 +562,12 @@ pub struct RttBound {
     pub from: Whereabouts,
     /// The smallest round trip, milliseconds.
     pub rtt_ms: f64,
+    /// Capture in which it was seen.
+    #[serde(default)]
+    pub capture: String,
+    /// The two frames that it is between: SYN and SYN/ACK, or the first flight of QUIC or DTLS and its answer.
+    #[serde(default)]
+    pub frames: Vec<u64>,
     /// Farthest that the end can be, km.
     pub max_km: f64,
     /// Countries that a source names and that are farther.
@@ -565,8 +635,27 @@ pub struct Jurisdiction {
     pub why: JurisdictionWhy,
     /// On what a transfer there can rest (GDPR chapter V).
     pub basis: Basis,
+    /// What of it nobody looked up; empty when all of it has a source. With anything here, `basis` is only what is known so far
+    /// and no claim may rest on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unverified: Vec<Unverified>,
     /// Date of the legal status.
     pub as_of: String,
+    /// Entries of the reference data that seat and basis rest on, with source and date; empty where no entry applies.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+}
+
+/// A part of a legal status that was not looked up in a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unverified {
+    /// The operator's seat.
+    Seat,
+    /// Whether the operator is certified under the Data Privacy Framework, so that `none` may as well be `dpf`.
+    Dpf,
+    /// Number and day of the adequacy decision.
+    Decision,
 }
 
 /// What ties a destination to a law.

@@ -76,6 +76,10 @@ pub fn analyse_all(
 
 fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis, Unread> {
     let unread = |reason: String| Unread { name: capture.name.clone(), reason };
+    if capture.path.is_dir() {
+        let path = &capture.path;
+        return Err(unread(format!("{path:?} is a folder; `metaleak study` reads the captures of a folder")));
+    }
     let mut run = scenario::run_beside(&capture.path).map_err(|e| unread(e.to_string()))?;
     if settings.app.is_some() || settings.vantage.is_some() || settings.place.is_some() {
         let run = run.get_or_insert_default();
@@ -113,7 +117,10 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
         catalogue: catalogue.files().to_vec(),
         ..Report::default()
     };
+    let mut first_actions: std::collections::BTreeMap<String, destination::FirstAction> =
+        std::collections::BTreeMap::new();
     for analysis in analyses {
+        first_actions.insert(analysis.input.file.clone(), first_action(&analysis));
         report.inputs.push(analysis.input);
         report.coverage.push(analysis.coverage);
         report.flows.extend(analysis.flows);
@@ -131,8 +138,9 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
     if destinations.iter().any(|d| !d.rtt_bounds.is_empty()) {
         report.reference.push(destination::Outlines::source());
     }
-    // Captures hold no marks of a run's steps yet.
-    report.exposure = destination::exposure(&report.flows, &destinations, db, &|_| None);
+    let first_action =
+        |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
+    report.exposure = destination::exposure(&report.flows, &destinations, db, &first_action);
     report.destinations = destinations;
     let ages = ages(&report, db);
     report.warnings.extend(ages);
@@ -140,6 +148,17 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
     name_findings(&mut report);
     report.claims = claims::judge(catalogue, &report);
     report
+}
+
+/// The first flow that begins with or after the user's first action tells which flows began before.
+fn first_action(analysis: &CaptureAnalysis) -> destination::FirstAction {
+    let Some(run) = analysis.input.run.as_ref().filter(|run| !run.marks.is_empty()) else {
+        return destination::FirstAction::NoMarks;
+    };
+    let Some(time) = scenario::first_action(run) else { return destination::FirstAction::NoAction };
+    let flows = analysis.flows.iter().zip(&analysis.flow_times);
+    let after = flows.filter(|(_, began)| began.0 >= time).map(|(flow, _)| flow.first_frame);
+    destination::FirstAction::Frame(after.min().unwrap_or(u64::MAX))
 }
 
 /// Captures whose time is far from the date of the data that their addresses were judged with: networks change hands, so

@@ -21,7 +21,7 @@ pub enum ScenarioError {
     },
     /// The file is no run description.
     #[error(
-        "{path:?}:{line}: {what}; the fields are messenger, steps, vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, canaries"
+        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, canaries"
     )]
     Broken {
         /// The file.
@@ -72,13 +72,59 @@ pub fn run_beside(capture: &Path) -> Result<Option<Run>, ScenarioError> {
         return Err(ScenarioError::Broken { path, line: 1, what });
     }
     let text = std::fs::read_to_string(&path).map_err(read)?;
-    let run = serde_json::from_str(&text).map_err(|e| ScenarioError::Broken {
+    let mut run: Run = serde_json::from_str(&text).map_err(|e| ScenarioError::Broken {
         path: path.clone(),
         line: e.line(),
         what: plain(&e.to_string()),
     })?;
+    order_marks(&mut run).map_err(|(mark, what)| {
+        // The mark's own text is in the file once or, where it repeats, first where the fault shows as well.
+        let before = text.find(&mark).and_then(|at| text.get(..at)).unwrap_or_default();
+        ScenarioError::Broken { path: path.clone(), line: before.lines().count().max(1), what: plain(&what) }
+    })?;
     Ok(Some(run))
 }
+
+/// Checks the times of the marks and puts them in order; a step with a mark was exercised. The error has the text at fault.
+fn order_marks(run: &mut Run) -> Result<(), (String, String)> {
+    let time = |text: &str| {
+        let wrong = |e: jiff::Error| {
+            (
+                text.to_owned(),
+                format!("{text:?} is no time: {e}; write RFC 3339 such as 2026-11-24T10:00:00Z"),
+            )
+        };
+        text.parse::<jiff::Timestamp>().map_err(wrong)
+    };
+    let mut ordered = Vec::new();
+    for mark in std::mem::take(&mut run.marks) {
+        let start = time(&mark.start)?;
+        if let Some(end) = &mark.end
+            && time(end)? < start
+        {
+            return Err((end.clone(), format!("step {:?} ends at {end}, before it starts", mark.step)));
+        }
+        ordered.push((start, mark));
+    }
+    ordered.sort_by_key(|(start, _)| *start);
+    run.marks = ordered.into_iter().map(|(_, mark)| mark).collect();
+    for mark in &run.marks {
+        if !run.steps.contains(&mark.step) {
+            run.steps.push(mark.step.clone());
+        }
+    }
+    Ok(())
+}
+
+/// When the user first did something, nanoseconds since 1970; `None` where no mark says so. To leave the app alone is no action.
+#[must_use]
+pub fn first_action(run: &Run) -> Option<i64> {
+    let mark = run.marks.iter().find(|mark| mark.step != IDLE)?;
+    i64::try_from(mark.start.parse::<jiff::Timestamp>().ok()?.as_nanosecond()).ok()
+}
+
+/// The step in which nothing is done.
+const IDLE: &str = "idle";
 
 #[cfg(test)]
 mod tests {
@@ -93,6 +139,23 @@ mod tests {
             .unwrap();
         let run = run_beside(&capture).unwrap().unwrap();
         assert_eq!((run.messenger.as_deref(), &run.steps[..]), (Some("signal"), &["idle".to_owned()][..]));
+        let broken = |text: &str| {
+            std::fs::write(folder.path().join("a.b.run.json"), text).unwrap();
+            run_beside(&capture).unwrap_err().to_string()
+        };
+        let error = broken("{\"marks\": [\n{\"step\": \"idle\", \"start\": \"yesterday\"}]}");
+        assert!(error.contains(":2: ") && error.contains("RFC 3339"), "{error}");
+        let error = broken(
+            "{\"marks\": [{\"step\": \"idle\",\n\"start\": \"2024-01-01T00:00:02Z\",\n\"end\": \"2024-01-01T00:00:01Z\"}]}",
+        );
+        assert!(error.contains(":3: ") && error.contains("before it starts"), "{error}");
+        let text = r#"{"steps": ["idle"], "marks": [{"step": "text-1to1", "start": "2024-01-01T01:00:02+01:00"},
+            {"step": "idle", "start": "2024-01-01T00:00:01Z", "end": "2024-01-01T00:00:02Z"}]}"#;
+        std::fs::write(folder.path().join("a.b.run.json"), text).unwrap();
+        let run = run_beside(&capture).unwrap().unwrap();
+        assert_eq!(run.steps, ["idle", "text-1to1"]);
+        assert_eq!(run.marks[0].step, "idle", "by their beginning");
+        assert_eq!(first_action(&run), Some(1_704_067_202_000_000_000));
         std::fs::write(folder.path().join("a.b.run.json"), "{\n\"vantag\": 1}").unwrap();
         let error = run_beside(&capture).unwrap_err().to_string();
         assert!(error.contains(":2: ") && error.contains("vantage"), "{error}");

@@ -685,12 +685,16 @@ fn rich() -> Report {
             why: JurisdictionWhy::Place,
             basis: Basis::Adequacy,
             as_of: String::new(),
+            unverified: Vec::new(),
+            source: String::new(),
         },
         Jurisdiction {
             code: "VG".into(),
             why: JurisdictionWhy::OperatorSeat,
             basis: Basis::None,
             as_of: String::new(),
+            unverified: Vec::new(),
+            source: String::new(),
         },
     ];
     let mut planted = finding(FindingKind::Canary, "signal", &f);
@@ -883,6 +887,8 @@ fn flows_that_only_the_run_attributes_decide_nothing() {
                     why: JurisdictionWhy::OperatorSeat,
                     basis: Basis::None,
                     as_of: String::new(),
+                    unverified: Vec::new(),
+                    source: String::new(),
                 }],
                 ..destination(messenger, f)
             })
@@ -946,12 +952,16 @@ fn no_place_is_told_from_databases() {
                     why: JurisdictionWhy::Place,
                     basis: Basis::None,
                     as_of: String::new(),
+                    unverified: vec![metaleak::model::Unverified::Dpf],
+                    source: String::new(),
                 },
                 Jurisdiction {
                     code: "US".into(),
                     why: JurisdictionWhy::OperatorSeat,
                     basis: Basis::None,
                     as_of: String::new(),
+                    unverified: vec![metaleak::model::Unverified::Dpf],
+                    source: String::new(),
                 },
             ];
             let report = Report { destinations: vec![end], ..report(vec![f]) };
@@ -962,6 +972,49 @@ fn no_place_is_told_from_databases() {
                 !told.iter().any(|t| places.iter().any(|p| t.contains(p))),
                 "{messenger} {country} {role:?}: {told:?}"
             );
+        }
+    }
+}
+
+/// A seat or a certification that nobody looked up is no lack of one.
+#[test]
+fn what_was_not_looked_up_contradicts_nothing() {
+    use metaleak::model::Unverified;
+    for (unverified, verdict) in [
+        (vec![], Verdict::Contradicted),
+        (vec![Unverified::Dpf], Verdict::Inconclusive),
+        (vec![Unverified::Seat], Verdict::Inconclusive),
+    ] {
+        let mut f = flow("wire", 1, "tls1.3");
+        f.messenger_why = Some("name:wire.example".into());
+        let mut end = destination("wire", &f);
+        end.jurisdictions = vec![Jurisdiction {
+            code: "US".into(),
+            why: JurisdictionWhy::OperatorSeat,
+            basis: Basis::None,
+            unverified: unverified.clone(),
+            as_of: String::new(),
+            source: String::new(),
+        }];
+        let report = Report { destinations: vec![end], ..report(vec![f]) };
+        let results = judge(&embedded(), &report);
+        let result = one(&results, "wire.all-ends-adequate");
+        assert_eq!(result.verdict, verdict, "{unverified:?}: {}", result.explanation.en);
+        let note = &result.evidence[0].note;
+        assert_eq!(note.contains("(seat US, unverified)"), !unverified.is_empty(), "{note}");
+        // Conditions name it by its own word.
+        for (condition, fits) in [
+            ("seat_basis = [\"unverified\"]", !unverified.is_empty()),
+            ("basis = [\"none\"]", unverified.is_empty()),
+            ("not_basis = [\"eea\"]", unverified.is_empty()),
+            ("seat = [\"US\"]", !unverified.contains(&Unverified::Seat)),
+            ("not_seat = [\"CH\"]", !unverified.contains(&Unverified::Seat)),
+            ("jurisdiction = [\"US\"]", !unverified.contains(&Unverified::Seat)),
+        ] {
+            let mut asked = rich();
+            asked.destinations[0].jurisdictions.clone_from(&report.destinations[0].jurisdictions);
+            let result = decide(&format!("supports = {{ any = \"destinations\", {condition} }}"), &asked);
+            assert_eq!(result.verdict == Verdict::Supported, fits, "{unverified:?}: {condition}");
         }
     }
 }
@@ -1370,6 +1423,8 @@ fn worked_examples_are_sound() {
             why: JurisdictionWhy::OperatorSeat,
             basis,
             as_of: String::new(),
+            unverified: Vec::new(),
+            source: String::new(),
         }];
         let result = one(
             &judge(&catalogue(taube), &Report { destinations: vec![end], ..report(vec![f]) }),

@@ -371,3 +371,48 @@ fn the_ledger_of_a_capture_sums_to_its_bytes() {
     assert!(table.contains("transport") && table.contains(" %") && table.contains("total"), "{table}");
     metaleak().arg("coverage").arg("/does/not/exist.pcap").assert().code(3);
 }
+
+#[test]
+fn a_claim_file_that_is_no_utf8_is_named_with_its_byte() {
+    let folder = Folder::new();
+    let path = folder.file("own.toml", b"# first line\n# caf\xe9\n");
+    let output = metaleak().args(["claims", "check"]).arg(&path).assert().code(2).get_output().clone();
+    let said = text(&output.stderr);
+    assert!(said.contains("own.toml:2: byte 18 is no UTF-8; save the file as UTF-8"), "{said}");
+}
+
+#[test]
+fn replay_of_a_folder_names_study() {
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &small());
+    let output = metaleak().arg("replay").arg(folder.0.path()).assert().code(3).get_output().clone();
+    assert!(text(&output.stderr).contains("is a folder; `metaleak study`"), "{}", text(&output.stderr));
+    // Beside a capture it is one unreadable input of several.
+    metaleak().arg("replay").arg(folder.0.path()).arg(&file).assert().code(0);
+    metaleak().args(["replay", "--strict"]).arg(folder.0.path()).arg(&file).assert().code(3);
+}
+
+#[test]
+fn study_writes_no_folder_named_dash() {
+    let folder = Folder::new();
+    folder.file("a.pcap", &small());
+    let output = metaleak()
+        .current_dir(folder.0.path())
+        .args(["study", ".", "-o", "-"])
+        .assert()
+        .code(2)
+        .get_output()
+        .clone();
+    assert!(text(&output.stderr).contains("-o wants a folder"), "{}", text(&output.stderr));
+    assert!(!folder.0.path().join("-").exists());
+}
+
+#[test]
+fn a_quiet_replay_still_names_what_it_could_not_read() {
+    for (files, more) in [(&["missing-1.pcap"][..], false), (&["missing-1.pcap", "missing-2.pcap"], true)] {
+        let output = metaleak().args(["-q", "replay"]).args(files).assert().code(3).get_output().clone();
+        let said = text(&output.stderr);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("missing-1.pcap") && said.contains("(and 1 more)") == more, "{said}");
+    }
+}

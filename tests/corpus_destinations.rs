@@ -2,6 +2,12 @@
 //!
 //! Needs `../shared/corpus`; skipped with a notice where it is absent.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests: a failure there is a failed test"
+)]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -11,8 +17,8 @@ use metaleak::model::{Report, Role};
 
 /// Captures of messengers, with the most of their bytes (in percent) that may go to ends of unknown role.
 const CAPTURES: [(&str, f64); 9] = [
-    // 10.3 % go to port 5223 of a German cloud without a name, in a binary protocol that no source explains (Huawei's
-    // push service, perhaps). Saying so without a source would be a guess.
+    // 10.3 % go to port 5223 of a German cloud (T-Systems) without a name, in a binary protocol that no source explains (Huawei's
+    // push service, perhaps). Saying so without a source would be a guess, so the role stays unknown; the operator is known.
     ("ndpi-jabber.pcap", 11.0),
     ("ndpi-signal.pcap", 5.0),
     ("ndpi-stun_signal.pcapng", 5.0),
@@ -60,14 +66,35 @@ fn destinations_of_messengers_have_operator_and_role() {
     }
     assert!(ends >= 15, "only {ends} ends of messengers");
     let reads_stun = report.flows.iter().any(|flow| flow.app_protocols.iter().any(|p| p == "stun"));
+    let mut table =
+        String::from("| capture | bytes | to ends of unknown role | share |\n| --- | ---: | ---: | ---: |\n");
     for (name, most) in CAPTURES {
         let [all, unknown] = bytes[name];
         let share = 100.0 * unknown as f64 / all as f64;
         println!("{name}: {unknown} of {all} bytes to unknown ends, {share:.1} %");
+        table += &format!("| `{name}` | {all} | {unknown} | {share:.1} % |\n");
         if name == "ndpi-stun_signal.pcapng" && !reads_stun {
             println!("skipped: {name} needs STUN, which this build does not read");
             continue;
         }
         assert!(share < most, "{name}: {share:.1} % of the bytes go to unknown ends");
+    }
+    same_as_stored(&table);
+}
+
+/// Compares the table with that of `docs/reference.md`, or stores it.
+fn same_as_stored(table: &str) {
+    const BEGIN: &str = "<!-- unknown: made by tests/corpus_destinations.rs -->\n";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("docs/reference.md has the mark");
+    let (stored, after) = rest.split_once("<!-- /unknown -->").expect("docs/reference.md has the end mark");
+    if std::env::var_os("METALEAK_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{table}<!-- /unknown -->{after}")).unwrap();
+    } else {
+        assert_eq!(
+            stored, table,
+            "run METALEAK_UPDATE_DOCS=1 cargo test --test corpus_destinations, review and commit it"
+        );
     }
 }

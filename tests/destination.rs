@@ -14,8 +14,10 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use metaleak::destination::{FactTexts, REGIONS, ReferenceDb, ReferenceError, Sources, build};
-use metaleak::model::Agreement;
+use metaleak::destination::{
+    FactTexts, REGIONS, ReferenceDb, ReferenceError, Sources, build, lookup_destination,
+};
+use metaleak::model::{Agreement, Embedded, EmbeddedForm, Role};
 use sha2::{Digest, Sha256};
 
 fn db() -> &'static ReferenceDb {
@@ -75,7 +77,7 @@ fn the_eight_addresses_and_what_three_sources_say() {
         let facts = db().lookup(ip(address));
         assert_eq!(facts.country.as_deref(), country, "{address}");
         assert_eq!(facts.agreement, agreement, "{address}");
-        assert_eq!(facts.operator.and_then(|o| o.asn), asn, "{address}");
+        assert_eq!(facts.operator.as_ref().and_then(|o| o.asn), asn, "{address}");
         assert_eq!(facts.special, None, "{address}");
     }
 }
@@ -167,7 +169,7 @@ fn clouds_tell_their_region() {
         ("159.8.198.1", "IBM", None, None),
     ] {
         let facts = db().lookup(ip(address));
-        let cloud = facts.cloud.unwrap_or_else(|| panic!("{address} has no cloud"));
+        let cloud = facts.cloud.as_ref().unwrap_or_else(|| panic!("{address} has no cloud"));
         assert_eq!((cloud.provider.as_str(), cloud.region.as_deref()), (provider, region), "{address}");
         let said = facts.places.iter().find(|p| p.source == cloud.source).map(|p| p.country.as_str());
         assert_eq!(said, country, "{address}");
@@ -194,7 +196,7 @@ fn anycast_is_said_where_its_operator_publishes_it() {
         ("149.154.167.50", None),
         ("10.0.0.1", None),
     ] {
-        let anycast = db().lookup(ip(address)).anycast;
+        let anycast = db().lookup(ip(address)).anycast.clone();
         match says {
             Some(says) => {
                 assert!(anycast.as_ref().is_some_and(|a| a.starts_with(says)), "{address}: {anycast:?}");
@@ -299,6 +301,7 @@ fn special_ranges_have_no_place() {
         ("3fff:fff::1", "documentation"),
         ("::ffff:192.168.0.1", "private"),
         ("64:ff9b::10.0.0.1", "private"),
+        ("2002:a00:1::1", "private"),
     ] {
         let facts = db().lookup(ip(address));
         assert_eq!(facts.special, Some(kind), "{address}");
@@ -306,7 +309,7 @@ fn special_ranges_have_no_place() {
             facts.places.is_empty() && facts.operator.is_none() && facts.jurisdictions.is_empty(),
             "{address}"
         );
-        assert_eq!((facts.country, facts.agreement), (None, Agreement::None), "{address}");
+        assert_eq!((facts.country.as_ref(), facts.agreement), (None, Agreement::None), "{address}");
     }
     for address in ["100.63.255.255", "100.128.0.0", "172.32.0.1", "11.0.0.1", "9.255.255.255", "3ffe::1"] {
         assert_eq!(db().lookup(ip(address)).special, None, "{address}");
@@ -318,6 +321,93 @@ fn an_ipv4_address_in_ipv6_dress_is_looked_up_as_itself() {
     let plain = db().lookup(ip("149.154.167.50"));
     assert_eq!(db().lookup(ip("::ffff:149.154.167.50")), plain);
     assert_eq!(db().lookup(ip("64:ff9b::149.154.167.50")), plain);
+    assert_eq!(db().lookup(ip("2002:959a:a732:1::2")), plain);
+    // One bit beside each of the prefixes, a network's own NAT64, Teredo: nothing is unwrapped.
+    for other in
+        ["::fffe:808:808", "64:ff9a::808:808", "64:ff9b:1::808:808", "2003:808:808::", "2001::808:808"]
+    {
+        assert_ne!(db().lookup(ip(other)), db().lookup(ip("8.8.8.8")), "{other}");
+        assert_eq!(lookup_destination(ip(other), db()).embedded, None, "{other}");
+    }
+    let dns = lookup_destination(ip("8.8.8.8"), db());
+    assert_eq!(dns.role, Role::Resolver);
+    for (address, form) in [
+        ("::ffff:8.8.8.8", EmbeddedForm::Ipv4Mapped),
+        ("64:ff9b::8.8.8.8", EmbeddedForm::Nat64),
+        ("2002:808:808::1", EmbeddedForm::SixToFour),
+    ] {
+        let found = lookup_destination(ip(address), db());
+        assert_eq!(found.embedded, Some(Embedded { form, address: "8.8.8.8".into() }), "{address}");
+        assert_eq!((found.role, &found.role_why), (dns.role, &dns.role_why), "{address}");
+        assert_eq!((&found.operator, &found.anycast), (&dns.operator, &dns.anycast), "{address}");
+    }
+}
+
+/// By `reverse.toml`, read by hand.
+#[test]
+fn the_reverse_zone_names_what_its_operator_names() {
+    for (address, name) in [
+        ("8.8.8.8", Some("dns.google")),
+        ("8.8.4.4", Some("*.1e100.net")),
+        ("::ffff:8.8.8.8", Some("dns.google")),
+        ("172.217.16.142", Some("*.1e100.net")),
+        ("34.65.0.1", None), // Google Cloud: its tenants name them
+        ("35.169.3.40", Some("*.compute-1.amazonaws.com")),
+        ("52.214.0.1", Some("*.compute.amazonaws.com")),
+        ("149.154.167.50", None),
+        ("10.0.0.1", None),
+    ] {
+        let facts = db().lookup(ip(address));
+        assert_eq!(facts.reverse.as_ref().map(|r| r.name.as_str()), name, "{address}");
+        if let Some(reverse) = &facts.reverse {
+            assert!(reverse.source.starts_with("reverse.toml ") && reverse.source.contains("http"));
+        }
+        let shown = lookup_destination(ip(address), db());
+        assert_eq!(shown.names.first().map(String::as_str), name, "{address}");
+        assert_eq!(shown.named_by.first().map(|n| n.sources.join(" ")).as_deref(), name.map(|_| "reverse"));
+    }
+}
+
+#[test]
+fn what_is_kept_is_what_is_looked_up() {
+    let mut seeded = Seeded(11);
+    for _ in 0..500 {
+        let address = IpAddr::V4(Ipv4Addr::from(seeded.next() as u32));
+        let first = db().lookup(address);
+        assert_eq!(*first, db().lookup_afresh(address), "{address}");
+        assert_eq!(first, db().lookup(address), "{address}");
+    }
+}
+
+/// No lack of a basis is asserted where nobody looked.
+#[test]
+fn a_basis_that_was_not_looked_up_says_so() {
+    use metaleak::model::{Basis, JurisdictionWhy, Unverified};
+    let place = JurisdictionWhy::Place;
+    let seat = JurisdictionWhy::OperatorSeat;
+    for (address, why, basis, unverified, source) in [
+        ("31.13.86.51", seat, Basis::Dpf, &[][..], "whatsapp.com/legal/data-privacy-framework"),
+        ("2a04:4e42::1", seat, Basis::Dpf, &[], "fastly.com/data-privacy-framework"),
+        ("35.169.3.40", place, Basis::None, &[Unverified::Dpf], "certification not looked up"),
+        ("35.169.3.40", seat, Basis::None, &[Unverified::Seat, Unverified::Dpf], "operators.toml amazon"),
+        ("20.208.157.48", seat, Basis::None, &[Unverified::Dpf], "safeharbor.export.gov"),
+        ("149.154.167.50", seat, Basis::None, &[], "operators.toml telegram"),
+        (
+            "149.154.167.50",
+            place,
+            Basis::Adequacy,
+            &[],
+            "(EU) 2021/1772 of 2021-06-28, renewed 2025-12-19, expires 2031-12-27",
+        ),
+        ("185.88.236.110", place, Basis::Adequacy, &[], "2000/518/EC of 2000-07-26"),
+        ("185.88.236.110", seat, Basis::Adequacy, &[Unverified::Seat], "operators.toml nine"),
+        ("200.160.2.3", place, Basis::Adequacy, &[], "(EU) 2026/179 of 2026-01-26"),
+    ] {
+        let facts = db().lookup(ip(address));
+        let law = facts.jurisdictions.iter().find(|j| j.why == why).unwrap_or_else(|| panic!("{address}"));
+        assert_eq!((law.basis, &law.unverified[..]), (basis, unverified), "{address} {why:?}");
+        assert!(law.source.contains(source), "{address} {why:?}: {}", law.source);
+    }
 }
 
 #[test]
@@ -485,7 +575,7 @@ fn a_built_table_says_what_its_sources_say() {
         assert_eq!(facts.operator.as_ref().and_then(|o| o.asn), asn, "{address}");
         assert_eq!(facts.cloud.as_ref().map(|c| c.provider.as_str()), cloud, "{address}");
     }
-    assert_eq!(db.lookup(ip("1.0.0.0")).operator.unwrap().name, "Cloud, \"flare\"");
+    assert_eq!(db.lookup(ip("1.0.0.0")).operator.as_ref().unwrap().name, "Cloud, \"flare\"");
     assert_eq!(db.tracker("a.b.tracker.example").unwrap().company, "Track Inc");
     assert_eq!(db.tracker("nottracker.example"), None);
 }
@@ -591,7 +681,7 @@ fn every_source_ships_its_licence_and_has_a_date() {
         }
     }
     let listed = db().sources();
-    assert_eq!(listed.len(), sources.sources.len() + 5);
+    assert_eq!(listed.len(), sources.sources.len() + 6);
     assert!(listed.iter().all(|s| s.sha256.len() == 64 && s.as_of.len() == 10 && !s.licence.is_empty()));
     assert!(listed.is_sorted());
     assert!(["iptoasn", "geo-whois-asn", "ipfire"].iter().all(|n| listed.iter().any(|s| s.name == *n)));
@@ -649,6 +739,15 @@ fn a_broken_fact_names_file_line_and_remedy() {
         ),
         ("anycast", "services = [\"GLOBALACCELERATOR\"]", "services = [\"\"]", "name is empty"),
         ("anycast", "date = \"2018\"", "date = \"long ago\"", "write YYYY-MM-DD"),
+        ("adequacy", "expires = \"2031-12-27\"", "expires = \"2020-12-27\"", "write the last day"),
+        ("reverse", "licence = ", "license = ", "unknown field `license`"),
+        ("reverse", "id = \"google\"", "id = \"google-dns\"", "give each its own id"),
+        ("reverse", "\"*.1e100.net\"", "\"*.*.net\"", "write it in lower case"),
+        ("reverse", "\"8.8.8.8/32\"", "\"8.8.8.8/24\"", "bits are set behind the prefix"),
+        ("reverse", "asns = [15169]", "asns = []", "add prefixes, services or asns"),
+        ("reverse", "asns = [15169]", "asns = [0]", "leave it with one zone"),
+        ("reverse", "asns = [15169]", "asns = [15169]\nregions = [\"x\"]", "regions narrow them"),
+        ("reverse", "date = \"2009-10\"", "date = \"2009-13\"", "write YYYY-MM-DD"),
         ("anycast", "title = \"Quad9\"", "tittle = \"Quad9\"", "unknown field `tittle`"),
     ] {
         let text = match file {
@@ -656,6 +755,7 @@ fn a_broken_fact_names_file_line_and_remedy() {
             "operators" => whole.operators,
             "adequacy" => whole.adequacy,
             "anycast" => whole.anycast,
+            "reverse" => whole.reverse,
             _ => whole.services,
         };
         assert!(text.contains(from), "{file} no longer holds {from}");
@@ -666,6 +766,7 @@ fn a_broken_fact_names_file_line_and_remedy() {
             "operators" => texts.operators = &changed,
             "adequacy" => texts.adequacy = &changed,
             "anycast" => texts.anycast = &changed,
+            "reverse" => texts.reverse = &changed,
             _ => texts.services = &changed,
         }
         let error = ReferenceDb::from_parts(Cow::Owned(table_bytes()), &texts).expect_err(to).to_string();

@@ -131,3 +131,116 @@ fn a_capture_far_from_the_datas_date_says_so() {
     connection.up(&mut capture, b"\x01");
     assert_eq!(replay_bytes(&capture.finish())["warnings"], serde_json::json!([]));
 }
+
+/// Names with their sources of the flow to an address.
+fn sources(report: &Value, server: &str) -> Vec<(String, String)> {
+    let flow = report["flows"].as_array().unwrap().iter().find(|f| f["server"] == server).unwrap();
+    let names = flow["names"].as_array().unwrap().iter();
+    names.map(|n| (n["name"].as_str().unwrap().into(), n["source"].as_str().unwrap().into())).collect()
+}
+
+#[test]
+fn a_ptr_record_names_its_address_and_decides_nothing() {
+    for (address, asked) in [
+        ("31.13.86.51:443", "51.86.13.31.in-addr.arpa".to_owned()),
+        ("[2a03:2880::1]:443", format!("1.{}0.8.8.2.3.0.a.2.ip6.arpa", "0.".repeat(23))),
+    ] {
+        let mut capture = PacketBuilder::new();
+        capture.at(START);
+        let client = if address.starts_with('[') { "[fd00::2]:40000" } else { "192.168.1.2:40000" };
+        let mut connection = Tcp::new(client, address);
+        connection.open(&mut capture);
+        connection.up(&mut capture, b"\x01\x02\x03\x04");
+        let (phone, resolver) = if address.starts_with('[') {
+            ("[fd00::2]:5000".parse().unwrap(), "[fd00::1]:53".parse().unwrap())
+        } else {
+            ("192.168.1.2:5000".parse().unwrap(), "192.168.1.1:53".parse().unwrap())
+        };
+        capture.udp(phone, resolver, &wire::dns_query(7, &asked, 12));
+        capture.udp(resolver, phone, &answer(&asked, &[(&asked, 12, 60, encoded("edge.whatsapp.net"))]));
+        let report = replay_bytes(&capture.finish());
+        assert_eq!(sources(&report, address), [("edge.whatsapp.net".into(), "dns-ptr".into())], "{address}");
+        let flow = report["flows"].as_array().unwrap().iter().find(|f| f["server"] == address).unwrap();
+        assert_eq!(flow["messenger"], Value::Null, "the holder of an address may write any name: {address}");
+        let plain = address.rsplit_once(':').unwrap().0.trim_matches(['[', ']']);
+        let ends = report["destinations"].as_array().unwrap();
+        let end = ends.iter().find(|d| d["address"] == plain).unwrap();
+        assert_eq!(end["names"], serde_json::json!(["edge.whatsapp.net"]));
+        assert_eq!(end["groups"], serde_json::json!(["whatsapp.net"]));
+        assert_ne!(end["role"], "first-party");
+        assert!(!end["role_why"].as_str().unwrap().contains("whatsapp.net"));
+    }
+    // Services by multicast DNS and names that are no address are none.
+    for asked in [
+        "_http._tcp.local",
+        "1.2.3.in-addr.arpa",
+        "1.2.3.4.5.in-addr.arpa",
+        "256.0.0.1.in-addr.arpa",
+        "a.ip6.arpa",
+    ] {
+        let mut capture = PacketBuilder::new();
+        let (phone, resolver) = ("192.168.1.2:5000".parse().unwrap(), "192.168.1.1:53".parse().unwrap());
+        capture.at(START);
+        capture.udp(resolver, phone, &answer(asked, &[(asked, 12, 60, encoded("x.example.net"))]));
+        let mut connection = Tcp::new("192.168.1.2:40000", "1.2.3.4:443");
+        connection.open(&mut capture);
+        connection.up(&mut capture, b"\x01");
+        let report = replay_bytes(&capture.finish());
+        assert_eq!(sources(&report, "1.2.3.4:443"), [], "{asked}");
+    }
+}
+
+#[test]
+fn the_reverse_zone_speaks_where_nothing_else_does() {
+    let mut capture = PacketBuilder::new();
+    capture.at(START);
+    for (port, hello) in [(40000, false), (40001, true)] {
+        let server = if hello { "172.217.16.142:443" } else { "172.217.16.143:443" };
+        let mut connection = Tcp::new(&format!("192.168.1.2:{port}"), server);
+        connection.open(&mut capture);
+        let bytes = if hello { wire::client_hello("www.example.com") } else { b"\x01\x02\x03".to_vec() };
+        connection.up(&mut capture, &bytes);
+    }
+    let report = replay_bytes(&capture.finish());
+    assert_eq!(sources(&report, "172.217.16.143:443"), [("*.1e100.net".to_owned(), "reverse".to_owned())]);
+    assert_eq!(sources(&report, "172.217.16.142:443"), [("www.example.com".into(), "sni".into())]);
+    // It is in the reference data, not on the way.
+    assert_eq!(report["exposure"]["overall"]["names"]["ip_only"], 0.5);
+    assert_eq!(report["exposure"]["overall"]["names"]["clear"], 0.0);
+}
+
+#[test]
+fn destinations_before_the_first_action_need_marks() {
+    let mut capture = PacketBuilder::new();
+    for (second, server) in [(0, "31.13.86.51:443"), (10, "8.8.8.8:443"), (30, "1.1.1.1:443")] {
+        capture.at(START + second * SECOND);
+        let mut connection = Tcp::new(&format!("192.168.1.2:{}", 40000 + second), server);
+        connection.open(&mut capture);
+        connection.up(&mut capture, b"\x01\x02\x03\x04");
+    }
+    let bytes = capture.finish();
+    let at = |second: u64| {
+        let time = jiff::Timestamp::from_nanosecond(i128::from(START + second * SECOND)).unwrap();
+        format!("{time}")
+    };
+    let mark = |step: &str, second| format!("{{\"step\": \"{step}\", \"start\": \"{}\"}}", at(second));
+    for (marks, count, note) in [
+        (None, Value::Null, "no-marks".into()),
+        (Some(String::new()), Value::Null, "no-marks".into()),
+        (Some(mark("idle", 0)), Value::Null, "no-action".into()),
+        (Some(mark("text-1to1", 20)), 2.into(), Value::Null),
+        (Some(mark("text-1to1", 10)), 1.into(), Value::Null),
+        (Some(format!("{}, {}", mark("text-1to1", 20), mark("register", 5))), 1.into(), Value::Null),
+        (Some(format!("{}, {}", mark("idle", 0), mark("text-1to1", 60))), 3.into(), Value::Null),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("made.pcap");
+        std::fs::write(&file, &bytes).unwrap();
+        if let Some(marks) = &marks {
+            std::fs::write(folder.path().join("made.run.json"), format!("{{\"marks\": [{marks}]}}")).unwrap();
+        }
+        let overall = &common::replay([&file])["exposure"]["overall"];
+        assert_eq!(overall["contacts_before_first_action"], count, "{marks:?}");
+        assert_eq!(overall.get("contacts_before_note").cloned().unwrap_or_default(), note, "{marks:?}");
+    }
+}

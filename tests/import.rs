@@ -149,7 +149,7 @@ fn opened(done: &Imported) -> ReferenceDb {
 
 /// `COUNTRY DATE` by the source, then `AS NAME SOURCE`, then `REGION SOURCE`; `-` where there is nothing.
 fn says(db: &ReferenceDb, address: &str, source: &str) -> String {
-    let facts = db.lookup(address.parse::<IpAddr>().unwrap());
+    let facts = db.lookup_afresh(address.parse::<IpAddr>().unwrap());
     let place = facts.places.iter().find(|p| p.source == source);
     let place = place.map_or("-".to_owned(), |p| format!("{} {}", p.country, p.as_of));
     let system = facts.operator.filter(|o| o.source == source);
@@ -214,7 +214,7 @@ fn every_format_becomes_a_source_of_its_own() {
         // What was there before is there still.
         assert_eq!(says(&db, "31.13.86.51", "base").get(..13), Some("IE 2026-01-02"), "{what}");
         let far = "185.88.236.110".parse().unwrap();
-        assert_eq!(db.lookup(far), small().lookup(far), "{what}");
+        assert_eq!(db.lookup_afresh(far), small().lookup_afresh(far), "{what}");
         let listed = db.sources().into_iter().find(|s| s.name == "mine").unwrap();
         assert_eq!(listed.licence, "LicenseRef-test");
         assert_eq!(listed.sha256.len(), 64);
@@ -240,7 +240,7 @@ fn imports_add_up() {
         ("31.13.86.64", "64500 Low second"),
         ("31.13.86.128", "32934 Base Net asn"),
     ] {
-        let facts = third.lookup(address.parse().unwrap());
+        let facts = third.lookup_afresh(address.parse().unwrap());
         let o = facts.operator.unwrap();
         assert_eq!(format!("{} {} {}", o.asn.unwrap(), o.name, o.source), operator, "{address}");
         assert_eq!(facts.places.len(), 2, "{address}: {:?}", facts.places);
@@ -315,7 +315,7 @@ fn a_hostile_mmdb_is_refused_or_read() {
                 read += 1;
                 let db = opened(&done);
                 for address in ["1.2.3.4", "9.9.9.9", "130.0.0.1", "::1"] {
-                    db.lookup(address.parse().unwrap());
+                    db.lookup_afresh(address.parse().unwrap());
                 }
             }
             Err(_) => refused += 1,
@@ -383,7 +383,7 @@ fn the_built_in_table_keeps_what_it_says() {
     let mut places = 0;
     for _ in 0..20_000 {
         let address = IpAddr::V4(Ipv4Addr::from(seeded.next() as u32));
-        let (before, after) = (embedded.lookup(address), db.lookup(address));
+        let (before, after) = (embedded.lookup_afresh(address), db.lookup_afresh(address));
         places += after.places.iter().filter(|p| p.source == "mine").count();
         let others: Vec<_> = after.places.into_iter().filter(|p| p.source != "mine").collect();
         assert_eq!((others, after.cloud), (before.places, before.cloud), "{address}");

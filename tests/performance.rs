@@ -1,7 +1,7 @@
 //! Time and memory on one large capture, beside the programs that people compare with.
 //!
-//! Needs a release build, `../shared`, python3, and for each comparison its program; `make bench` runs it, or
-//! `METALEAK_PERF=1 cargo test --release --test performance -- --ignored --nocapture`. Times are medians of five rounds in which the
+//! Needs a release build, `../shared`, python3, and for each comparison its program; run by hand with
+//! `METALEAK_PERF=1 cargo test --release --test performance -- --ignored --nocapture` (`make bench` prints such figures without judging them). Times are medians of five rounds in which the
 //! programs alternate, so that a busy moment of the machine meets all of them.
 
 #![allow(
@@ -98,7 +98,7 @@ fn median(runs: &[Run]) -> Duration {
 }
 
 #[test]
-#[ignore = "takes minutes and a release build; `make bench` runs it"]
+#[ignore = "takes minutes and a release build; its head says how to run it"]
 fn a_large_capture_in_bounded_memory_and_time() {
     let debug = std::hint::black_box(cfg!(debug_assertions));
     assert!(!debug, "times of a debug build say nothing: run with --release");

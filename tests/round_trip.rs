@@ -256,3 +256,39 @@ fn a_place_that_is_none_is_refused() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("a.run.json\":2: ") && said.contains("47.37,8.54"), "{said}");
 }
+
+/// The frames of a capture with one handshake after the other: question and answer of the server with that number, from 1.
+fn frames(number: u64) -> [u64; 2] {
+    [2 * number - 1, 2 * number]
+}
+
+#[test]
+fn evidence_of_a_bound_is_question_and_answer() {
+    for way in [Way::Tcp, Way::Quic, Way::Dtls] {
+        // The first handshake of each server is slow, the second is what bounds.
+        let bytes = capture(way, &[200 * MS, 20 * MS]);
+        let servers = SERVERS.len() as u64;
+        let facebook = SERVERS.iter().position(|(address, _)| *address == "31.13.86.51").unwrap() as u64 + 1;
+        let folder = tempfile::tempdir().unwrap();
+        let claims = folder.path().join("claims.toml");
+        let claim = "[[claim]]\nid = \"whatsapp.there\"\ncriterion = \"gdpr\"\ntext = { en = \"a\", de = \"b\" }\n\
+                     decided_by = \"traffic\"\notherwise = \"opaque\"\nsources = [{ id = \"z\", text = \"t\" }]\n\
+                     contradicts = { any = \"destinations\", asn = [32934], rtt_excludes = [\"US\"] }\n";
+        std::fs::write(&claims, claim).unwrap();
+        let arguments =
+            ["--vantage", "47.37,8.54", "--app", "whatsapp", "--claims", claims.to_str().unwrap()];
+        let report = report(&bytes, None, &arguments);
+        let expected = frames(servers + facebook);
+        let flows = report["flows"].as_array().unwrap();
+        let flow = flows.iter().filter(|f| f["server"] == "31.13.86.51:443").nth(1).unwrap();
+        assert_eq!(flow["rtt_frames"], serde_json::json!(expected), "{way:?}");
+        let bound = &by_address(&report)["31.13.86.51"]["rtt_bounds"][0];
+        assert_eq!(bound["frames"], serde_json::json!(expected), "{way:?}");
+        assert_eq!(bound["capture"], "delays.pcap");
+        let claim = &report["claims"][0];
+        assert_eq!(claim["verdict"], "contradicted", "{way:?}: {claim}");
+        assert_eq!(claim["evidence"][0]["frames"], serde_json::json!(expected), "{way:?}");
+        let note = claim["evidence"][0]["note"].as_str().unwrap();
+        assert!(note.contains("round trip 20.000 ms, at most 2000 km: too far is US"), "{note}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::predicate::{Facts, Item, Shown};
-use crate::model::{Destination, Evidence, Flow, JurisdictionWhy, Report, SignatureHit};
+use crate::model::{Destination, Evidence, Flow, Jurisdiction, JurisdictionWhy, Report, SignatureHit};
 
 /// Frames that one piece of evidence lists.
 pub(super) const MAX_FRAMES: usize = 64;
@@ -36,7 +36,20 @@ pub(super) fn gather(report: &Report, facts: &Facts<'_>, items: &[Item<'_>]) -> 
             Item::Finding(f) => {
                 by_capture.entry(&f.capture).or_default().add(f.frames.clone(), f.what.clone());
             }
-            Item::Destination(d) => {
+            Item::Destination(d, shown)
+                if shown.round_trip && d.rtt_bounds.iter().any(|b| !b.frames.is_empty()) =>
+            {
+                for bound in &d.rtt_bounds {
+                    let far: Vec<&str> = bound.excluded.iter().map(|e| e.country.as_str()).collect();
+                    let far = if far.is_empty() { "no country".to_owned() } else { far.join(", ") };
+                    let (ms, km) = (bound.rtt_ms, bound.max_km);
+                    let place = describe_destination(d);
+                    let what =
+                        format!("{place}; round trip {ms:.3} ms, at most {km:.0} km: too far is {far}");
+                    by_capture.entry(&bound.capture).or_default().add(bound.frames.clone(), what);
+                }
+            }
+            Item::Destination(d, _) => {
                 for flow in d.flows.iter().filter_map(|handle| facts.by_handle.get(handle)) {
                     let what = describe_destination(d);
                     by_capture.entry(&flow.capture).or_default().add(vec![flow.first_frame], what);
@@ -113,7 +126,8 @@ fn flow_frames(f: &Flow, shown: Shown<'_>) -> Vec<u64> {
 }
 
 fn describe_flow(f: &Flow, shown: Shown<'_>) -> String {
-    let name = f.names.first().map(|n| format!(" ({})", n.name)).unwrap_or_default();
+    let name = f.names.iter().find(|n| n.source != "reverse");
+    let name = name.map(|n| format!(" ({})", n.name)).unwrap_or_default();
     let mut what: Vec<String> =
         signatures(f, shown).map(|s| format!("{}: {}", s.signature, s.detail)).collect();
     if let Some(tls) = f.tls.as_ref().filter(|_| shown.certificate) {
@@ -138,7 +152,8 @@ fn signatures<'f>(f: &'f Flow, shown: Shown<'f>) -> impl Iterator<Item = &'f Sig
 fn describe_destination(d: &Destination) -> String {
     let operator = d.operator.as_ref().map_or("operator unknown", |o| o.name.as_str());
     let seat = d.jurisdictions.iter().find(|j| j.why == JurisdictionWhy::OperatorSeat);
-    let seat = seat.map(|j| format!(" (seat {})", j.code)).unwrap_or_default();
+    let doubt = |j: &Jurisdiction| if j.unverified.is_empty() { "" } else { ", unverified" };
+    let seat = seat.map(|j| format!(" (seat {}{})", j.code, doubt(j))).unwrap_or_default();
     let places: Vec<String> = d.places.iter().map(|p| format!("{} {}", p.source, p.country)).collect();
     let places = if places.is_empty() { "no source knows its country".to_owned() } else { places.join(", ") };
     format!("{}: {operator}{seat}; {places}", d.address)

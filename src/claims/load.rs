@@ -78,6 +78,19 @@ impl ClaimError {
         };
         ClaimError { faults: vec![fault] }
     }
+
+    /// A file that is no UTF-8; the line and the byte say where.
+    pub(super) fn not_text(path: &Path, e: &std::string::FromUtf8Error) -> ClaimError {
+        let at = e.utf8_error().valid_up_to();
+        let before = e.as_bytes().get(..at).unwrap_or_default();
+        let fault = Fault {
+            file: path.to_string_lossy().into_owned(),
+            line: before.split(|byte| *byte == b'\n').count(),
+            what: format!("byte {at} is no UTF-8"),
+            remedy: "save the file as UTF-8; claim files are text".into(),
+        };
+        ClaimError { faults: vec![fault] }
+    }
 }
 
 impl std::fmt::Display for ClaimError {

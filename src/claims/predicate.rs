@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::language::{Leaf, Predicate, Quantifier, Subject};
 use crate::model::{
     Agreement, Destination, Finding, FindingKind, Flow, FlowName, Jurisdiction, JurisdictionWhy, Report,
-    Severity,
+    Severity, Unverified,
 };
 
 /// What a condition's value looks like.
@@ -84,7 +84,9 @@ const ROLES: &[&str] = &[
     "platform",
     "unknown",
 ];
-const BASES: &[&str] = &["eea", "adequacy", "dpf", "none"];
+/// A legal status of which a part was not looked up.
+const UNVERIFIED: &str = "unverified";
+const BASES: &[&str] = &["eea", "adequacy", "dpf", "none", UNVERIFIED];
 const SEVERITIES: &[&str] = &["info", "low", "medium", "high", "critical"];
 
 static FLOWS: &[(&str, Kind)] = &[
@@ -134,7 +136,19 @@ static FINDINGS: &[(&str, Kind)] = &[
 ];
 static NAMES: &[(&str, Kind)] = &[
     ("suffix", Kind::Words(&[])),
-    ("source", Kind::Words(&["dns", "sni", "certificate", "http-host", "xmpp-to", "ech-outer"])),
+    (
+        "source",
+        Kind::Words(&[
+            "dns",
+            "sni",
+            "certificate",
+            "http-host",
+            "xmpp-to",
+            "turn-realm",
+            "dns-ptr",
+            "ech-outer",
+        ]),
+    ),
     ("flow", Kind::Of(Subject::Flows)),
 ];
 
@@ -176,6 +190,8 @@ pub(super) struct Shown<'p> {
     pub(super) certificate: bool,
     /// How it is encrypted, also beside the others.
     pub(super) encryption: bool,
+    /// The frames between which the round trip of an end was taken.
+    pub(super) round_trip: bool,
 }
 
 impl<'p> Shown<'p> {
@@ -186,6 +202,7 @@ impl<'p> Shown<'p> {
                 ("signature", Value::Words(ids)) => shown.signatures = ids,
                 ("certificate_subject" | "certificate_fault", _) => shown.certificate = true,
                 ("encryption" | "tls_version" | "cipher" | "ech", _) => shown.encryption = true,
+                ("rtt_excludes" | "max_km_below", _) => shown.round_trip = true,
                 _ => {}
             }
         }
@@ -198,8 +215,8 @@ impl<'p> Shown<'p> {
 pub(super) enum Item<'r> {
     /// A flow, and what of it matched.
     Flow(&'r Flow, Shown<'r>),
-    /// A destination.
-    Destination(&'r Destination),
+    /// A destination, and what of it matched.
+    Destination(&'r Destination, Shown<'r>),
     /// A finding.
     Finding(&'r Finding),
     /// A name of a flow.
@@ -233,7 +250,7 @@ impl Item<'_> {
         match (self, value) {
             (_, Value::Of(inner)) => self.belongings(facts).iter().any(|item| inner.fit(item, facts)),
             (Item::Flow(f, _), value) => flow_fits(f, condition, value),
-            (Item::Destination(d), value) => destination_fits(d, condition, value),
+            (Item::Destination(d, _), value) => destination_fits(d, condition, value),
             (Item::Finding(f), Value::Words(list)) => match condition {
                 "kind" => list.contains(&word(&f.kind)),
                 "severity" => list.iter().any(|s| f.severity >= severity(s)),
@@ -257,9 +274,9 @@ impl Item<'_> {
         match self {
             Item::Flow(f, _) => {
                 let ends = facts.ends.get(&handle(&f.capture, f.flow)).into_iter().flatten();
-                ends.map(|d| Item::Destination(d)).collect()
+                ends.map(|d| Item::Destination(d, Shown::default())).collect()
             }
-            Item::Destination(d) => d.flows.iter().filter_map(|h| flow(h)).collect(),
+            Item::Destination(d, _) => d.flows.iter().filter_map(|h| flow(h)).collect(),
             Item::Finding(f) => flow(&handle(&f.capture, f.flow)).into_iter().collect(),
             Item::Name(f, _) => flow(&handle(&f.capture, f.flow)).into_iter().collect(),
         }
@@ -296,10 +313,12 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
         ("ech", Value::Words(list)) => {
             f.tls.as_ref().and_then(|t| t.ech.as_ref()).is_some_and(|e| list.contains(e))
         }
-        // The outer name of a hello with real ECH is a cover, not the server's.
-        ("name", Value::Words(list)) => {
-            f.names.iter().any(|n| n.source != "ech-outer" && list.iter().any(|s| below(&n.name, s)))
-        }
+        // The outer name of a hello with real ECH is a cover, and a name of the reverse zone what the holder of the address wrote:
+        // neither is the server's.
+        ("name", Value::Words(list)) => f.names.iter().any(|n| {
+            !matches!(n.source.as_str(), "ech-outer" | "dns-ptr" | "reverse")
+                && list.iter().any(|s| below(&n.name, s))
+        }),
         ("clear_bytes_over", Value::Limit(n)) => f.clear_bytes as f64 > *n,
         ("with_payload", Value::Flag(flag)) => (f.encryption != "empty") == *flag,
         ("messenger_why", Value::Words(list)) => {
@@ -327,6 +346,16 @@ fn seats(d: &Destination) -> impl Iterator<Item = &Jurisdiction> {
     d.jurisdictions.iter().filter(|j| j.why == JurisdictionWhy::OperatorSeat)
 }
 
+/// Whether somebody looked up where the seat is. What nobody looked up neither supports nor contradicts.
+fn seat_known(j: &Jurisdiction) -> bool {
+    !j.unverified.contains(&Unverified::Seat)
+}
+
+/// The basis as conditions name it: one of which a part was not looked up is `unverified`, whatever is known so far.
+fn basis(j: &Jurisdiction) -> String {
+    if j.unverified.is_empty() { word(&j.basis) } else { UNVERIFIED.to_owned() }
+}
+
 fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
     match (condition, value) {
         ("country", Value::Words(list)) => d.country.as_ref().is_some_and(|c| list.contains(c)),
@@ -348,14 +377,20 @@ fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
         }),
         ("role", Value::Words(list)) => list.contains(&word(&d.role)),
         ("not_role", Value::Words(list)) => !list.contains(&word(&d.role)),
-        ("jurisdiction", Value::Words(list)) => d.jurisdictions.iter().any(|j| list.contains(&j.code)),
-        ("basis", Value::Words(list)) => d.jurisdictions.iter().any(|j| list.contains(&word(&j.basis))),
-        ("not_basis", Value::Words(list)) => d.jurisdictions.iter().any(|j| !list.contains(&word(&j.basis))),
-        ("seat", Value::Words(list)) => seats(d).any(|j| list.contains(&j.code)),
-        ("not_seat", Value::Words(list)) => {
-            seats(d).next().is_some() && !seats(d).any(|j| list.contains(&j.code))
+        ("jurisdiction", Value::Words(list)) => {
+            d.jurisdictions.iter().filter(|j| seat_known(j)).any(|j| list.contains(&j.code))
         }
-        ("seat_basis", Value::Words(list)) => seats(d).any(|j| list.contains(&word(&j.basis))),
+        ("basis", Value::Words(list)) => d.jurisdictions.iter().any(|j| list.contains(&basis(j))),
+        ("not_basis", Value::Words(list)) => {
+            let differs = |basis: String| basis != UNVERIFIED && !list.contains(&basis);
+            d.jurisdictions.iter().any(|j| differs(basis(j)))
+        }
+        ("seat", Value::Words(list)) => seats(d).filter(|j| seat_known(j)).any(|j| list.contains(&j.code)),
+        ("not_seat", Value::Words(list)) => {
+            let all_known = seats(d).all(seat_known);
+            seats(d).next().is_some() && all_known && !seats(d).any(|j| list.contains(&j.code))
+        }
+        ("seat_basis", Value::Words(list)) => seats(d).any(|j| list.contains(&basis(j))),
         // Addresses of a local network or a laboratory are in no source.
         ("known", Value::Flag(flag)) => (d.operator.is_some() || !d.places.is_empty()) == *flag,
         ("rtt_excludes", Value::Words(list)) => list.iter().all(|c| d.rtt_excludes.contains(c)),
@@ -415,10 +450,14 @@ impl<'r> Facts<'r> {
     fn items(&self, subject: Subject) -> Vec<Item<'r>> {
         match subject {
             Subject::Flows => self.flows.iter().map(|f| Item::Flow(f, Shown::default())).collect(),
-            Subject::Destinations => self.destinations.iter().map(|d| Item::Destination(d)).collect(),
+            Subject::Destinations => {
+                self.destinations.iter().map(|d| Item::Destination(d, Shown::default())).collect()
+            }
             Subject::Findings => self.findings.iter().map(|f| Item::Finding(f)).collect(),
             Subject::Names => {
-                self.flows.iter().flat_map(|f| f.names.iter().map(|n| Item::Name(f, n))).collect()
+                // What the reference data call an address was not seen in the traffic.
+                let seen = |f: &&'r Flow| f.names.iter().filter(|n| n.source != "reverse");
+                self.flows.iter().flat_map(|f| seen(f).map(|n| Item::Name(f, n))).collect()
             }
         }
     }
@@ -455,6 +494,7 @@ impl<'r> Facts<'r> {
             .filter(|i| leaf.conditions.fit(i, self))
             .map(|i| match i {
                 Item::Flow(f, _) => Item::Flow(f, shown),
+                Item::Destination(d, _) => Item::Destination(d, shown),
                 other => *other,
             })
             .collect();

@@ -51,7 +51,7 @@ pub(super) fn run(command: &ClaimsCommand) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-fn wording(lang: &str) -> Result<Wording, Failure> {
+pub(super) fn wording(lang: &str) -> Result<Wording, Failure> {
     let lang: Lang = lang.parse().map_err(|e: UnknownLang| Failure::Usage(e.to_string()))?;
     Ok(Wording::new(lang))
 }

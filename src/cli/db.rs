@@ -15,7 +15,8 @@ use crate::destination::{
     Import, REGIONS, ReferenceDb, ReferenceError, Sources, build as build_table, import as import_source,
     lookup_destination,
 };
-use crate::model::{Agreement, Destination};
+use crate::model::Destination;
+use crate::report::{Arg, Wording, agreement_id, carries, law, name_note, role_id};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub enum DbError {
 
 /// Data older than this many days is warned of.
 const OLD: i64 = 365;
+/// Columns of a table that goes to no terminal.
+const WIDTH: u16 = 200;
 /// Largest file that is imported.
 const MOST_IMPORT: u64 = 1 << 30;
 
@@ -112,7 +115,7 @@ pub fn info(db: &ReferenceDb, today: Date, format: DbFormat, out: &mut dyn Write
     writeln!(
         out,
         "table: {:.1} MiB, SHA-256 {}\n{} autonomous systems, {} cloud entries, {} tracker domains, {} look-up blocks\n\
-         {} messengers, {} companies with a seat, {} services, {} adequacy decisions",
+         {} messengers, {} companies with a seat, {} services, {} adequacy decisions, {} reverse zones",
         info.bytes as f64 / f64::from(1 << 20),
         info.sha256,
         info.autonomous_systems,
@@ -123,6 +126,7 @@ pub fn info(db: &ReferenceDb, today: Date, format: DbFormat, out: &mut dyn Write
         info.operators,
         info.services,
         info.adequacy_decisions,
+        info.reverse_zones,
     )?;
     let dates = info
         .sources
@@ -235,6 +239,7 @@ pub fn lookup(
     db: &ReferenceDb,
     addresses: &[String],
     format: DbFormat,
+    wording: &Wording,
     out: &mut dyn Write,
 ) -> Result<(), DbError> {
     let mut found = Vec::new();
@@ -249,9 +254,19 @@ pub fn lookup(
     }
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["address", "country", "places by source", "operator", "law", "role"]);
+    let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_width(width);
+    let columns = [
+        wording.text("column-address"),
+        wording.text("column-place"),
+        wording.text("column-place-by-source"),
+        wording.text("column-operator"),
+        wording.text("column-jurisdiction"),
+        wording.text("column-role"),
+    ];
+    table.set_header(columns);
     for destination in &found {
-        table.add_row(row(destination));
+        table.add_row(row(destination, wording));
     }
     writeln!(out, "{table}")?;
     Ok(())
@@ -261,6 +276,9 @@ pub fn lookup(
 fn entry(destination: &Destination) -> Value {
     json!({
         "address": destination.address,
+        "embedded": destination.embedded,
+        "names": destination.names,
+        "named_by": destination.named_by,
         "operator": destination.operator,
         "places": destination.places,
         "country": destination.country,
@@ -272,22 +290,15 @@ fn entry(destination: &Destination) -> Value {
     })
 }
 
-fn row(destination: &Destination) -> Vec<Cell> {
-    let agreement = match destination.agreement {
-        Agreement::All => "all agree",
-        Agreement::Majority => "most",
-        Agreement::Disagree => "they disagree",
-        Agreement::Single => "one source",
-        Agreement::None => "not known",
+fn row(destination: &Destination, wording: &Wording) -> Vec<Cell> {
+    let agreement = wording.text(agreement_id(destination.agreement));
+    let mut country = match &destination.country {
+        Some(country) => vec![format!("{country} ({agreement})")],
+        None => vec![agreement],
     };
-    let country = match &destination.country {
-        Some(country) => format!("{country} ({agreement})"),
-        None => agreement.to_owned(),
-    };
-    let country = match &destination.anycast {
-        Some(_) => format!("{country}\nanycast: many places"),
-        None => country,
-    };
+    country.extend(
+        destination.anycast.as_ref().map(|who| wording.with("place-anycast", &[("who", Arg::Text(who))])),
+    );
     let lines = |lines: Vec<String>| lines.join("\n");
     let places =
         destination.places.iter().map(|p| format!("{} {} {}", p.country, p.source, p.as_of)).collect();
@@ -295,34 +306,23 @@ fn row(destination: &Destination) -> Vec<Cell> {
         Some(asn) => format!("{} (AS{asn})", operator.name),
         None => operator.name.clone(),
     });
-    let word = |value: &dyn erased::Word| value.word();
-    let laws = destination.jurisdictions.iter();
-    let laws = laws.map(|law| format!("{} {}: {}", law.code, word(&law.why), word(&law.basis))).collect();
+    let mut address = vec![destination.address.clone()];
+    address.extend(destination.embedded.as_ref().map(|embedded| carries(embedded, wording)));
+    address.extend(
+        destination.named_by.iter().map(|name| format!("{}: {}", name.name, name_note(name, wording))),
+    );
+    let laws = destination.jurisdictions.iter().map(|j| law(j, wording)).collect();
+    let role = wording.text(role_id(destination.role));
     [
-        destination.address.clone(),
-        country,
+        lines(address),
+        lines(country),
         lines(places),
         operator,
         lines(laws),
-        format!("{}: {}", word(&destination.role), destination.role_why),
+        format!("{role}: {}", destination.role_why),
     ]
     .map(|text| Cell::new(printable(&text)))
     .into()
-}
-
-/// The words of CONTRACT for enums, as serde writes them.
-mod erased {
-    /// A value that serialises to a string.
-    pub(super) trait Word {
-        /// That string.
-        fn word(&self) -> String;
-    }
-
-    impl<T: serde::Serialize> Word for T {
-        fn word(&self) -> String {
-            serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-        }
-    }
 }
 
 /// Text from data files without control characters (a line break stays), so that nothing can steer the terminal.

@@ -134,6 +134,9 @@ enum DbCommand {
         /// How to print.
         #[arg(long, value_enum, default_value = "table")]
         format: TableOrJson,
+        /// en or de, for the table.
+        #[arg(long, default_value = "en", value_parser = ["en", "de"])]
+        lang: String,
         /// A table other than the built-in one.
         #[arg(long, value_name = "FILE")]
         db: Option<std::path::PathBuf>,
@@ -257,8 +260,9 @@ fn reference(command: &DbCommand) -> Result<(), Failure> {
                 db::ImportArgs { files, name, as_of: as_of.as_deref(), licence, output: output.as_deref() };
             with_db(db.as_deref(), |t| db::import(t, &args, &mut out))
         }
-        DbCommand::Lookup { addresses, format, db } => {
-            with_db(db.as_deref(), |t| db::lookup(t, addresses, (*format).into(), &mut out))
+        DbCommand::Lookup { addresses, format, lang, db } => {
+            let wording = claims::wording(lang)?;
+            with_db(db.as_deref(), |t| db::lookup(t, addresses, (*format).into(), &wording, &mut out))
         }
         DbCommand::Build { from, output, sources } => db::build(from, output, sources.as_deref(), &mut out),
     };

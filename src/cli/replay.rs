@@ -146,6 +146,10 @@ pub(super) fn replay(args: &ReplayArgs, loud: Loudness) -> Result<(), Failure> {
 /// Runs `study`.
 pub(super) fn study(args: &StudyArgs, loud: Loudness) -> Result<(), Failure> {
     let wording = wording(&args.judging.lang)?;
+    if args.judging.common.output.as_deref() == Some(Path::new("-")) {
+        let what = "study writes several files: -o wants a folder; `metaleak replay --format json -o -` writes to standard output";
+        return Err(Failure::Usage(what.into()));
+    }
     let mut files = Vec::new();
     for path in &args.paths {
         if path.is_dir() {
@@ -280,7 +284,7 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
     let results =
         inputs::on_threads(&args.common, || pipeline::analyse_all(&captures, &settings, &|_| bar.inc(1)))?;
     bar.finish_and_clear();
-    let (mut analyses, mut unread) = (Vec::new(), 0);
+    let (mut analyses, mut unread, mut first) = (Vec::new(), 0, None);
     for result in results {
         match result {
             Ok(one) => analyses.push(one),
@@ -289,11 +293,15 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
                 if !quiet {
                     anstream::eprintln!("metaleak: warning: {}", report::escape_terminal(&e.to_string()));
                 }
+                first.get_or_insert(e);
             }
         }
     }
     if analyses.is_empty() {
-        return Err(Failure::Unreadable("no input could be read".into()));
+        // Without warnings the error has to name the file itself.
+        let why = first.filter(|_| quiet).map(|e| format!(": {e}")).unwrap_or_default();
+        let more = if quiet && unread > 1 { format!(" (and {} more)", unread - 1) } else { String::new() };
+        return Err(Failure::Unreadable(format!("no input could be read{why}{more}")));
     }
     if !quiet {
         warn_of_faults(&analyses, loud.verbose);

@@ -3,17 +3,18 @@
 //! Takes attributed flows and the reference data; gives destinations sorted by address, IPv4 first. Work grows with the
 //! number of flows; each address is looked up once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::attribute::remote;
-use super::db::ReferenceDb;
+use super::attribute::{names_server, remote};
+use super::db::{AddressFacts, ReferenceDb};
 use super::facts::names::plain;
 use super::facts::services::{Port, Transport};
 use super::role::{End, role};
-use crate::model::{Destination, Flow, Vantage};
+use super::special::embedded;
+use crate::model::{Destination, EndName, Flow, Vantage};
 
 /// Kilometres that light in fibre can go and come back in a millisecond (METRICS E15).
 pub(super) const KM_PER_MS: f64 = 100.0;
@@ -21,7 +22,10 @@ pub(super) const KM_PER_MS: f64 = 100.0;
 /// What the flows say of one end.
 #[derive(Debug, Default)]
 struct Seen<'a> {
+    /// Names that may decide.
     names: BTreeSet<&'a str>,
+    /// All names, by where they were seen, and whether every sight of them was of an answer that had run out.
+    all_names: BTreeMap<&'a str, (BTreeSet<&'a str>, bool)>,
     protocols: BTreeSet<&'a str>,
     ports: BTreeSet<Port>,
     messengers: BTreeSet<(&'a str, &'a str)>,
@@ -64,7 +68,12 @@ pub fn destinations(
 
 /// What is known of an address without traffic, as `metaleak db lookup` shows it.
 pub fn lookup_destination(address: IpAddr, db: &ReferenceDb) -> Destination {
-    Seen::default().into_destination(address, db, &HashMap::new())
+    let mut seen = Seen::default();
+    let facts = db.lookup(address);
+    if let Some(reverse) = &facts.reverse {
+        seen.all_names.insert(&reverse.name, (BTreeSet::from(["reverse"]), false));
+    }
+    seen.into_destination(address, db, &HashMap::new())
 }
 
 /// Datagrams both ways between ports above the well-known ones (RFC 6335), of no known protocol; unanswered ones only from a
@@ -83,10 +92,21 @@ fn opaque_datagrams(flow: &Flow) -> bool {
 
 /// The registrable domains of names, as the Public Suffix List cuts them. A name that is itself a public suffix, or no
 /// domain at all (an address, a single label), stands for itself alone and gives none.
-fn groups(names: &BTreeSet<&str>) -> Vec<String> {
-    let domains = names.iter().map(|name| plain(name)).filter(|name| name.parse::<IpAddr>().is_err());
+fn groups<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let domains = names.map(plain).filter(|name| name.parse::<IpAddr>().is_err());
     let domains: BTreeSet<&str> = domains.filter_map(psl::domain_str).collect();
     domains.into_iter().map(str::to_owned).collect()
+}
+
+/// A name of an end with where it is from.
+fn end_name(name: &str, (sources, expired): &(BTreeSet<&str>, bool), facts: &AddressFacts) -> EndName {
+    let reverse = facts.reverse.as_ref().filter(|_| sources.contains("reverse"));
+    EndName {
+        name: name.to_owned(),
+        sources: sources.iter().map(|source| (*source).to_owned()).collect(),
+        expired: *expired,
+        why: reverse.map(|reverse| reverse.source.clone()),
+    }
 }
 
 /// The messengers that each capture shows.
@@ -100,17 +120,23 @@ fn messengers_shown(flows: &[Flow]) -> HashMap<&str, BTreeSet<&str>> {
     shown
 }
 
-/// A cover name is not the server's, and a relay's realm is its operator's.
-fn names_server(source: &str) -> bool {
-    !matches!(source, "ech-outer" | "turn-realm")
+/// A name of a reverse zone is whatever the holder of the address wrote there: it is shown, and decides nothing.
+fn names_service(source: &str) -> bool {
+    names_server(source) && !matches!(source, "dns-ptr" | "reverse")
 }
 
 impl<'a> Seen<'a> {
     fn add(&mut self, flow: &'a Flow, server: bool, vantage: Option<Vantage>) {
         // Names are names of the server; an end that is the client has none.
         if server {
-            self.names
-                .extend(flow.names.iter().filter(|n| names_server(&n.source)).map(|name| name.name.as_str()));
+            for name in flow.names.iter().filter(|name| names_server(&name.source)) {
+                if names_service(&name.source) {
+                    self.names.insert(&name.name);
+                }
+                let (sources, expired) = self.all_names.entry(&name.name).or_insert((BTreeSet::new(), true));
+                sources.insert(&name.source);
+                *expired &= name.expired;
+            }
         }
         self.protocols.extend(flow.app_protocols.iter().map(String::as_str));
         if let (true, Some(transport), Some(port)) =
@@ -169,14 +195,16 @@ impl<'a> Seen<'a> {
         let messengers: BTreeSet<&str> = self.messengers.iter().map(|(messenger, _)| *messenger).collect();
         Destination {
             address: address.to_string(),
-            names: self.names.iter().map(|name| (*name).to_owned()).collect(),
-            groups: groups(&self.names),
-            operator: facts.operator,
-            places: facts.places,
-            country: facts.country,
+            names: self.all_names.keys().map(|name| (*name).to_owned()).collect(),
+            named_by: self.all_names.iter().map(|(name, seen)| end_name(name, seen, &facts)).collect(),
+            groups: groups(self.all_names.keys().copied()),
+            embedded: embedded(address),
+            operator: facts.operator.clone(),
+            places: facts.places.clone(),
+            country: facts.country.clone(),
             agreement: facts.agreement,
-            anycast: facts.anycast,
-            jurisdictions: facts.jurisdictions,
+            anycast: facts.anycast.clone(),
+            jurisdictions: facts.jurisdictions.clone(),
             role,
             role_why,
             rtt_min_ms: self.rtt_ms,

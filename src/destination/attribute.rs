@@ -12,7 +12,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use super::db::ReferenceDb;
 use super::facts::names::plain;
 use super::facts::services::{Service, Transport};
-use super::special::local;
+use super::special::{effective, local, special};
 use crate::model::{Flow, FlowName, Role};
 
 /// Sets `messenger` and `messenger_why` of every flow that can be attributed; leaves the others as they are.
@@ -33,6 +33,32 @@ pub fn attribute(flows: &mut [Flow], db: &ReferenceDb) {
         }
     }
     by_socket(flows);
+    by_reverse_zone(flows, db);
+}
+
+/// Names of the reverse zone for servers that nothing in the traffic names; they decide nothing.
+fn by_reverse_zone(flows: &mut [Flow], db: &ReferenceDb) {
+    let named: BTreeSet<IpAddr> = flows
+        .iter()
+        .filter(|flow| flow.names.iter().any(|name| names_server(&name.source)))
+        .filter_map(Flow::server_address)
+        .collect();
+    for flow in flows.iter_mut() {
+        let Some(server) = flow.server_address().filter(|server| !named.contains(server)) else { continue };
+        if let Some(reverse) = &db.lookup(server).reverse {
+            flow.names.push(FlowName {
+                name: reverse.name.clone(),
+                source: "reverse".into(),
+                frame: flow.first_frame,
+                expired: false,
+            });
+        }
+    }
+}
+
+/// A cover name is not the server's, and a relay's realm is its operator's.
+pub(crate) fn names_server(source: &str) -> bool {
+    !matches!(source, "ech-outer" | "turn-realm")
 }
 
 fn decide(
@@ -52,7 +78,7 @@ fn decide(
     }
     let address = remote(flow)?;
     let network = networks.entry(address).or_insert_with(|| {
-        let network = messengers.of_address(address).filter(|network| network.exclusive)?;
+        let network = messengers.of_address(effective(address)).filter(|network| network.exclusive)?;
         Some((network.messenger, network.cidr.to_string()))
     });
     let (index, prefix) = network.as_ref()?;
@@ -168,7 +194,7 @@ fn is_dns_over_https(flow: &Flow, db: &ReferenceDb) -> bool {
     let (Some(address), Some(transport)) = (flow.server_address(), Transport::parse(&flow.transport)) else {
         return false;
     };
-    !cover && resolver(services.of_address(address, &[(transport, 443)]))
+    !cover && resolver(services.of_address(effective(address), &[(transport, 443)]))
 }
 
 /// The remote end of a flow: its server, unless that one is in the local network and the client is not (a call or a
@@ -178,6 +204,6 @@ pub(crate) fn remote(flow: &Flow) -> Option<IpAddr> {
     if !local(server) {
         return Some(server);
     }
-    let client = flow.client_address().filter(|client| super::special::special(*client).is_none());
+    let client = flow.client_address().filter(|client| special(*client).is_none());
     Some(client.unwrap_or(server))
 }

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, RwLock};
 
+use foldhash::{HashMap, HashMapExt as _};
 use serde::Serialize;
 
 use super::error::ReferenceError;
@@ -17,17 +18,21 @@ use super::facts::{FactTexts, Facts};
 use super::place::agree;
 use super::special::{effective, special};
 use super::table::{SourceMeta, Table, Tracker};
-use crate::model::{Agreement, Jurisdiction, JurisdictionWhy, Operator, Place, ReferenceSource};
+use crate::model::{Agreement, Jurisdiction, JurisdictionWhy, Operator, Place, ReferenceSource, Unverified};
 
 static EMBEDDED: &[u8] = include_bytes!("../../reference/metaleak.db");
 /// Largest table file that is read.
 const MOST_BYTES: u64 = 256 << 20;
+/// Addresses whose facts are kept at hand (some 1 KiB each); a capture with more of them is looked up without.
+const MOST_KEPT: usize = 1 << 15;
 
 /// Reference data, ready for look-ups.
 #[derive(Debug)]
 pub struct ReferenceDb {
     table: Table,
     facts: Facts,
+    /// Facts of addresses that were asked for: a report asks for the same ones again and again.
+    kept: RwLock<HashMap<IpAddr, Arc<AddressFacts>>>,
 }
 
 /// What is known of an address without looking at traffic.
@@ -49,6 +54,17 @@ pub struct AddressFacts {
     pub cloud: Option<CloudFacts>,
     /// Who publishes that the address is anycast, and where: then no country is the place of the machine that answered.
     pub anycast: Option<String>,
+    /// The name that its operator gives it in the reverse zone, or the domain of that name (`*.1e100.net`), and where that is from.
+    pub reverse: Option<ReverseName>,
+}
+
+/// A name by `reverse.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReverseName {
+    /// A host name, or `*.` and the domain of host names that are not known.
+    pub name: String,
+    /// The entry and its source.
+    pub source: String,
 }
 
 /// An entry of a cloud operator's list.
@@ -91,6 +107,8 @@ pub struct DbInfo {
     pub services: usize,
     /// Countries with an adequacy decision.
     pub adequacy_decisions: usize,
+    /// Reverse zones.
+    pub reverse_zones: usize,
 }
 
 impl ReferenceDb {
@@ -131,7 +149,11 @@ impl ReferenceDb {
         table: Cow<'static, [u8]>,
         facts: &FactTexts<'_>,
     ) -> Result<ReferenceDb, ReferenceError> {
-        Ok(ReferenceDb { table: Table::parse(table)?, facts: Facts::parse(facts)? })
+        Ok(ReferenceDb {
+            table: Table::parse(table)?,
+            facts: Facts::parse(facts)?,
+            kept: RwLock::new(HashMap::new()),
+        })
     }
 
     /// The sources that take part in judgements, by name: those of the table and the hand-written files.
@@ -148,12 +170,33 @@ impl ReferenceDb {
         all
     }
 
-    /// Everything known of an address.
-    pub fn lookup(&self, address: IpAddr) -> AddressFacts {
+    /// Everything known of an address. The facts of addresses asked for before are at hand and not put together again.
+    pub fn lookup(&self, address: IpAddr) -> Arc<AddressFacts> {
+        let address = effective(address);
+        // A lock that a panic elsewhere has poisoned holds facts as good as before.
+        let kept = self.kept.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(facts) = kept.get(&address) {
+            return Arc::clone(facts);
+        }
+        drop(kept);
+        let facts = Arc::new(self.put_together(address));
+        let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if kept.len() < MOST_KEPT {
+            kept.insert(address, Arc::clone(&facts));
+        }
+        facts
+    }
+
+    /// The look-up without what is kept; [`ReferenceDb::lookup`] is this and a map.
+    pub fn lookup_afresh(&self, address: IpAddr) -> AddressFacts {
+        self.put_together(effective(address))
+    }
+
+    fn put_together(&self, address: IpAddr) -> AddressFacts {
         if let Some(special) = special(address) {
             return AddressFacts { special: Some(special), ..AddressFacts::default() };
         }
-        let found = self.table.find(effective(address));
+        let found = self.table.find(address);
         let meta = self.table.meta();
         let mut places = Vec::new();
         let mut add = |country: u8, source: usize| {
@@ -188,10 +231,23 @@ impl ReferenceDb {
         let (country, agreement) = agree(&places);
         let services = cloud.as_ref().map_or(&[][..], |cloud| &cloud.services);
         let provider = cloud.as_ref().map(|cloud| cloud.provider.as_str());
-        let anycast = self.facts.anycast.of(effective(address), provider, services).map(str::to_owned);
+        let anycast = self.facts.anycast.of(address, provider, services).map(str::to_owned);
         let company = self.company(operator.as_ref(), cloud.as_ref());
         let jurisdictions = self.jurisdictions(&places, country.as_deref(), company);
-        AddressFacts { places, country, agreement, operator, jurisdictions, special: None, cloud, anycast }
+        let listed = found.cloud.map(|cloud| (cloud.services, cloud.region));
+        let reverse = self.facts.reverse.of(address, found.asn.map(|system| system.number), listed);
+        let reverse = reverse.map(|(name, source)| ReverseName { name: name.into(), source: source.into() });
+        AddressFacts {
+            places,
+            country,
+            agreement,
+            operator,
+            jurisdictions,
+            special: None,
+            cloud,
+            anycast,
+            reverse,
+        }
     }
 
     /// The bare look-up that [`ReferenceDb::lookup`] makes its words from, for measuring it: how many sources name a country,
@@ -230,6 +286,7 @@ impl ReferenceDb {
             operators: self.facts.operators.len(),
             services: self.facts.services.len(),
             adequacy_decisions: self.facts.adequacy.decisions(),
+            reverse_zones: self.facts.reverse.len(),
         }
     }
 
@@ -257,23 +314,34 @@ impl ReferenceDb {
             Some(country) => BTreeSet::from([country]),
             None => places.iter().map(|place| place.country.as_str()).collect(),
         };
-        let dpf = company.map(|company| company.dpf);
         let adequacy = &self.facts.adequacy;
-        let law = |code: &str, why, basis| Jurisdiction {
-            code: code.to_owned(),
-            why,
-            basis,
-            as_of: adequacy.as_of.clone(),
+        let by_place = |code: &str| {
+            let (basis, source, doubt) = adequacy.basis(code, company);
+            Jurisdiction {
+                code: code.to_owned(),
+                why: JurisdictionWhy::Place,
+                basis,
+                unverified: doubt.into_iter().collect(),
+                as_of: adequacy.as_of.clone(),
+                source,
+            }
         };
-        let mut out: Vec<Jurisdiction> = named
-            .into_iter()
-            .map(|code| law(code, JurisdictionWhy::Place, adequacy.basis(code, dpf)))
-            .collect();
+        let mut out: Vec<Jurisdiction> = named.into_iter().map(by_place).collect();
         let chain = company.into_iter().flat_map(|company| self.facts.operators.chain(company));
         for company in chain {
             if !out.iter().any(|j| j.why == JurisdictionWhy::OperatorSeat && j.code == company.seat) {
-                let basis = adequacy.basis(&company.seat, Some(company.dpf));
-                out.push(law(&company.seat, JurisdictionWhy::OperatorSeat, basis));
+                let (basis, source, doubt) = adequacy.basis(&company.seat, Some(company));
+                let seat = company.unverified.then_some(Unverified::Seat);
+                let sources = [company.source.as_str(), source.as_str()];
+                let sources: Vec<&str> = sources.into_iter().filter(|s| !s.is_empty()).collect();
+                out.push(Jurisdiction {
+                    code: company.seat.clone(),
+                    why: JurisdictionWhy::OperatorSeat,
+                    basis,
+                    unverified: seat.into_iter().chain(doubt).collect(),
+                    as_of: adequacy.as_of.clone(),
+                    source: sources.join("; "),
+                });
             }
         }
         out

@@ -12,8 +12,19 @@ use super::db::ReferenceDb;
 use super::special::special;
 use crate::model::{Basis, Destination, Exposed, Exposure, Flow, NameExposure, PathBytes, Role, Share, Zone};
 
-/// First frame of the user's first action in a capture; `None` where its run has no marks.
-pub type Marks<'a> = &'a dyn Fn(&str) -> Option<u64>;
+/// What the run of a capture tells of the user's first action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstAction {
+    /// No run, or one that notes no times.
+    NoMarks,
+    /// Nothing was done but to wait.
+    NoAction,
+    /// It came before this frame, and flows that begin in earlier ones before it.
+    Frame(u64),
+}
+
+/// The first action in a capture, by its name.
+pub type Marks<'a> = &'a dyn Fn(&str) -> FirstAction;
 
 /// Messenger, operator and country.
 type Path<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
@@ -69,7 +80,7 @@ fn zone(country: Option<&str>, db: &ReferenceDb) -> Zone {
         None => Zone::Unknown,
         Some("CH") => Zone::Ch,
         Some("US") => Zone::Us,
-        Some(code) => match db.facts().adequacy.basis(code, None) {
+        Some(code) => match db.facts().adequacy.basis(code, None).0 {
             Basis::Eea => Zone::Eea,
             Basis::Adequacy => Zone::Adequate,
             Basis::Dpf | Basis::None => Zone::Other,
@@ -111,6 +122,7 @@ fn exposed(
         roles.iter().filter(|(role, _)| **role != Role::Unknown && !own(role)).map(|(_, n)| n).sum();
     let (over_countries, over_operators): (Vec<u64>, Vec<u64>) =
         (countries.values().copied().collect(), operators.values().copied().collect());
+    let (before, before_note) = contacts_before(ends, marks);
     Exposed {
         messenger: messenger.map(str::to_owned),
         bytes: total,
@@ -125,7 +137,8 @@ fn exposed(
         operator_hhi: hhi(&over_operators),
         third_party_ratio: ratio(third, known),
         names: names(ends.iter().map(|(flow, _)| *flow)),
-        contacts_before_first_action: contacts_before(ends, marks),
+        contacts_before_first_action: before,
+        contacts_before_note: before_note.map(str::to_owned),
     }
 }
 
@@ -193,8 +206,9 @@ fn names<'a>(flows: impl Iterator<Item = &'a Flow>) -> NameExposure {
         let from = |source: &str| flow.names.iter().any(|name| name.source == source);
         let sni = from("sni") && !ech;
         let udp = flow.transport == "udp";
-        let (dns, certificate) = (from("dns"), from("certificate"));
-        let known = ["dns", "sni", "certificate", "ech-outer"];
+        let (dns, certificate) = (from("dns") || from("dns-ptr"), from("certificate"));
+        // A name by the reference data shows to whoever looks the address up, not on the way.
+        let known = ["dns", "dns-ptr", "sni", "certificate", "ech-outer", "reverse"];
         let clear = flow.names.iter().any(|name| !known.contains(&name.source.as_str()));
         let ip_only = !(dns || sni || certificate || clear || ech);
         let seen = [dns, sni && !udp, sni && udp, certificate, clear, ip_only, ech];
@@ -206,19 +220,26 @@ fn names<'a>(flows: impl Iterator<Item = &'a Flow>) -> NameExposure {
     NameExposure { flows: n, dns, sni, quic, certificate, clear, ip_only, ech }
 }
 
-/// Destinations whose flows began before the first action of their capture; `None` when no capture has a mark.
-fn contacts_before(ends: &[(&Flow, &Destination)], marks: Marks<'_>) -> Option<u64> {
-    let mut marked = false;
+/// Destinations whose flows began before the first action of their capture; `None` with the reason when no capture has a mark.
+fn contacts_before(ends: &[(&Flow, &Destination)], marks: Marks<'_>) -> (Option<u64>, Option<&'static str>) {
+    let (mut marked, mut idle) = (false, false);
     let mut before = BTreeSet::new();
     for (flow, end) in ends {
-        if let Some(first) = marks(&flow.capture) {
-            marked = true;
-            if flow.first_frame < first {
-                before.insert(end.address.as_str());
+        match marks(&flow.capture) {
+            FirstAction::NoMarks => {}
+            FirstAction::NoAction => idle = true,
+            FirstAction::Frame(first) => {
+                marked = true;
+                if flow.first_frame < first {
+                    before.insert(end.address.as_str());
+                }
             }
         }
     }
-    marked.then_some(before.len() as u64)
+    if marked {
+        return (Some(before.len() as u64), None);
+    }
+    (None, Some(if idle { "no-action" } else { "no-marks" }))
 }
 
 #[cfg(test)]
@@ -283,7 +304,7 @@ mod tests {
             end("1.1.1.3", "", "", Role::Unknown, &[4]),
             end("192.168.1.1", "", "", Role::Resolver, &[5]),
         ];
-        let made = exposure(&flows, &ends, ReferenceDb::embedded().unwrap(), &|_| Some(25));
+        let made = exposure(&flows, &ends, ReferenceDb::embedded().unwrap(), &|_| FirstAction::Frame(25));
         let all = &made.overall;
         assert_eq!((all.bytes, all.destinations), (1000, 3));
         assert_eq!(keys(&all.countries), [("US", 500, 0.5), ("DE", 375, 0.375), ("-", 125, 0.125)]);
@@ -308,7 +329,7 @@ mod tests {
 
     #[test]
     fn nothing_gives_null_rather_than_zero() {
-        let made = exposure(&[], &[], ReferenceDb::embedded().unwrap(), &|_| None).overall;
+        let made = exposure(&[], &[], ReferenceDb::embedded().unwrap(), &|_| FirstAction::NoMarks).overall;
         assert_eq!((made.country_entropy_bits, made.country_hhi, made.third_party_ratio), (None, None, None));
         assert_eq!((made.names.dns, made.contacts_before_first_action), (None, None));
         assert_eq!(made.zones.len(), 6);

@@ -38,7 +38,7 @@ pub fn at_least(km: f64) -> f64 {
 /// Sets what the round trips of `flows` say of the countries of `destinations`. `run` tells what is known of a capture.
 pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str) -> Option<Run>) {
     let captures = Captures::new(flows, run);
-    let mut seen: HashMap<String, Seen> = HashMap::new();
+    let mut seen: HashMap<String, Seen<'_>> = HashMap::new();
     for flow in flows {
         let (Some(server), Some(rtt)) = (flow.server_address(), round_trip(flow)) else { continue };
         let end = if captures.at_server(flow) { Some(server) } else { remote(flow) };
@@ -48,8 +48,11 @@ pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str
         let seen = seen.entry(server.to_string()).or_default();
         match captures.place(&flow.capture) {
             Ok(place) => {
-                let least = seen.least.entry(place.clone()).or_insert(rtt);
-                *least = least.min(rtt);
+                let least = seen.least.entry(place.clone()).or_insert((rtt, flow));
+                // The first of equal ones, so that the order of captures decides and not that of a map.
+                if rtt < least.0 {
+                    *least = (rtt, flow);
+                }
             }
             Err(note) => {
                 seen.notes.insert(note);
@@ -61,9 +64,9 @@ pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str
     for destination in destinations {
         let Some(seen) = seen.get(&destination.address) else { continue };
         let mut excludes = BTreeSet::new();
-        for (place, &rtt_ms) in &seen.least {
+        for (place, trip) in &seen.least {
             let far = distances.entry(place).or_insert_with(|| outlines.distances(place));
-            let bound = one(destination, place, rtt_ms, far);
+            let bound = one(destination, place, *trip, far);
             excludes.extend(bound.excluded.iter().map(|e| e.country.clone()));
             destination.rtt_bounds.push(bound);
         }
@@ -88,8 +91,9 @@ pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str
 
 /// What round trips said of one address.
 #[derive(Default)]
-struct Seen {
-    least: BTreeMap<Whereabouts, f64>,
+struct Seen<'a> {
+    /// The smallest round trip from each place, and the flow that had it.
+    least: BTreeMap<Whereabouts, (f64, &'a Flow)>,
     notes: BTreeSet<Note>,
 }
 
@@ -180,7 +184,7 @@ fn round_trip(flow: &Flow) -> Option<f64> {
 fn one(
     destination: &Destination,
     place: &Whereabouts,
-    rtt_ms: f64,
+    (rtt_ms, flow): (f64, &Flow),
     distances: &BTreeMap<&str, f64>,
 ) -> RttBound {
     let max_km = rtt_ms * KM_PER_MS;
@@ -194,6 +198,8 @@ fn one(
     RttBound {
         from: place.clone(),
         rtt_ms,
+        capture: flow.capture.clone(),
+        frames: flow.rtt_frames.clone(),
         max_km,
         excluded,
         possible: possible.len() as u32,
@@ -227,7 +233,14 @@ mod tests {
             .map(|code| Place { country: code.into(), source: "a".into(), as_of: String::new() })
             .collect();
         let (country, agreement) = super::super::place::agree(&places);
-        let law = |why| Jurisdiction { code: "US".into(), why, basis: Basis::None, as_of: String::new() };
+        let law = |why| Jurisdiction {
+            code: "US".into(),
+            why,
+            basis: Basis::None,
+            unverified: Vec::new(),
+            as_of: String::new(),
+            source: String::new(),
+        };
         let jurisdictions = vec![law(JurisdictionWhy::Place), law(JurisdictionWhy::OperatorSeat)];
         Destination {
             address: address.into(),

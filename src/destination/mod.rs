@@ -30,7 +30,7 @@ pub use build::{Import, Imported, build, import};
 pub use cidr::Cidr;
 pub use db::{AddressFacts, CloudFacts, DbInfo, ReferenceDb};
 pub use error::ReferenceError;
-pub use exposure::{Marks, exposure};
+pub use exposure::{FirstAction, Marks, exposure};
 pub use facts::FactTexts;
 pub use geo::{at_least, bound};
 pub use outlines::Outlines;

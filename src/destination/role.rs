@@ -11,6 +11,7 @@ use super::facts::messengers::{Messenger, Servers};
 use super::facts::names::plain;
 use super::facts::operators::{Company, CompanyKind};
 use super::facts::services::{Port, Service};
+use super::special::effective;
 use crate::model::Role;
 
 /// What is known of an end when its role is decided.
@@ -47,7 +48,7 @@ pub(crate) fn role(end: &End<'_>, db: &ReferenceDb) -> (Role, String) {
         .or_else(|| messenger(end, db, company))
         .or_else(|| shared(end, db, company))
         .or_else(|| by_service_name(end, db))
-        .or_else(|| service(db.facts().services.of_address(end.address, end.ports), "address"))
+        .or_else(|| service(db.facts().services.of_address(effective(end.address), end.ports), "address"))
         .or_else(|| {
             let asn = end.facts.operator.as_ref()?.asn?;
             service(db.facts().services.of_system(asn, end.ports), "AS and port")

@@ -4,19 +4,33 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The address that counts for a look-up: IPv4-mapped (RFC 4291) and NAT64 (RFC 6052, well-known prefix) forms carry an
-/// IPv4 address, and that is the end which is talked to.
-pub(crate) fn effective(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
+use crate::model::{Embedded, EmbeddedForm};
+
+/// The IPv4 address that an IPv6 address carries: IPv4-mapped (RFC 4291 section 2.5.5.2), NAT64 with the well-known prefix
+/// (RFC 6052 section 2.1), 6to4 (RFC 3056 section 2). In the first two it is the end which is talked to, in 6to4 the router
+/// of its site. Prefixes of a network's own NAT64 (RFC 6052, RFC 8215) cannot be told from other addresses, and Teredo's
+/// inner addresses (RFC 4380) name a server and a translation rather than the end, so neither is unwrapped.
+fn carried(address: IpAddr) -> Option<(EmbeddedForm, Ipv4Addr)> {
+    let IpAddr::V6(v6) = address else { return None };
     if let Some(v4) = v6.to_ipv4_mapped() {
-        return IpAddr::V4(v4);
+        return Some((EmbeddedForm::Ipv4Mapped, v4));
     }
+    let joined = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-        }
-        _ => address,
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some((EmbeddedForm::Nat64, joined(high, low))),
+        [0x2002, high, low, ..] => Some((EmbeddedForm::SixToFour, joined(high, low))),
+        _ => None,
     }
+}
+
+/// The address that counts for a look-up: the carried IPv4 address, where there is one.
+pub(crate) fn effective(address: IpAddr) -> IpAddr {
+    carried(address).map_or(address, |(_, v4)| IpAddr::V4(v4))
+}
+
+/// What an IPv6 address carries, in the report's words.
+pub(crate) fn embedded(address: IpAddr) -> Option<Embedded> {
+    carried(address).map(|(form, v4)| Embedded { form, address: v4.to_string() })
 }
 
 /// The kind of a special range, or `None` for an address that can be looked up.

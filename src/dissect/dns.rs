@@ -147,6 +147,9 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
         // A name that is answered by way of aliases holds no longer than the shortest of them.
         let alias = m.records.iter().filter(|r| r.kind == "CNAME").map(|r| r.ttl).min().unwrap_or(u32::MAX);
         for record in &m.records {
+            if let Some(address) = reversed(record) {
+                cx.dns_pointer(&record.value, address, record.ttl, range.clone());
+            }
             let Some(address) = record.address else { continue };
             if let Some((asked, _)) = question {
                 let ttl = if *asked == record.name { record.ttl } else { record.ttl.min(alias) };
@@ -178,6 +181,31 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     if let Some(short) = m.stopped {
         cx.warn(at + short.at.min(bytes.len().saturating_sub(1)), format!("DNS: {short}"));
     }
+}
+
+/// The address whose name a PTR record is, by the owner's name in `in-addr.arpa` (RFC 1035 section 3.5) or `ip6.arpa` (RFC 3596
+/// section 2.5); `None` for other records, names of services (RFC 6763) among them, and for names that are none.
+fn reversed(record: &Record) -> Option<IpAddr> {
+    if record.kind != "PTR" || !record.value.contains('.') || record.value.starts_with("\\#") {
+        return None;
+    }
+    if let Some(digits) = record.name.strip_suffix(".in-addr.arpa") {
+        let mut octets = [0u8; 4];
+        let mut labels = digits.split('.');
+        for octet in octets.iter_mut().rev() {
+            *octet = labels.next()?.parse().ok()?;
+        }
+        return labels.next().is_none().then(|| IpAddr::from(octets));
+    }
+    let digits = record.name.strip_suffix(".ip6.arpa")?;
+    let mut address = 0u128;
+    let mut labels = 0u32;
+    for label in digits.split('.') {
+        let digit = u128::from_str_radix(label, 16).ok().filter(|_| label.len() == 1 && labels < 32)?;
+        address |= digit << (4 * labels);
+        labels += 1;
+    }
+    (labels == 32).then(|| IpAddr::from(Ipv6Addr::from_bits(address)))
 }
 
 /// Reads as far as it goes; records that only an observation would tell are left out unless `told`.
@@ -225,8 +253,8 @@ fn body<'a>(
         if kind == 41 {
             continue;
         }
-        // Without observations only addresses, how long they hold, and ECH configurations are of use.
-        if !told && !matches!(kind, 1 | 5 | 28 | 64 | 65) {
+        // Without observations only addresses, names of addresses, how long they hold, and ECH configurations are of use.
+        if !told && !matches!(kind, 1 | 5 | 12 | 28 | 64 | 65) {
             continue;
         }
         let mut ech = Vec::new();

@@ -79,6 +79,8 @@ pub struct CaptureAnalysis {
     pub observations: Vec<Observation>,
     /// DNS answers, by frame.
     pub dns: Vec<DnsName>,
+    /// When each of `flows` began, in the same order.
+    pub flow_times: Vec<CaptureTime>,
     /// What the file carries besides frames.
     pub file: FileFacts,
 }
@@ -391,6 +393,7 @@ impl Run<'_> {
         self.give_out(observed, true);
         let mut facts: Vec<FlowFacts> = self.shards.iter_mut().flat_map(Shard::take_facts).collect();
         facts.sort_unstable_by_key(|f| f.first_frame);
+        let flow_times = facts.iter().map(|f| f.first_time).collect();
         let numbers: BTreeMap<u64, u64> = facts.iter().map(|f| f.first_frame).zip(1..).collect();
         let mut dns: Vec<DnsName> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
@@ -468,6 +471,7 @@ impl Run<'_> {
                 .collect(),
             observations: Vec::new(),
             dns,
+            flow_times,
             file,
         };
         if let Some(canaries) = masks {
@@ -567,7 +571,9 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
         std::collections::HashMap::new();
     for answer in dns {
         let known = answers.entry((answer.client, answer.address)).or_default();
-        if let Some((_, until)) = known.iter_mut().find(|(k, _)| k.name == answer.name) {
+        if let Some((_, until)) =
+            known.iter_mut().find(|(k, _)| k.name == answer.name && k.pointer == answer.pointer)
+        {
             let latest = until.last().map_or(answer.until, |(_, t)| (*t).max(answer.until));
             until.push((answer.frame, latest));
         } else if known.len() < MAX_DNS_NAMES {
@@ -585,7 +591,14 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
             .collect();
         // A resolver answers for many names; its own flows are not named by its answers.
         if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
-            for (answer, all) in known.iter().filter(|(a, _)| a.frame < f.first_frame) {
+            // What an address is called is often asked after the fact, and no flow comes about by it.
+            let told = known.iter().filter(|(a, _)| a.pointer || a.frame < f.first_frame);
+            for (answer, all) in told {
+                if answer.pointer {
+                    let (name, frame) = (answer.name.clone(), answer.frame);
+                    names.push(FlowName { name, source: "dns-ptr".into(), frame, expired: false });
+                    continue;
+                }
                 let before = all.partition_point(|(frame, _)| *frame < f.first_frame);
                 let until = before.checked_sub(1).and_then(|i| all.get(i)).map_or(answer.until, |(_, t)| *t);
                 names.push(FlowName {
@@ -619,6 +632,7 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
             signatures: f.signatures,
             tunnel: f.tunnel.layers().map(str::to_owned).collect(),
             rtt_ms: f.rtt_ms,
+            rtt_frames: f.rtt_frames,
         }
     };
     if parallel {

@@ -72,6 +72,8 @@ pub struct FlowFacts {
     pub signatures: Vec<SignatureHit>,
     /// SYN to SYN/ACK, or the first flight of QUIC or DTLS to its answer, milliseconds.
     pub rtt_ms: Option<f64>,
+    /// The two frames that `rtt_ms` is between; empty without it.
+    pub rtt_frames: Vec<u64>,
     /// Wire bytes up and down.
     pub bytes: [u64; 2],
     /// Frames.
@@ -88,6 +90,15 @@ pub struct FlowFacts {
 }
 
 impl FlowFacts {
+    /// Keeps the time from a question to its answer, each with its frame; none where the clock stepped back.
+    fn round_trip(&mut self, sent: (CaptureTime, u64), answered: (CaptureTime, u64)) {
+        let rtt = answered.0.ms_since(sent.0);
+        if rtt >= 0.0 {
+            self.rtt_ms = Some(rtt);
+            self.rtt_frames = vec![sent.1, answered.1];
+        }
+    }
+
     pub(super) fn protocol(&mut self, id: &'static str) {
         if !self.protocols.contains(&id) {
             self.protocols.push(id);
@@ -196,6 +207,8 @@ pub struct DnsName {
     pub name: String,
     /// An address it was said to have.
     pub address: IpAddr,
+    /// The other way round: the address was asked for, and a PTR record gave the name.
+    pub pointer: bool,
     /// The frame of the answer.
     pub frame: u64,
     /// Until when the answer may be used: its time and the smallest TTL on the way from the name to the address.
@@ -281,8 +294,7 @@ impl Output {
         &mut self,
         facts: &FlowFacts,
         direction: Direction,
-        name: &str,
-        address: IpAddr,
+        (name, address, pointer): (&str, IpAddr, bool),
         ttl: u32,
         (frame, time): (u64, CaptureTime),
     ) {
@@ -295,7 +307,7 @@ impl Output {
             return;
         }
         let until = CaptureTime(time.0.saturating_add(i64::from(ttl).saturating_mul(1_000_000_000)));
-        self.dns.push(DnsName { client, name: canonical_name(name), address, frame, until });
+        self.dns.push(DnsName { client, name: canonical_name(name), address, pointer, frame, until });
     }
 
     pub(super) fn warn(
@@ -452,9 +464,9 @@ struct Flow {
     /// Datagrams that were not shown to anything yet.
     waiting: Vec<Datagram>,
     probes: u8,
-    syn_time: Option<CaptureTime>,
+    syn_time: Option<(CaptureTime, u64)>,
     /// A datagram handshake that waits for its answer, with its time.
-    opening: Option<(CaptureTime, Opening)>,
+    opening: Option<((CaptureTime, u64), Opening)>,
     /// Sequence number of the client's SYN.
     isn: Option<u32>,
     closed: bool,
@@ -573,6 +585,7 @@ impl Shard {
                 clear_frames: Vec::new(),
                 signatures: Vec::new(),
                 rtt_ms: None,
+                rtt_frames: Vec::new(),
                 bytes: [0; 2],
                 frames: 0,
                 first_frame: p.frame,
@@ -667,13 +680,12 @@ impl Flow {
                     self.isn = Some(t.ack_no.wrapping_sub(1));
                 }
                 if let (Some(sent), None) = (self.syn_time, self.facts.rtt_ms) {
-                    let rtt = p.time.ms_since(sent);
-                    self.facts.rtt_ms = (rtt >= 0.0).then_some(rtt);
+                    self.facts.round_trip(sent, (p.time, p.frame));
                 }
             } else if direction == Direction::Up {
                 // Which of several SYNs was answered cannot be told. Counted from the first the way is at worst too long, from
                 // the last one it could be shorter than light allows.
-                self.syn_time.get_or_insert(p.time);
+                self.syn_time.get_or_insert((p.time, p.frame));
                 self.isn.get_or_insert(t.seq);
             }
         }
@@ -1081,11 +1093,10 @@ impl Flow {
     fn time_handshake(&mut self, p: &Packet<'_>, direction: Direction) {
         match (direction, &self.opening) {
             (Direction::Up, _) if self.facts.frames == 1 => {
-                self.opening = Opening::read(p.payload).map(|opening| (p.time, opening));
+                self.opening = Opening::read(p.payload).map(|opening| ((p.time, p.frame), opening));
             }
             (Direction::Down, Some((sent, opening))) if opening.answered_by(p.payload) => {
-                let rtt = p.time.ms_since(*sent);
-                self.facts.rtt_ms = (rtt >= 0.0).then_some(rtt);
+                self.facts.round_trip(*sent, (p.time, p.frame));
                 self.opening = None;
             }
             _ => {}

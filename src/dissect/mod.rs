@@ -484,7 +484,14 @@ impl Cx<'_> {
     pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
         let frames = self.place.frames(range);
         let at = (frames.complete, frames.time);
-        self.out.dns_answer(self.facts, self.direction, name, address, ttl, at);
+        self.out.dns_answer(self.facts, self.direction, (name, address, false), ttl, at);
+    }
+
+    /// A PTR record: the holder of `address` calls it `name`.
+    pub fn dns_pointer(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
+        let frames = self.place.frames(range);
+        let at = (frames.complete, frames.time);
+        self.out.dns_answer(self.facts, self.direction, (name, address, true), ttl, at);
     }
 
     /// A DNS answer had an ECH configuration with this public name and config id.

@@ -43,8 +43,12 @@ pub struct Exposed {
     pub third_party_ratio: Option<f64>,
     /// How an observer on the way learns whom a flow goes to.
     pub names: NameExposure,
-    /// Destinations contacted before the first action of the user; null where the captures hold no marks.
+    /// Destinations contacted before the first action of the user, over the captures whose run tells when that was; null where none
+    /// does.
     pub contacts_before_first_action: Option<u64>,
+    /// Why that is null: `no-marks` (no run of these captures notes when a step began), `no-action` (all steps noted are `idle`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contacts_before_note: Option<String>,
 }
 
 /// A part of the bytes.

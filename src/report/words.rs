@@ -1,9 +1,9 @@
 //! Which message says which value of the model: one match per enum, so that a new value cannot go unworded.
 
-use super::wording::Wording;
+use super::wording::{Arg, Wording};
 use crate::model::{
-    Agreement, Basis, Criterion, Direction, FindingKind, JurisdictionWhy, Role, Severity, Vantage, Verdict,
-    Zone,
+    Agreement, Basis, Criterion, Direction, Embedded, EmbeddedForm, EndName, FindingKind, Jurisdiction,
+    JurisdictionWhy, Role, Severity, Unverified, Vantage, Verdict, Zone,
 };
 
 /// Every verdict in the order in which reports count them.
@@ -90,7 +90,9 @@ pub(crate) fn criterion_id(criterion: Criterion) -> &'static str {
     }
 }
 
-pub(crate) fn agreement_id(agreement: Agreement) -> &'static str {
+/// The message of an agreement.
+#[must_use]
+pub fn agreement_id(agreement: Agreement) -> &'static str {
     match agreement {
         Agreement::All => "agreement-all",
         Agreement::Majority => "agreement-majority",
@@ -100,7 +102,9 @@ pub(crate) fn agreement_id(agreement: Agreement) -> &'static str {
     }
 }
 
-pub(crate) fn role_id(role: Role) -> &'static str {
+/// The message of a role.
+#[must_use]
+pub fn role_id(role: Role) -> &'static str {
     match role {
         Role::FirstParty => "role-first-party",
         Role::Hosting => "role-hosting",
@@ -125,6 +129,82 @@ pub(crate) fn zone_id(zone: Zone) -> &'static str {
         Zone::Other => "zone-other",
         Zone::Unknown => "zone-unknown",
     }
+}
+
+/// A law that applies, in words. What nobody looked up is said, and no lack of a basis asserted on the ground of it.
+#[must_use]
+pub fn law(law: &Jurisdiction, wording: &Wording) -> String {
+    let basis = if law.unverified.contains(&Unverified::Dpf) { "basis-unknown" } else { basis_id(law.basis) };
+    let doubts: Vec<String> = law.unverified.iter().map(|part| wording.text(unverified_id(*part))).collect();
+    let doubts = doubts.join("; ");
+    let id = if doubts.is_empty() { "jurisdiction" } else { "jurisdiction-unverified" };
+    wording.with(
+        id,
+        &[
+            ("country", Arg::Text(&wording.country(&law.code))),
+            ("why", Arg::Text(&wording.text(why_id(law.why)))),
+            ("basis", Arg::Text(&wording.text(basis))),
+            ("date", Arg::Text(&wording.date(&law.as_of))),
+            ("what", Arg::Text(&doubts)),
+        ],
+    )
+}
+
+/// The IPv4 address within an IPv6 one, in words.
+#[must_use]
+pub fn carries(embedded: &Embedded, wording: &Wording) -> String {
+    wording.with(embedded_id(embedded.form), &[("address", Arg::Text(&embedded.address))])
+}
+
+/// Where a name was seen, and whether its answer had run out; empty where nothing is known of it.
+#[must_use]
+pub fn name_note(name: &EndName, wording: &Wording) -> String {
+    let sources = name.sources.iter();
+    let mut notes: Vec<String> =
+        sources.map(|s| name_source_id(s).map_or_else(|| s.clone(), |id| wording.text(id))).collect();
+    if name.expired {
+        notes.push(wording.text("name-expired"));
+    }
+    notes.join(", ")
+}
+
+pub(crate) fn unverified_id(part: Unverified) -> &'static str {
+    match part {
+        Unverified::Seat => "unverified-seat",
+        Unverified::Dpf => "unverified-dpf",
+        Unverified::Decision => "unverified-decision",
+    }
+}
+
+pub(crate) fn embedded_id(form: EmbeddedForm) -> &'static str {
+    match form {
+        EmbeddedForm::Ipv4Mapped => "embedded-ipv4-mapped",
+        EmbeddedForm::Nat64 => "embedded-nat64",
+        EmbeddedForm::SixToFour => "embedded-6to4",
+    }
+}
+
+/// The message for where a name was seen; `None` for a word that the schema does not know.
+pub(crate) fn name_source_id(source: &str) -> Option<&'static str> {
+    Some(match source {
+        "dns" => "name-dns",
+        "sni" => "name-sni",
+        "certificate" => "name-certificate",
+        "http-host" => "name-http-host",
+        "xmpp-to" => "name-xmpp-to",
+        "dns-ptr" => "name-dns-ptr",
+        "reverse" => "name-reverse",
+        _ => return None,
+    })
+}
+
+/// The message for why destinations before the first action are not counted; `None` for a word that the schema does not know.
+pub(crate) fn no_before_id(note: &str) -> Option<&'static str> {
+    Some(match note {
+        "no-marks" => "exposure-no-marks",
+        "no-action" => "exposure-no-action",
+        _ => return None,
+    })
 }
 
 /// The message for why a round trip bounds nothing; `None` for a word that the schema does not know.

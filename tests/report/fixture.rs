@@ -34,7 +34,14 @@ fn place(country: &str, source: &str) -> Place {
 }
 
 fn law(code: &str, why: JurisdictionWhy, basis: Basis) -> Jurisdiction {
-    Jurisdiction { code: code.into(), why, basis, as_of: "2026-10-15".into() }
+    Jurisdiction {
+        code: code.into(),
+        why,
+        basis,
+        as_of: "2026-10-15".into(),
+        unverified: Vec::new(),
+        source: String::new(),
+    }
 }
 
 fn operator(name: &str, asn: u32) -> Operator {
@@ -131,6 +138,7 @@ fn inputs() -> Vec<Input> {
             link_types: vec!["EN10MB".into()],
             truncated: true,
             run: Some(Run {
+                marks: Vec::new(),
                 messenger: Some("conversations".into()),
                 steps: vec!["register".into(), "text-1to1".into()],
                 vantage: Some(Vantage::Router),
@@ -222,6 +230,8 @@ fn destinations() -> Vec<Destination> {
             rtt_min_ms: Some(8.2),
             max_km: Some(820.0),
             rtt_bounds: vec![RttBound {
+                capture: String::new(),
+                frames: Vec::new(),
                 from: "47.37,8.54".parse().unwrap(),
                 rtt_ms: 8.2,
                 max_km: 820.0,
@@ -310,6 +320,8 @@ fn destinations() -> Vec<Destination> {
             rtt_min_ms: Some(20.0),
             max_km: Some(2000.0),
             rtt_bounds: vec![RttBound {
+                capture: String::new(),
+                frames: Vec::new(),
                 from: Whereabouts::Country("CH".into()),
                 rtt_ms: 20.0,
                 max_km: 2000.0,
@@ -390,6 +402,7 @@ fn exposure() -> Exposure {
                 ech: Some(0.3333),
             },
             contacts_before_first_action: Some(2),
+            contacts_before_note: None,
         },
         messengers: vec![
             Exposed {
@@ -598,6 +611,7 @@ pub(crate) fn hostile() -> Report {
         input.last_time = Some(bad());
         input.link_types = vec![bad()];
         input.run = Some(Run {
+            marks: Vec::new(),
             messenger: Some(bad()),
             steps: vec![bad()],
             vantage: Some(Vantage::Vpn),
@@ -628,13 +642,21 @@ pub(crate) fn hostile() -> Report {
             Some(Operator { name: wild(&destination.address), asn: Some(1), source: bad() });
         destination.places = vec![Place { country: bad(), source: bad(), as_of: bad() }];
         destination.country = destination.country.as_ref().map(|_| bad());
-        destination.jurisdictions =
-            vec![Jurisdiction { code: bad(), why: JurisdictionWhy::Place, basis: Basis::None, as_of: bad() }];
+        destination.jurisdictions = vec![Jurisdiction {
+            code: bad(),
+            why: JurisdictionWhy::Place,
+            basis: Basis::None,
+            as_of: bad(),
+            unverified: Vec::new(),
+            source: String::new(),
+        }];
         destination.role_why = bad();
         destination.messengers = vec![bad()];
         destination.rtt_min_ms = Some(f64::NAN);
         destination.max_km = Some(f64::INFINITY);
         destination.rtt_bounds = vec![RttBound {
+            capture: String::new(),
+            frames: Vec::new(),
             from: Whereabouts::Country("DE".into()),
             rtt_ms: f64::NAN,
             max_km: f64::INFINITY,

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::operators::Dpf;
+use super::operators::{Company, Dpf};
 use crate::destination::data::DataFile;
 use crate::destination::error::ReferenceError;
-use crate::model::Basis;
+use crate::model::{Basis, Unverified};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +36,8 @@ struct Decision {
     number: Spanned<String>,
     decided: Spanned<String>,
     renewed: Option<Spanned<String>>,
+    expires: Option<Spanned<String>>,
+    source: Option<Spanned<String>>,
     scope: Option<Spanned<String>>,
     #[serde(default)]
     unverified: bool,
@@ -50,14 +52,33 @@ struct Framework {
     source: Spanned<String>,
 }
 
+impl Decision {
+    /// Number and dates as a report shows them.
+    fn words(&self) -> String {
+        let number = match self.number.get_ref().as_str() {
+            "" => "without known number",
+            number => number,
+        };
+        let mut words = format!("decision {number} of {}", self.decided.get_ref());
+        let more =
+            [("renewed ", &self.renewed), ("expires ", &self.expires), ("", &self.scope), ("", &self.source)];
+        for (what, text) in more.into_iter().filter_map(|(what, text)| Some((what, text.as_ref()?))) {
+            words += &format!(", {what}{}", text.get_ref());
+        }
+        words
+    }
+}
+
 /// The table of legal statuses at one date.
 #[derive(Debug)]
 pub(crate) struct Adequacy {
     /// The date of the table.
     pub(crate) as_of: String,
     eea: BTreeSet<String>,
-    decisions: BTreeMap<String, String>,
+    /// The decision in words, and whether it was looked up.
+    decisions: BTreeMap<String, (String, bool)>,
     framework: String,
+    framework_words: String,
 }
 
 impl Adequacy {
@@ -84,11 +105,20 @@ impl Adequacy {
             file.date(&decision.decided)?;
             decision.renewed.iter().try_for_each(|date| file.date(date))?;
             decision.scope.iter().try_for_each(|scope| file.said(scope, "scope"))?;
+            decision.source.iter().try_for_each(|source| file.said(source, "source"))?;
+            if let Some(expires) = &decision.expires {
+                file.date(expires)?;
+                let last = decision.renewed.as_ref().unwrap_or(&decision.decided);
+                if expires.get_ref() <= last.get_ref() {
+                    let remedy = "write the last day on which the decision holds";
+                    return Err(file.fault(&expires.span(), "expires before it was decided", remedy));
+                }
+            }
             if !decision.unverified {
                 file.said(&decision.number, "number")?;
             }
-            let number = decision.number.get_ref().clone();
-            if eea.contains(code.get_ref()) || decisions.insert(code.get_ref().clone(), number).is_some() {
+            let words = (decision.words(), decision.unverified);
+            if eea.contains(code.get_ref()) || decisions.insert(code.get_ref().clone(), words).is_some() {
                 let what = format!("{} has a status already", code.get_ref());
                 return Err(file.fault(&code.span(), what, "list it once, either in [eea] or as a decision"));
             }
@@ -102,20 +132,47 @@ impl Adequacy {
             as_of: parsed.as_of.into_inner(),
             eea,
             decisions,
+            framework_words: format!(
+                "decision {} of {}",
+                framework.number.get_ref(),
+                framework.decided.get_ref()
+            ),
             framework: parsed.dpf.country.into_inner(),
         })
     }
 
-    /// The basis for a country. The framework counts only for a company that is certified with a source.
-    pub(crate) fn basis(&self, country: &str, dpf: Option<Dpf>) -> Basis {
+    /// The basis for a country, what it rests on, and what of that nobody looked up. The framework counts only for a company
+    /// that is certified with a source; where that was not looked up, the basis is none as far as is known.
+    pub(crate) fn basis(
+        &self,
+        country: &str,
+        company: Option<&Company>,
+    ) -> (Basis, String, Option<Unverified>) {
         if self.eea.contains(country) {
-            Basis::Eea
-        } else if self.decisions.contains_key(country) {
-            Basis::Adequacy
-        } else if country == self.framework && dpf == Some(Dpf::Certified) {
-            Basis::Dpf
-        } else {
-            Basis::None
+            return (Basis::Eea, "adequacy.toml: EEA".to_owned(), None);
+        }
+        if let Some((words, unverified)) = self.decisions.get(country) {
+            let doubt = unverified.then_some(Unverified::Decision);
+            return (Basis::Adequacy, format!("adequacy.toml: {words}"), doubt);
+        }
+        if country != self.framework {
+            return (Basis::None, String::new(), None);
+        }
+        let words = |standing: &str| format!("adequacy.toml: {}; {standing}", self.framework_words);
+        match company.map(|company| (company.dpf, company)) {
+            Some((Dpf::Certified, company)) => {
+                let source = company.dpf_source.as_deref().unwrap_or_default();
+                (Basis::Dpf, words(&format!("operators.toml {}: certified by {source}", company.id)), None)
+            }
+            Some((Dpf::NotApplicable, company)) if !company.unverified => {
+                let seat = &company.seat;
+                (Basis::None, words(&format!("operators.toml {}: seat in {seat}", company.id)), None)
+            }
+            Some((_, company)) => {
+                let standing = format!("operators.toml {}: certification not looked up", company.id);
+                (Basis::None, words(&standing), Some(Unverified::Dpf))
+            }
+            None => (Basis::None, words("operator not in operators.toml"), Some(Unverified::Dpf)),
         }
     }
 

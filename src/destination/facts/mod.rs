@@ -1,6 +1,6 @@
-//! The hand-written facts: messengers, operators, adequacy, services, anycast (`reference/*.toml`).
+//! The hand-written facts: messengers, operators, adequacy, services, anycast, reverse zones (`reference/*.toml`).
 //!
-//! Takes the text of the five files; gives indexes that answer by name, address, AS and country. Every fault names file,
+//! Takes the text of the six files; gives indexes that answer by name, address, AS and country. Every fault names file,
 //! line and remedy. Knows nothing of flows.
 
 pub(crate) mod adequacy;
@@ -8,6 +8,7 @@ pub(crate) mod anycast;
 pub(crate) mod messengers;
 pub(crate) mod names;
 pub(crate) mod operators;
+pub(crate) mod reverse;
 pub(crate) mod services;
 
 use sha2::{Digest, Sha256};
@@ -20,9 +21,10 @@ use adequacy::Adequacy;
 use anycast::Anycast;
 use messengers::Messengers;
 use operators::Operators;
+use reverse::Reverse;
 use services::Services;
 
-/// The texts of the five files.
+/// The texts of the six files.
 #[derive(Clone, Copy, Debug)]
 pub struct FactTexts<'a> {
     /// `messengers.toml`.
@@ -35,6 +37,8 @@ pub struct FactTexts<'a> {
     pub services: &'a str,
     /// `anycast.toml`.
     pub anycast: &'a str,
+    /// `reverse.toml`.
+    pub reverse: &'a str,
 }
 
 impl FactTexts<'static> {
@@ -46,6 +50,7 @@ impl FactTexts<'static> {
             adequacy: include_str!("../../../reference/adequacy.toml"),
             services: include_str!("../../../reference/services.toml"),
             anycast: include_str!("../../../reference/anycast.toml"),
+            reverse: include_str!("../../../reference/reverse.toml"),
         }
     }
 }
@@ -82,11 +87,12 @@ pub(crate) struct Facts {
     pub(crate) adequacy: Adequacy,
     pub(crate) services: Services,
     pub(crate) anycast: Anycast,
+    pub(crate) reverse: Reverse,
     pub(crate) sources: Vec<ReferenceSource>,
 }
 
 impl Facts {
-    /// Parses and checks the five files.
+    /// Parses and checks the six files.
     pub(crate) fn parse(texts: &FactTexts<'_>) -> Result<Facts, ReferenceError> {
         let operators =
             Operators::parse(DataFile { name: "reference/operators.toml", text: texts.operators })?;
@@ -98,14 +104,18 @@ impl Facts {
         let services =
             Services::parse(DataFile { name: "reference/services.toml", text: texts.services }, &operators)?;
         let anycast = Anycast::parse(DataFile { name: "reference/anycast.toml", text: texts.anycast })?;
+        let reverse = Reverse::parse(DataFile { name: "reference/reverse.toml", text: texts.reverse })?;
+        let mut zones = source("reverse", &reverse.as_of, texts.reverse);
+        zones.licence.clone_from(&reverse.licence);
         let sources = vec![
             source("adequacy", &adequacy.as_of, texts.adequacy),
             source("anycast", &anycast.as_of, texts.anycast),
             source("messengers", &messengers.as_of, texts.messengers),
             source("operators", &operators.as_of, texts.operators),
+            zones,
             source("services", &services.as_of, texts.services),
         ];
-        Ok(Facts { messengers, operators, adequacy, services, anycast, sources })
+        Ok(Facts { messengers, operators, adequacy, services, anycast, reverse, sources })
     }
 }
 

@@ -65,6 +65,12 @@ pub(crate) struct Company {
     pub(crate) kind: CompanyKind,
     pub(crate) seat: String,
     pub(crate) dpf: Dpf,
+    /// Page and date of the certification.
+    pub(crate) dpf_source: Option<String>,
+    /// The seat was not looked up.
+    pub(crate) unverified: bool,
+    /// Entry, page and date that the seat rests on.
+    pub(crate) source: String,
     parent: Option<usize>,
 }
 
@@ -147,7 +153,11 @@ impl Operators {
                 return Err(file.fault(&cloud.span(), what, "leave it with one operator"));
             }
         }
+        let (id, page, date) = (entry.id.get_ref(), entry.source.get_ref(), entry.date.get_ref());
         self.companies.push(Company {
+            source: format!("operators.toml {id}: {page}, {date}"),
+            unverified: entry.unverified,
+            dpf_source: entry.dpf_source.map(Spanned::into_inner),
             id: entry.id.into_inner(),
             name: entry.name.into_inner(),
             kind: entry.kind,

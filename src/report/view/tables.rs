@@ -18,7 +18,9 @@ use crate::report::words;
 #[derive(Serialize)]
 pub(super) struct DestinationRow {
     address: String,
-    names: Capped<String>,
+    carries: Option<String>,
+    names: Capped<NameRow>,
+    groups: Option<String>,
     operator: String,
     operator_source: String,
     place: String,
@@ -26,13 +28,27 @@ pub(super) struct DestinationRow {
     disputed: bool,
     sources: Vec<String>,
     rtt: Vec<String>,
-    jurisdictions: Vec<String>,
+    anycast: Option<String>,
+    jurisdictions: Vec<LawRow>,
     role: String,
     role_why: Option<String>,
     bytes: String,
     bytes_split: String,
     used_by: Option<String>,
     seen: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct NameRow {
+    name: String,
+    note: String,
+    expired: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct LawRow {
+    text: String,
+    source: String,
 }
 
 #[derive(Serialize)]
@@ -45,6 +61,7 @@ pub(super) struct ExposureRow {
     third: String,
     names: Vec<String>,
     before: Option<String>,
+    no_before: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -121,17 +138,10 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
             &[("country", Arg::Text(&country)), ("sources", Arg::Text(&named_by.join(", ")))],
         )
     });
-    let jurisdictions = destination.jurisdictions.iter().map(|j| {
-        wording.with(
-            "jurisdiction",
-            &[
-                ("country", Arg::Text(&wording.country(&j.code))),
-                ("why", Arg::Text(&wording.text(words::why_id(j.why)))),
-                ("basis", Arg::Text(&wording.text(words::basis_id(j.basis)))),
-                ("date", Arg::Text(&wording.date(&j.as_of))),
-            ],
-        )
-    });
+    let jurisdictions = destination
+        .jurisdictions
+        .iter()
+        .map(|j| LawRow { text: words::law(j, wording), source: j.source.clone() });
     let seen = destination.rtt_min_ms.map(|ms| {
         let ms = wording.decimal(ms, 1);
         match destination.max_km {
@@ -169,7 +179,20 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
     let (up, down) = (wording.bytes(destination.bytes_up), wording.bytes(destination.bytes_down));
     DestinationRow {
         address: destination.address.clone(),
-        names: Capped::new(&destination.names, MAX_IN_CELL, "more-in-json", wording, Clone::clone),
+        carries: destination.embedded.as_ref().map(|embedded| words::carries(embedded, wording)),
+        names: Capped::new(&destination.names, MAX_IN_CELL, "more-in-json", wording, |name| {
+            let seen = destination.named_by.iter().find(|seen| seen.name == *name);
+            NameRow {
+                name: name.clone(),
+                note: seen.map(|seen| words::name_note(seen, wording)).unwrap_or_default(),
+                expired: seen.is_some_and(|seen| seen.expired),
+            }
+        }),
+        groups: (!destination.groups.is_empty() && destination.groups != destination.names).then(|| {
+            let domains = Arg::Text(&destination.groups.join(", "));
+            let n = Arg::Count(destination.groups.len() as u64);
+            wording.with("name-groups", &[("n", n), ("domains", domains)])
+        }),
         operator: chart::operator(destination, wording),
         operator_source: destination
             .operator
@@ -187,6 +210,10 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
         disputed: !local && destination.country.is_none() && !destination.places.is_empty(),
         sources: sources.collect(),
         rtt,
+        anycast: destination
+            .anycast
+            .as_ref()
+            .map(|who| wording.with("place-anycast", &[("who", Arg::Text(who))])),
         jurisdictions: jurisdictions.collect(),
         role: wording.text(words::role_id(destination.role)),
         role_why: (!destination.role_why.is_empty())
@@ -261,6 +288,11 @@ pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRo
             third: percent(exposed.third_party_ratio),
             names: shown.collect(),
             before: exposed.contacts_before_first_action.map(|n| wording.count(n)),
+            no_before: exposed
+                .contacts_before_note
+                .as_deref()
+                .and_then(words::no_before_id)
+                .map(|id| wording.text(id)),
         }
     };
     let all = row(wording.text("exposure-all"), &exposure.overall);
