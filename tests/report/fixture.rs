@@ -51,6 +51,7 @@ fn operator(name: &str, asn: u32) -> Operator {
 /// Two messengers, every verdict, every way in which sources agree or not.
 pub(crate) fn report() -> Report {
     Report {
+        catalogue: Vec::new(),
         schema: REPORT_SCHEMA.into(),
         tool: Tool { name: "metaleak".into(), version: "0.1.0".into(), features: vec!["live".into()] },
         inputs: inputs(),

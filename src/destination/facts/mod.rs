@@ -57,13 +57,14 @@ impl FactTexts<'static> {
 
 impl<'a> FactTexts<'a> {
     /// Each text with its file's name.
-    pub fn named(&self) -> [(&'static str, &'a str); 5] {
+    pub fn named(&self) -> [(&'static str, &'a str); 6] {
         [
             ("messengers.toml", self.messengers),
             ("operators.toml", self.operators),
             ("adequacy.toml", self.adequacy),
             ("services.toml", self.services),
             ("anycast.toml", self.anycast),
+            ("reverse.toml", self.reverse),
         ]
     }
 
@@ -75,6 +76,7 @@ impl<'a> FactTexts<'a> {
             adequacy: text("adequacy.toml")?,
             services: text("services.toml")?,
             anycast: text("anycast.toml")?,
+            reverse: text("reverse.toml")?,
         })
     }
 }
