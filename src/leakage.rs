@@ -1,6 +1,9 @@
-//! What an observer learns from encrypted traffic, in numbers with confidence intervals.
+//! What an observer learns from encrypted traffic, in numbers.
 //!
-//! Will take flows and the marks of a run's steps and give [`Leakage`] entries; nothing is estimated yet, and a report's `leakage`
-//! is empty until something is. The type says what every estimate has to carry.
+//! Takes flows; gives [`calls`]. Will take the marks of a run's steps too and give [`Leakage`] entries, each with its confidence
+//! interval: none is estimated yet, and a report's `leakage` is empty until something is.
+
+mod calls;
 
 pub use crate::model::Leakage;
+pub use calls::calls;

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::dtls::Dtls;
 use super::rtp::Rtp;
 use super::stun::{self, Stun};
-use super::{Class, Cx, Dissector, Step};
+use super::{Class, Cx, Dissector, Step, call};
 use crate::model::Direction;
 
 /// What came over a relay and is none of the protocols here.
@@ -162,12 +162,24 @@ impl Media {
             return RELAYED;
         }
         let talk = self.relayed.entry(inner.peer).or_default();
-        talk.read(d, inside, true, cx).unwrap_or(RELAYED)
+        let class = talk.read(d, inside, true, cx).unwrap_or(RELAYED);
+        count(class, inside, cx);
+        class
     }
 
     fn media(&mut self, d: Direction, piece: Piece<'_>, cx: &mut Cx<'_>) -> Option<Class> {
         let announced = self.stun.seen();
-        self.direct.read(d, piece, announced, cx)
+        let class = self.direct.read(d, piece, announced, cx)?;
+        count(class, piece, cx);
+        Some(class)
+    }
+}
+
+/// Sound and pictures count for the call; RTCP and handshakes do not.
+fn count(class: Class, piece: Piece<'_>, cx: &mut Cx<'_>) {
+    if matches!(class.name, "rtp" | "srtp") {
+        let frame = cx.frame(piece.range());
+        call::media(piece.carried.is_some(), piece.data.len(), frame, cx);
     }
 }
 

@@ -11,8 +11,8 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step, media, stun};
-use crate::model::{Direction, FindingKind, Severity};
+use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step, call, media, stun};
+use crate::model::{CandidateSource, Direction, FindingKind, Severity};
 use crate::payload::mask::escape;
 use crate::payload::{Masking, RawFinding, credential};
 
@@ -283,6 +283,16 @@ impl Sip {
         self.parties(m, at, masking, cx);
         let sdp = self.session(m, at, masking, cx);
         let range = at..at + m.body.end.max(m.body.start);
+        let frame = cx.frame(range.clone());
+        match m.start {
+            Start::Request { method: "INVITE", .. } => call::invited(frame, cx),
+            Start::Response { status: 200..=299, .. }
+                if m.field("cseq").is_some_and(|v| v.to_ascii_uppercase().ends_with("INVITE")) =>
+            {
+                call::answered(frame, cx);
+            }
+            _ => {}
+        }
         match m.start {
             Start::Request { method, uri } => cx.emit("sip.request", range, || Request {
                 method,
@@ -339,6 +349,8 @@ impl Sip {
         }
         let body = m.bytes.get(m.body.clone())?;
         let mut session = Session::default();
+        let mut connection = None;
+        let mut ports = Vec::new();
         let mut line_at = m.body.start;
         for line in body.split_inclusive(|b| *b == b'\n').take(MAX_LINES * 4) {
             let begin = at + line_at;
@@ -347,13 +359,26 @@ impl Sip {
             let range = begin..begin + text.len();
             match text.get(..2) {
                 Some("c=") => {
+                    let address = text.split_ascii_whitespace().nth(2).unwrap_or_default();
+                    connection =
+                        address.split('/').next().and_then(|a| a.parse::<IpAddr>().ok()).or(connection);
                     session.connection.get_or_insert_with(|| escape(text.get(2..).unwrap_or_default()));
                 }
                 Some("m=") if session.media.len() < 16 => {
+                    let port = text.split_ascii_whitespace().nth(1).and_then(|p| p.parse::<u16>().ok());
+                    ports.extend(port.filter(|port| *port > 0));
                     session.media.push(escape(text.get(2..).unwrap_or_default()));
                 }
                 Some("a=") => self.attribute(text, range, &mut session, masking, cx),
                 _ => {}
+            }
+        }
+        // Where a description has a connection for each medium, the last one stands for them.
+        let whole = at + m.body.start..at + m.body.end.max(m.body.start);
+        let frame = cx.frame(whole);
+        for port in ports {
+            if let Some(ip) = connection.filter(|ip| !ip.is_unspecified()) {
+                call::announced(SocketAddr::new(ip, port), frame, cx);
             }
         }
         Some(session)
@@ -371,6 +396,8 @@ impl Sip {
             let Some(candidate) = Candidate::read(candidate) else { return };
             let (_, client, server) = cx.ends();
             let ip = candidate.address.ip();
+            let frame = cx.frame(range.clone());
+            call::candidate(candidate.address, candidate.kind, CandidateSource::Sdp, frame, cx);
             // A relay's address does not tell where its user is, and the flow's own ends are in every packet.
             let tells = candidate.kind != "relay" && ip != client.addr() && ip != server.addr();
             if tells && media::is_public(ip) && !std::mem::replace(&mut self.peer_told, true) {
