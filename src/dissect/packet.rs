@@ -927,6 +927,7 @@ fn offset_in(whole: &[u8], part: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use crate::capture::LinkType;
     use crate::dissect::{CaptureAnalysis, Options, analyse_bytes};
 
     /// A capture of frames of one link type.
@@ -959,7 +960,7 @@ mod tests {
 
     const SNAP: [u8; 8] = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
 
-    /// QoS data; `order`: with HT control.
+    /// A data frame with quality of service; `order`: with HT control.
     fn qos(aggregate: bool, order: bool, body: &[u8]) -> Vec<u8> {
         let mut p = vec![0x88, if order { 0x81 } else { 1 }];
         p.resize(24, 7);
@@ -1071,7 +1072,6 @@ mod tests {
         ] {
             assert_eq!(read(link, &[vec![1; 40]]).warnings[0].what, what);
         }
-        use crate::capture::LinkType;
         for number in 0..400 {
             // Each name is found, so the table is in order.
             assert!(!LinkType(number).name().is_empty());

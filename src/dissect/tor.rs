@@ -134,7 +134,8 @@ mod tests {
             flow.signatures
                 .iter()
                 .map(|s| format!("{} {} {:?}", s.signature, s.confidence, s.frames))
-                .collect::<String>()
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         assert_eq!(fired("/tor/status-vote/current/consensus.z"), "tor.directory certain [4]");
         assert_eq!(fired("/tor/micro/d/abc-def"), "tor.directory certain [4]");
