@@ -58,8 +58,12 @@ pub(super) fn of_hello(sni: Option<&str>, alpn: bool, frames: &Frames, cx: &mut 
             let detail = "TLS with a made-up name and without ALPN";
             cx.signature_at("tor", "tor.hello", "possible", detail, frames.clone());
         }
-        _ if on_port => {
-            let detail = "TLS to a relay's usual port without ALPN: the port alone";
+        Some(_) if on_port => {
+            let detail = "TLS to a relay's usual port without ALPN, with a name that may be made up";
+            cx.signature_at("tor", "tor.hello", "possible", detail, frames.clone());
+        }
+        None if on_port => {
+            let detail = "TLS to a relay's usual port without a name and without ALPN: the port alone";
             cx.signature_at("tor", "tor.port", "possible", detail, frames.clone());
         }
         _ => {}
@@ -182,7 +186,7 @@ mod tests {
             (9001, tor, true, ""),
             (9001, None, false, "tor.port possible"),
             (9030, None, false, "tor.port possible"),
-            (9001, Some("www.google.com"), false, "tor.port possible"),
+            (9001, Some("www.google.com"), false, "tor.hello possible"),
             (9001, Some("chat.example"), false, ""),
             (443, web, false, ""),
             (443, None, false, ""),

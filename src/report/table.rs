@@ -39,7 +39,7 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
         groups.entry(&claim.messenger).or_default().push(claim);
     }
     if groups.is_empty() {
-        return wording.text("table-none") + "\n" + &calls(report, wording);
+        return wording.text("table-none") + "\n" + &calls(report, wording, width);
     }
     for claims in groups.values_mut() {
         claims.sort_by_key(|c| (words::urgency(c.verdict), &c.id));
@@ -83,11 +83,11 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
             let _ = writeln!(out, "{}", if colour { coloured(line) } else { uncoloured(line) });
         }
     }
-    out + &calls(report, wording)
+    out + &calls(report, wording, width)
 }
 
 /// A line for each call, behind the verdicts; empty without calls.
-fn calls(report: &Report, wording: &Wording) -> String {
+fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
     let mut out = String::new();
     if !report.calls.is_empty() {
         let _ = writeln!(out, "\n{}", wording.text("section-calls"));
@@ -108,7 +108,8 @@ fn calls(report: &Report, wording: &Wording) -> String {
                 ("before", Arg::Count(call.exposed_before_answer)),
             ],
         );
-        let _ = writeln!(out, "{line}");
+        let width = width.map_or(usize::MAX, |width| width.max(NARROWEST).saturating_sub(2));
+        let _ = writeln!(out, "{}", wrap(&line, width).replace('\n', "\n  "));
     }
     let left = report.calls.len().saturating_sub(MAX_CALLS) as u64;
     if left > 0 {
