@@ -11,12 +11,13 @@ use crate::model::{CandidateSource, FlowCall, FlowCandidate};
 /// Addresses of one flow that are kept.
 const MAX_CANDIDATES: usize = 64;
 
-/// So many bytes of media came; `relayed`: within a relay's channel data or messages.
-pub(super) fn media(relayed: bool, bytes: usize, frame: u64, cx: &mut Cx<'_>) {
+/// A stream of media with so many bytes, headers of RTP included, from `frame` on; `relayed`: within a relay's channel data or
+/// messages. RTCP and handshakes are no media.
+pub(super) fn media(relayed: bool, bytes: u64, frame: u64, cx: &mut Cx<'_>) {
     let call = facts(cx);
     let sum = if relayed { &mut call.relayed_bytes } else { &mut call.direct_bytes };
-    *sum = sum.saturating_add(bytes as u64);
-    call.first_media.get_or_insert(frame);
+    *sum = sum.saturating_add(bytes);
+    call.first_media = Some(call.first_media.map_or(frame, |first| first.min(frame)));
 }
 
 /// The server of this flow is a relay: it was asked for an address or a channel.

@@ -4,8 +4,9 @@
 //! Takes the flows of all captures with what `dissect` read of calls, and the relays among the destinations; gives [`Call`]s.
 //! Flows make one call when they share a UDP socket of the device while both last, or when a session description names an end of
 //! one of them. Calls one after the other over one SIP connection are one here. The answer is the first 2xx to an INVITE; where no
-//! INVITE is in the capture, the first packet of media: before it, nobody can have talked. A binding to a STUN server alone is no
-//! call.
+//! INVITE is in the capture, the first packet of media: before it, nobody can have talked. Questions to STUN and
+//! TURN servers alone are no call. An address that media goes to counts as the peer's unless it is known as a relay: a server that
+//! mixes or forwards a conference without TURN is not told from a peer here, so `peers` names the addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -114,10 +115,6 @@ fn remote(flow: &Flow) -> Option<IpAddr> {
 fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> {
     let media: u64 = parts.iter().map(|(_, c)| c.direct_bytes.saturating_add(c.relayed_bytes)).sum();
     let invited = parts.iter().any(|(_, c)| c.invited.is_some());
-    let peers_named = parts.iter().any(|(_, c)| c.candidates.iter().any(|c| c.kind != "relay"));
-    if media == 0 && !invited && !peers_named {
-        return None;
-    }
     // Relays are known by what they were asked for, or as addresses that were given out as relayed ones.
     let mut relays: BTreeSet<IpAddr> =
         parts.iter().filter(|(_, c)| c.relay).filter_map(|(f, _)| remote(f)).collect();
@@ -172,6 +169,10 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
     }
     exposed.sort_by(|a, b| (a.frame, &a.address, &a.kind).cmp(&(b.frame, &b.address, &b.kind)));
     exposed.dedup_by(|b, a| a.address == b.address && a.kind == b.kind && a.source == b.source);
+    // Only relays' addresses, and nothing that was said: the way to a call at most.
+    if media == 0 && !invited && exposed.iter().all(|e| e.kind == "relay") {
+        return None;
+    }
     let messengers: BTreeSet<&String> = parts.iter().filter_map(|(f, _)| f.messenger.as_ref()).collect();
     let of_peer = || exposed.iter().filter(|e| e.kind != "relay");
     let is_local = |e: &&ExposedAddress| e.address.parse::<SocketAddr>().is_ok_and(|a| local(a.ip()));
