@@ -228,8 +228,9 @@ mod tests {
         // ChannelBind of channel 0x4000 to 198.51.100.9:7000, and its answer.
         let attributes = [
             &[0, 12, 0, 4, 0x40, 0, 0, 0, 0, 18, 0, 8, 0, 1][..],
-            &(7000_u16 ^ 0x2112).to_be_bytes(),
-            &[198 ^ 0x21, 51 ^ 0x12, 100 ^ 0xa4, 9 ^ 0x42],
+            // Port 7000 and 198.51.100.9, under the cookie.
+            &(0x1b58_u16 ^ 0x2112).to_be_bytes(),
+            &[0xc6 ^ 0x21, 0x33 ^ 0x12, 0x64 ^ 0xa4, 0x09 ^ 0x42],
         ]
         .concat();
         let head = |kind: u16, length: usize| {

@@ -249,7 +249,7 @@ fn long_name(name: &str) -> String {
 fn mask_address(value: &str, masking: Masking) -> String {
     let (scheme, user, host) = address_parts(value);
     match user {
-        Some(user) => format!("{scheme}:{}@{}", masking.apply_any(user), escape(host)),
+        Some(user) => format!("{}:{}@{}", escape(scheme), masking.apply_any(user), escape(host)),
         None if scheme == "tel" => format!("tel:{}", masking.apply_any(host)),
         // Without a user, a server's name; what cannot be one may hold a user behind a damaged `@`.
         None if host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b)) => {
@@ -537,6 +537,14 @@ mod tests {
 
     const RINGING: &str = "SIP/2.0 180 Ringing\r\nFrom: <sip:alice.example@voip.example>\r\nTo: <tel:+4930123456789>\r\n\
         CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+
+    #[test]
+    fn addresses_cannot_steer_a_terminal() {
+        for address in ["\u{3}:@", "sip\u{1b}[1m:bob@\u{7}", "\u{3}"] {
+            let shown = mask_address(address, Masking::On);
+            assert!(!shown.contains(|c: char| c.is_control()), "{shown:?}");
+        }
+    }
 
     #[test]
     fn requests_and_responses() {

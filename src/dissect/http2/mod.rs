@@ -222,6 +222,11 @@ impl Dissector for Http2 {
         }
     }
 
+    fn holds(&self) -> Option<u64> {
+        // Messages without an end are stated at the end of the flow.
+        self.open.values().map(|open| open.frames.complete).min()
+    }
+
     fn unfinished(&self) -> Class {
         CONTROL
     }
