@@ -147,7 +147,7 @@ impl Dissector for Sip {
             return Step::More(data.len() + 1);
         };
         // Over a stream the length is required (RFC 3261 section 18.3); without it there is no body.
-        let size = at + message.body.start + message.content_length.unwrap_or(0);
+        let size = (at + message.body.start).saturating_add(message.content_length.unwrap_or(0));
         if size > data.len() {
             return Step::More(size);
         }
