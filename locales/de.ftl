@@ -428,3 +428,25 @@ show-supports = Stützt
 show-text = Besagt
 show-undecided = Zum Entscheiden
 show-vantage = Messpunkt
+
+## Anrufe
+
+section-calls = Anrufe
+calls-note = Wie viel von Ton und Bild direkt zur anderen Seite ging und nicht über ein Relay, und welche ihrer Adressen ein Beobachter lesen konnte.
+    Ein Relay verbirgt die Adresse jeder Seite vor der anderen. Angenommen heißt: der erste Erfolg auf ein INVITE in SIP; wo keines
+    aufgezeichnet ist, das erste Medienpaket.
+column-call = Anruf
+column-flows = Verbindungen
+column-media = Medien
+column-direct = Direkt zur Gegenseite
+column-peer-addresses = Adressen der Gegenseite im Klartext
+column-before-answer = Davon vor der Annahme
+column-answer = Angenommen
+call-address = { $address } ({ $kind }, Frame { $frame })
+call-answer-sip = Frame { $frame }, laut SIP
+call-answer-media = Frame { $frame }, mit dem ersten Medienpaket
+call-answer-none = nicht im Mitschnitt
+call-line = { $label }: { $media } Medien, { $share } direkt zur Gegenseite; { $exposed } { $exposed ->
+        [one] Adresse
+       *[other] Adressen
+    } der Gegenseite im Klartext, { $before } vor der Annahme

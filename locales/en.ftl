@@ -428,3 +428,25 @@ show-supports = Supported by
 show-text = Says
 show-undecided = To decide it
 show-vantage = Taken at
+
+## Calls
+
+section-calls = Calls
+calls-note = How much of sound and pictures went directly to the other party and not over a relay, and which of its addresses an observer could read.
+    A relay hides each side's address from the other one. Answered means the first success to an INVITE in SIP; where none was
+    recorded, the first packet of media.
+column-call = Call
+column-flows = Flows
+column-media = Media
+column-direct = Directly to the peer
+column-peer-addresses = Addresses of the peer in clear
+column-before-answer = Of these before the answer
+column-answer = Answered
+call-address = { $address } ({ $kind }, frame { $frame })
+call-answer-sip = frame { $frame }, by SIP
+call-answer-media = frame { $frame }, by the first media
+call-answer-none = not in the capture
+call-line = { $label }: { $media } of media, { $share } directly to the peer; { $exposed } { $exposed ->
+        [one] address
+       *[other] addresses
+    } of the peer in clear, { $before } before the answer

@@ -30,12 +30,21 @@ lab   openssl         openssl
 lab   bind9-dnsutils  dig
 lab   dnsmasq-base    dnsmasq
 lab   nginx-light     nginx
+lab   libnginx-mod-http-brotli-filter /usr/lib/nginx/modules/ngx_http_brotli_filter_module.so
 lab   prosody         prosody
 lab   dovecot-imapd   /usr/lib/dovecot/imap
 lab   dovecot-pop3d   /usr/lib/dovecot/pop3
 lab   python3-aiosmtpd /usr/lib/python3/dist-packages/aiosmtpd/__init__.py
 lab   python3         /usr/bin/python3
 lab   python3-slixmpp /usr/lib/python3/dist-packages/slixmpp/__init__.py
+lab   python3-websockets /usr/lib/python3/dist-packages/websockets/__init__.py
+lab   postgresql      /usr/lib/postgresql/*/bin/postgres
+lab   postgresql-client psql
+lab   mariadb-server  mariadbd
+lab   mariadb-client  mariadb
+lab   slapd           slapd
+lab   ldap-utils      ldapwhoami
+lab   tor             tor
 lab   python3-venv    /usr/lib/python3.*/ensurepip/__init__.py
 '
 
@@ -97,7 +106,7 @@ if ! install && ! { ${root[@]+"${root[@]}"} apt-get update >"$log" 2>&1 && insta
   exit 4
 fi
 # A recorder needs the servers' programs, not running services: what Debian started by itself is stopped again.
-for service in prosody nginx dovecot; do
+for service in prosody nginx dovecot postgresql mariadb slapd tor; do
   if [[ " ${missing[*]} " == *" $service"* ]] && command -v service >/dev/null; then
     ${root[@]+"${root[@]}"} service "$service" stop >/dev/null 2>&1 || true
   fi

@@ -11,9 +11,11 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod call;
 mod exposure;
 mod whereabouts;
 
+pub use call::{Call, CandidateSource, ExposedAddress, FlowCall, FlowCandidate};
 pub use exposure::{Exposed, Exposure, NameExposure, PathBytes, Share, Zone};
 pub use whereabouts::{NoPlace, Whereabouts};
 
@@ -80,6 +82,9 @@ pub struct Report {
     pub exposure: Exposure,
     /// Everything readable that should not be.
     pub findings: Vec<Finding>,
+    /// Calls: the way of their media and the addresses that they show (METRICS E12).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Call>,
     /// Measures of what encrypted traffic tells (`leakage`).
     pub leakage: Vec<Leakage>,
     /// The verdicts.
@@ -251,6 +256,9 @@ pub struct Coverage {
     pub capture: String,
     /// Bytes of the (decompressed) capture; equals the sum of `classes`.
     pub total: u64,
+    /// Bytes of the file as it is stored, where it is compressed (gzip, zstd) and `total` counts what it unpacks to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<u64>,
     /// Bytes by class, e.g. `file`, `link`, `network`, `transport`, `tls.handshake`, `opaque`, `lost`.
     pub classes: BTreeMap<String, u64>,
 }
@@ -335,6 +343,9 @@ pub struct Flow {
     /// Messenger signatures that fired on this flow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<SignatureHit>,
+    /// What it says of a call; what comes of it stands in `calls`.
+    #[serde(skip)]
+    pub call: Option<Box<FlowCall>>,
     /// Outer tunnel layers, outermost first, empty without a tunnel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<String>,
@@ -370,6 +381,19 @@ impl Flow {
 #[must_use]
 pub fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
     text.parse::<std::net::SocketAddr>().ok().map(|s| (s.ip(), s.port()))
+}
+
+/// Data sent before the handshake was done (RFC 8446 section 2.3, RFC 9001 section 4.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EarlyData {
+    /// The client hello offers it. QUIC's 0-RTT packets may be seen without the hello.
+    pub offered: bool,
+    /// Whether the server took it; null where its answer cannot be read, which is the rule.
+    pub accepted: Option<bool>,
+    /// Bytes of records or packets that were seen before the server's hello.
+    pub bytes: u64,
+    /// The first frames of them.
+    pub frames: Vec<u64>,
 }
 
 /// What the first TLS handshake of a flow said.
@@ -409,6 +433,10 @@ pub struct FlowTls {
     /// Offers to resume an earlier session (ticket, pre-shared key or session id).
     #[serde(default)]
     pub resumption: bool,
+    /// Data that the client sent, or offered to send, before the server answered (TLS 1.3 early data, QUIC 0-RTT): it can be
+    /// played again by anyone who recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_data: Option<EarlyData>,
     /// SHA-256 of the ticket, identity or session id that the client offered, its first 16 hex digits: equal ones link
     /// connections of one device.
     #[serde(default, skip_serializing_if = "Option::is_none")]

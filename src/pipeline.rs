@@ -3,6 +3,7 @@
 //! Takes paths and settings; runs `dissect` on each capture, several at a time, then `destination` and `claims` over all of
 //! them, and gives the finished [`Report`]. Holds no judgement of its own; the result does not depend on threads.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use rayon::prelude::*;
 use crate::claims::{self, Catalogue};
 use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, analyse_file};
+use crate::leakage;
 use crate::model::{
     Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
 };
@@ -141,6 +143,12 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
     let first_action =
         |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
     report.exposure = destination::exposure(&report.flows, &destinations, db, &first_action);
+    let relays: std::collections::BTreeSet<IpAddr> = destinations
+        .iter()
+        .filter(|d| d.role == Role::Relay)
+        .filter_map(|d| d.address.parse().ok())
+        .collect();
+    report.calls = leakage::calls(&report.flows, &|address| relays.contains(&address));
     report.destinations = destinations;
     let ages = ages(&report, db);
     report.warnings.extend(ages);

@@ -416,3 +416,32 @@ fn a_quiet_replay_still_names_what_it_could_not_read() {
         assert!(said.contains("missing-1.pcap") && said.contains("(and 1 more)") == more, "{said}");
     }
 }
+
+#[test]
+fn coverage_tells_of_cut_and_compressed_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/captures/http-clear.pcap")).unwrap();
+    let cut = folder.path().join("cut.pcap");
+    std::fs::write(&cut, &whole[..whole.len() - 5]).unwrap();
+    let run = |args: &[&str], file: &std::path::Path| metaleak().args(args).arg(file).output().unwrap();
+    let (coverage, replay) = (run(&["coverage"], &cut), run(&["replay", "-o", "-"], &cut));
+    let warned = |output: &std::process::Output| {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        text.lines().find(|line| line.contains("cut.pcap: byte ")).map(str::to_owned)
+    };
+    assert!(coverage.status.success());
+    assert_eq!(warned(&coverage).expect("a warning"), warned(&replay).expect("a warning"));
+    assert_eq!(run(&["coverage", "--strict"], &cut).status.code(), Some(3));
+    assert!(run(&["--quiet", "coverage"], &cut).stderr.is_empty());
+
+    let packed = folder.path().join("packed.pcap.gz");
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut writer, &whole).unwrap();
+    let bytes = writer.finish().unwrap();
+    std::fs::write(&packed, &bytes).unwrap();
+    let ledger: serde_json::Value =
+        serde_json::from_slice(&run(&["coverage", "--format", "json"], &packed).stdout).unwrap();
+    assert_eq!((&ledger[0]["total"], &ledger[0]["stored"]), (&whole.len().into(), &bytes.len().into()));
+    let table = String::from_utf8(run(&["coverage"], &packed).stdout).unwrap();
+    assert!(table.contains("of the file, compressed") && table.contains(&bytes.len().to_string()), "{table}");
+}

@@ -27,7 +27,12 @@ const OUTER: &[(&str, &str)] = &[
     ("ndpi-vxlan.pcap", ":4789"),
     ("ja4-gre-erspan-vxlan.pcap", ":4790"),
     ("zeek-tunnels-Teredo.pcap", ":3544"),
+    // To a relay on a port of its own, where tshark does not look inside.
+    ("zeek-tunnels-Teredo.pcap", ":32900"),
 ];
+
+/// Flows within a tunnel that tshark does not look into: file, one end.
+const INNER: &[(&str, &str)] = &[("zeek-tunnels-Teredo.pcap", "2001:4860:0:2001::68:80")];
 
 /// `bytes` as tshark 4.0 prints them: whole bytes below 10 000, then kB and MB, cut off.
 fn size(bytes: u64) -> String {
@@ -94,6 +99,10 @@ fn conversations_are_those_of_tshark() {
         for flow in report.flows.iter().filter(|f| matches!(f.transport.as_str(), "tcp" | "udp")) {
             let end = |end: &str| end.replace(['[', ']'], "");
             let ends = [(end(&flow.client), size(flow.bytes_up)), (end(&flow.server), size(flow.bytes_down))];
+            if INNER.iter().any(|(file, inner)| *file == name && ends.iter().any(|(end, _)| end == inner)) {
+                assert_eq!(flow.tunnel, ["teredo"]);
+                continue;
+            }
             let ours = row(&flow.transport, ends, flow.frames);
             let left = counts.entry(ours).or_default();
             equal += u64::from(*left > 0);

@@ -353,16 +353,18 @@ fn signatures_fire_in_their_own_captures_only() {
     same("the corpus", &replay(files.values()), |s| s.corpus.clone());
 }
 
+/// A messenger, or the tunnel that has signatures too and is nobody's messenger.
+fn has_signatures(id: &str) -> bool {
+    MESSENGERS.contains(&id) || id == "tor"
+}
+
 #[test]
 fn every_signature_has_its_source_and_a_positive_case() {
     let listed = signatures();
     let ids: BTreeSet<&str> = listed.signature.iter().map(|s| s.id.as_str()).collect();
     assert_eq!(ids.len(), listed.signature.len(), "an id stands twice");
     for s in &listed.signature {
-        assert!(
-            MESSENGERS.contains(&s.messenger.as_str()) && !s.source.is_empty() && !s.rests.is_empty(),
-            "{s:?}"
-        );
+        assert!(has_signatures(&s.messenger) && !s.source.is_empty() && !s.rests.is_empty(), "{s:?}");
         assert!(!s.stored.is_empty() || !s.corpus.is_empty() || s.generated.is_some(), "{}: no case", s.id);
         for file in s.generated.iter().filter_map(|g| g.split_whitespace().next()).filter(|f| f.contains('/'))
         {
@@ -378,7 +380,7 @@ fn every_signature_has_its_source_and_a_positive_case() {
             let literals = line.split('"').skip(1).step_by(2);
             let ids_here = literals.filter(|literal| {
                 literal.split_once('.').is_some_and(|(messenger, id)| {
-                    MESSENGERS.contains(&messenger)
+                    has_signatures(messenger)
                         && !id.is_empty()
                         && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                         // Hosts, and the kind of the observation.
@@ -390,6 +392,27 @@ fn every_signature_has_its_source_and_a_positive_case() {
         }
     }
     assert_eq!(missing, [""; 0], "not in docs/signatures.toml");
+}
+
+/// Media of calls, by the bytes of all datagrams of RTP that tshark shows (first byte 0x80 to 0xbf, and no RTCP by the second).
+#[test]
+fn calls_take_the_ways_that_the_corpus_shows() {
+    let Some(shared) = shared() else { return };
+    let files = corpus(&shared);
+    let chosen = ["ndpi-wa_voice.pcap", "ndpi-stun_signal.pcapng", "ndpi-teams.pcap"];
+    let report = replay(chosen.iter().map(|name| &files[*name]));
+    let of = |name: &str| report.calls.iter().filter(move |c| c.capture == name).collect::<Vec<_>>();
+    let whatsapp = of("ndpi-wa_voice.pcap");
+    assert_eq!((whatsapp.len(), whatsapp[0].peer_bytes), (1, 21_638));
+    assert_eq!(
+        (&whatsapp[0].peers[..], &whatsapp[0].relays[..]),
+        (&["91.252.56.51".to_owned()][..], &["31.13.86.48".to_owned()][..])
+    );
+    assert_eq!(whatsapp[0].messenger.as_deref(), Some("whatsapp"));
+    let signal = of("ndpi-stun_signal.pcapng");
+    assert!(signal.len() == 2 && signal.iter().all(|c| c.peer_share == Some(0.0)), "{signal:?}");
+    let teams = of("ndpi-teams.pcap");
+    assert_eq!((teams[0].peer_bytes, teams[0].relay_bytes, teams[0].exposed_before_answer), (1334, 0, 1));
 }
 
 // ---------------------------------------------------------------------------------------------- DNS

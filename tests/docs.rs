@@ -66,7 +66,7 @@ fn checked() -> BTreeMap<String, Checked> {
 }
 
 /// Ids that a flow gets beside that of its protocol.
-const INSIDE: [(&str, &str, &str); 3] = [
+const INSIDE: [(&str, &str, &str); 4] = [
     ("dot", "DNS over TLS", "TLS to port 853, or ALPN `dot` (RFC 7858); not what is asked"),
     (
         "doh",
@@ -74,6 +74,11 @@ const INSIDE: [(&str, &str, &str); 3] = [
         "TLS or QUIC to a resolver of `services.toml`, by name, or by address where no name was sent (RFC 8484); not what is asked",
     ),
     ("doq", "DNS over QUIC", "ALPN `doq` (RFC 9250); not what is asked"),
+    (
+        "tor",
+        "Tor",
+        "relays' certificates, made-up names in client hellos on the usual ports, and the directory protocol in clear (tor-spec, dir-spec); a tunnel, whose content is opaque",
+    ),
 ];
 
 /// The captures of a protocol for a cell.

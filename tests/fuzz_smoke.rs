@@ -1,7 +1,7 @@
 //! The fuzz targets of `fuzz/` on the stable toolchain: seeds and seeded changes to them, the same cases in every run.
 //!
-//! `make test` runs a fixed number of cases a target, some seconds in all. `METALEAK_FUZZ_SECONDS=N` runs N seconds a target instead
-//! (`make fuzz`), `METALEAK_FUZZ_TARGET=a,b` only these, `METALEAK_FUZZ_SEED=N` other cases, `METALEAK_FUZZ_INPUT=FILE` one input
+//! `make test` runs a fixed number of cases a target, some seconds in all. `METALEAK_FUZZ_CASES=N` runs N cases a
+//! target instead (`make fuzz` where cargo-fuzz is missing: 100,000), `METALEAK_FUZZ_SECONDS=N` N seconds, `METALEAK_FUZZ_TARGET=a,b` only these, `METALEAK_FUZZ_SEED=N` other cases, `METALEAK_FUZZ_INPUT=FILE` one input
 //! alone. `METALEAK_FUZZ_LAST=FILE` writes each input there before it is run, for faults that end the process. An input that breaks a
 //! promise is made smaller and written to `fuzz/artifacts/`. There are no coverage counters here: an input is kept for further
 //! changes when what the program says of it has a trait that no other had (see docs/fuzzing.md).

@@ -22,6 +22,7 @@ WEB, WEB6 = "10.77.2.10", "fd00:77:2::10"
 OLD_WEB = "10.77.2.12"
 XMPP = "10.77.2.22"
 MAIL = "10.77.2.25"
+STORE = "10.77.2.33"
 SINK = "10.77.2.40"
 DNS, DNS6 = "10.77.2.53", "fd00:77:2::53"
 
@@ -98,7 +99,7 @@ class Lab:
         self._addresses("router", "lan", ["10.77.1.1/24", "fd00:77:1::1/64"])
         self._addresses("router", "wan", ["10.77.2.1/24", "fd00:77:2::1/64"])
         self._addresses("client", "eth0", [f"{CLIENT}/24", f"{CLIENT6}/64"])
-        self._addresses("server", "eth0", [f"{a}/24" for a in (WEB, OLD_WEB, XMPP, MAIL, SINK, DNS)] + [f"{WEB6}/64", f"{DNS6}/64"])
+        self._addresses("server", "eth0", [f"{a}/24" for a in (WEB, OLD_WEB, XMPP, MAIL, STORE, SINK, DNS)] + [f"{WEB6}/64", f"{DNS6}/64"])
         self.run("router", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         # Routes to the other lab net only; a default route would be a way out.
         for host, far in (("client", 2), ("server", 1)):

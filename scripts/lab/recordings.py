@@ -4,13 +4,14 @@ To add one, write a function that does things on the client's host and add a `Re
 The canaries are made up; each stands in one recording's run file so that every later replay searches for it.
 """
 
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
 from . import libraries, servers
-from .net import DNS, DNS6, MAIL, SINK, Lab, LabError, call
+from .net import DNS, DNS6, MAIL, SINK, STORE, WEB, Lab, LabError, call
 
 PYTHON = "/usr/bin/python3"  # Debian's own, which has Debian's modules
 HERE = Path(__file__).parent
@@ -147,6 +148,87 @@ def http_clear(lab, folder, certs, canaries):
     lab.stop(web)
 
 
+def http2_clear(lab, folder, certs, canaries):
+    """HTTP/2 by prior knowledge: a page in gzip, the same in brotli, a log-in, a message."""
+    text = f"<!doctype html><title>Counselling</title><p>{canaries['page']}</p>\n" + "".join(f"<p>text {n}</p>\n" for n in range(400))
+    web = servers.nginx_h2(lab, folder, text)
+    yield
+    site = f"http://{servers.WEB_NAME}"
+    h2 = ["client", "curl", "--silent", "--show-error", "--fail", "--http2-prior-knowledge", "-4"]
+    user = ["--user", f"client:{canaries['password']}"]
+    for coding in ("gzip", "br"):
+        lab.run(*h2, "-H", f"Accept-Encoding: {coding}", f"{site}/{coding}/page.html", "-o", "/dev/null")
+    jar = folder / "cookies"
+    lab.run(*h2, *user, "-c", jar, "-d", "", f"{site}/login", "-o", "/dev/null")
+    lab.run(*h2, "-b", jar, "--data-urlencode", f"text={canaries['message']}", f"{site}/messages", "-o", "/dev/null")
+    lab.stop(web)
+
+
+def websocket(lab, folder, certs, canaries):
+    """Messages over a WebSocket: whole, in fragments, compressed both ways, a ping, a goodbye."""
+    script = HERE / "websocket_talk.py"
+    room = lab.start("server", PYTHON, script, "serve", WEB, 80, canaries["answer"] + " and more of the same" * 40,
+                     log=folder / "websocket.log")
+    wait_for(room, "ready")
+    yield
+    half = len(canaries["fragments"]) // 2
+    parts = [canaries["fragments"][:half], canaries["fragments"][half:]]
+    lab.run("client", PYTHON, script, "talk", servers.WEB_NAME, 80, canaries["message"], *parts)
+    lab.stop(room)
+
+
+def postgres_tls(lab, folder, certs, canaries):
+    """psql asks for TLS (SSLRequest), logs in and asks one question."""
+    store = servers.postgres(lab, folder, certs, canaries["password"])
+    yield
+    lab.run("client", "psql", f"host={servers.STORE_NAME} dbname=postgres user=client password={canaries['password']} "
+            f"sslmode=verify-full sslrootcert={certs}/ca.pem", "-c", f"SELECT '{canaries['query']}'")
+    lab.stop(store, signal.SIGINT)
+
+
+def mysql_tls(lab, folder, certs, canaries):
+    """MariaDB's client asks for TLS in its handshake, logs in and asks one question."""
+    store = servers.mariadb(lab, folder, certs, canaries["password"])
+    yield
+    lab.run("client", "mariadb", "--no-defaults", "-h", servers.STORE_NAME, "-u", "client", f"--password={canaries['password']}",
+            f"--ssl-ca={certs}/ca.pem", "--ssl-verify-server-cert", "-e", f"SELECT '{canaries['query']}'")
+    lab.stop(store)
+
+
+def ldap_tls(lab, folder, certs, canaries):
+    """ldapwhoami with StartTLS."""
+    store = servers.openldap(lab, folder, certs, canaries["password"])
+    yield
+    lab.run("client", "env", f"LDAPTLS_CACERT={certs}/ca.pem", "ldapwhoami", "-x", "-ZZ", "-H", f"ldap://{servers.STORE_NAME}",
+            "-D", "cn=client,dc=store,dc=example", "-w", canaries["password"])
+    lab.stop(store)
+
+
+def tor(lab, folder, certs, canaries):
+    """A Tor client of a private network fetches a page over TLS 1.3; another one with TLS 1.2 connects; a directory is asked in clear."""
+    (folder / "web").mkdir()
+    (folder / "web" / "page.html").write_text(canaries["page"])
+    page = lab.start("server", PYTHON, "-m", "http.server", "80", "--bind", WEB, "--directory", folder / "web", log=folder / "page.log")
+    network, authority, consensus = servers.tor_network(lab, folder)
+    yield
+    client = servers.tor_client(lab, folder, "client", authority, "TLSv1.3")
+    proxy = f"127.0.0.1:{servers.SOCKS_PORT}"
+    for attempt in range(5):  # a circuit may end while the network is young
+        try:
+            lab.run("client", "curl", "--silent", "--show-error", "--fail", "-m", "20", "--socks5-hostname", proxy,
+                    f"http://{WEB}/page.html", "-o", "/dev/null")
+            break
+        except LabError:
+            if attempt == 4:
+                raise
+            time.sleep(2)
+    lab.stop(client)
+    lab.stop(servers.tor_client(lab, folder, "old-client", authority, "TLSv1.2"))
+    curl(lab, certs, consensus, tls=False)
+    for process in [*network, page]:
+        lab.stop(process)
+
+
 def dns(lab, folder, certs, canaries):
     """The questions that a client asks, over UDP and TCP, IPv4 and IPv6, answered, empty, refused and cut short."""
     yield
@@ -245,6 +327,39 @@ ALL = [
         canaries={"password": "basic-canary-4417", "query": "query canary 4418", "message": "canary of the form 4419",
                   "cookie": "cookie-canary-5520"},
         shows=["Authorization: Basic ", "query+canary+4418", "cookie-canary-5520"],
+    ),
+    Recording(
+        "http2-clear.pcapng", "HTTP/2 without TLS, by prior knowledge: a page in gzip and in brotli, a basic password, a cookie, a form", http2_clear,
+        "curl", ["curl", "nginx-light", "libnginx-mod-http-brotli-filter", "dnsmasq-base", "tcpdump"],
+        canaries={"page": "canary of the packed page 6518", "password": "basic-canary-6517", "message": "canary-of-the-form-6519",
+                  "cookie": "cookie-canary-6520"},
+        shows=["PRI * HTTP/2.0", "canary-of-the-form-6519"], hides=["canary of the packed page 6518"],
+    ),
+    Recording(
+        "websocket-clear.pcapng", "A WebSocket without TLS: messages whole and in fragments, masked and compressed, a token in the target", websocket,
+        "Python's websockets", ["python3", "python3-websockets", "dnsmasq-base", "tcpdump"],
+        canaries={"message": "canary of the message 8118", "fragments": "canary of the two fragments 8119", "answer": "canary of the answer 8120"},
+        shows=["permessage-deflate", "websocket-token-8121"], hides=["canary of the"],
+    ),
+    Recording(
+        "postgres-starttls.pcap", "PostgreSQL: TLS asked for by SSLRequest, then a log-in and a question", postgres_tls,
+        "psql", ["postgresql", "postgresql-client", "dnsmasq-base", "tcpdump"],
+        canaries={"password": "store-canary-9211", "query": "canary of the question 9212"}, hides=["canary"],
+    ),
+    Recording(
+        "mysql-starttls.pcap", "MariaDB: TLS asked for in the handshake, then a log-in and a question", mysql_tls,
+        "MariaDB's client", ["mariadb-server", "mariadb-client", "dnsmasq-base", "tcpdump"],
+        canaries={"password": "store-canary-9221", "query": "canary of the question 9222"}, shows=["MariaDB"], hides=["canary"],
+    ),
+    Recording(
+        "ldap-starttls.pcap", "LDAP: StartTLS, then a simple bind", ldap_tls,
+        "ldapwhoami", ["slapd", "ldap-utils", "dnsmasq-base", "tcpdump"],
+        canaries={"password": "store-canary-9231"}, shows=["1.3.6.1.4.1.1466.20037"], hides=["canary"],
+    ),
+    Recording(
+        "tor.pcapng.gz", "Tor in a network of its own: a page through three relays over TLS 1.3, a client with TLS 1.2, a directory in clear", tor,
+        "Tor", ["tor", "curl", "python3", "dnsmasq-base", "tcpdump"],
+        canaries={"page": "canary of the page behind relays 7741"}, shows=["/tor/status-vote/"], hides=["canary of the page"],
     ),
     Recording(
         "dns.pcapng.zst", "Names asked over UDP and TCP, IPv4 and IPv6: A, AAAA, CNAME, HTTPS, MX, SRV, TXT, PTR, cut short, unknown", dns,

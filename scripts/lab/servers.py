@@ -1,11 +1,19 @@
-"""The servers of the lab: dnsmasq, nginx, Prosody, Dovecot, each with the smallest configuration that does the job.
+"""The servers of the lab: dnsmasq, nginx, Prosody, Dovecot, PostgreSQL, MariaDB, OpenLDAP, each with the smallest configuration that does the job.
 
 Takes a running `Lab` and a folder for configuration and logs; gives servers that listen on the lab's addresses.
 """
 
-from .net import DNS, DNS6, MAIL, OLD_WEB, WEB, WEB6, XMPP, call
+import pwd
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from .net import DNS, DNS6, MAIL, OLD_WEB, STORE, WEB, WEB6, XMPP, LabError, call
 
 XMPP_NAME, WEB_NAME, OLD_NAME, MAIL_NAME = "xmpp.example", "beratung.example", "alt.beratung.example", "mail.example"
+STORE_NAME = "store.example"
 LONG_TEXT = "a text record that does not fit into a datagram of 512 bytes " * 3
 
 
@@ -14,7 +22,7 @@ def certificates(folder):
     folder.mkdir()
     (folder / "leaf.cnf").write_text(
         "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
-        f"subjectAltName=DNS:{WEB_NAME},DNS:{OLD_NAME},DNS:{XMPP_NAME}\n"
+        f"subjectAltName=DNS:{WEB_NAME},DNS:{OLD_NAME},DNS:{XMPP_NAME},DNS:{STORE_NAME}\n"
     )
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     call("openssl", "req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-days", "3650",
@@ -46,6 +54,7 @@ host-record={WEB_NAME},{WEB},{WEB6}
 host-record={OLD_NAME},{OLD_WEB}
 host-record={XMPP_NAME},{XMPP}
 host-record={MAIL_NAME},{MAIL}
+host-record={STORE_NAME},{STORE}
 cname=online.{WEB_NAME},{WEB_NAME}
 srv-host=_xmpp-client._tcp.{XMPP_NAME},{XMPP_NAME},5222,5,1
 mx-host={WEB_NAME},{WEB_NAME},10
@@ -148,3 +157,200 @@ userdb {{
     process = lab.start("server", "dovecot", "-F", "-c", conf, log=folder / "dovecot.log")
     lab.wait_port(process, MAIL, 143)
     return process
+
+
+def nginx_h2(lab, folder, page):
+    """A web server that speaks HTTP/2 without TLS and packs its answers: gzip on one path, brotli on the other."""
+    root = folder / "web"
+    for path in ("gzip", "br"):
+        (root / path).mkdir(parents=True)
+        (root / path / "page.html").write_text(page)
+    modules = Path("/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so")
+    conf = folder / "nginx.conf"
+    conf.write_text(f"""
+load_module {modules};
+daemon off; user root; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;
+events {{ worker_connections 64; }}
+http {{
+    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        listen {WEB}:80 http2; server_name {WEB_NAME}; root {root}; default_type text/html;
+        location /gzip/ {{ gzip on; }}
+        location /br/ {{ brotli on; }}
+        location = /login {{ add_header Set-Cookie "session=cookie-canary-6520; HttpOnly"; return 200 '{{"ok":true}}'; }}
+        # Handed on, so that the request's content is taken: an answer before it would be a stream error.
+        location = /messages {{ proxy_pass http://{WEB}:8081/; }}
+    }}
+    server {{ listen {WEB}:8081; location / {{ return 201 '{{"stored":true}}'; }} }}
+}}
+""")
+    process = lab.start("server", "nginx", "-p", folder, "-c", conf, "-e", folder / "nginx-start.log", log=folder / "nginx.log")
+    lab.wait_port(process, WEB, 80)
+    return process
+
+
+def as_user(user):
+    """The command line that gives up root for a user, before a program."""
+    account = pwd.getpwnam(user)
+    return ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+
+
+def owned(user, certs, folder):
+    """A folder of the user's with the lab's certificates, as databases want them: readable by nobody else."""
+    folder.mkdir()
+    folder.parent.chmod(0o711)
+    for name in ("ca.pem", "leaf.pem", "leaf.key"):
+        shutil.copy(certs / name, folder / name)
+        (folder / name).chmod(0o600)
+        shutil.chown(folder / name, user, user)
+    shutil.chown(folder, user, user)
+    return folder
+
+
+def postgres(lab, folder, certs, password):
+    """PostgreSQL with one account and TLS."""
+    home = owned("postgres", certs, folder / "postgres")
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        raise LabError("PostgreSQL's programs are not where Debian puts them")
+    (home / "password").write_text(password)
+    shutil.chown(home / "password", "postgres", "postgres")
+    data, user = home / "data", as_user("postgres")
+    call(*user, programs[-1] / "initdb", "-D", data, "-U", "client", "--auth=scram-sha-256", f"--pwfile={home}/password",
+         "--no-sync", cwd=home)
+    with open(data / "pg_hba.conf", "a") as rules:
+        rules.write("host all all 10.77.1.0/24 scram-sha-256\n")
+    process = lab.start("server", *user, programs[-1] / "postgres", "-D", data, "-c", f"listen_addresses={STORE}",
+                        "-c", f"unix_socket_directories={home}", "-c", "ssl=on", "-c", f"ssl_cert_file={home}/leaf.pem",
+                        "-c", f"ssl_key_file={home}/leaf.key", log=folder / "postgres.log")
+    lab.wait_port(process, STORE, 5432)
+    return process
+
+
+def mariadb(lab, folder, certs, password):
+    """MariaDB with one account and TLS."""
+    home = owned("mysql", certs, folder / "mariadb")
+    data = home / "data"
+    call("mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={data}", "--skip-test-db", timeout=120)
+    (home / "start.sql").write_text(f"CREATE USER 'client'@'10.77.1.%' IDENTIFIED BY '{password}';\n")
+    shutil.chown(home / "start.sql", "mysql", "mysql")
+    process = lab.start("server", "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}", f"--bind-address={STORE}",
+                        f"--socket={home}/socket", f"--pid-file={home}/pid", f"--init-file={home}/start.sql",
+                        f"--ssl-cert={home}/leaf.pem", f"--ssl-key={home}/leaf.key", "--skip-name-resolve",
+                        log=folder / "mariadb.log")
+    lab.wait_port(process, STORE, 3306)
+    return process
+
+
+def openldap(lab, folder, certs, password):
+    """OpenLDAP with one entry and TLS."""
+    home = folder / "ldap"
+    (home / "data").mkdir(parents=True)
+    modules = "/usr/lib/ldap"
+    conf = home / "slapd.conf"
+    conf.write_text(f"""
+include /etc/ldap/schema/core.schema
+modulepath {modules}
+moduleload back_mdb
+pidfile {home}/pid
+TLSCertificateFile {certs}/leaf.pem
+TLSCertificateKeyFile {certs}/leaf.key
+database mdb
+suffix "dc=store,dc=example"
+rootdn "cn=client,dc=store,dc=example"
+rootpw {password}
+directory {home}/data
+""")
+    process = lab.start("server", "slapd", "-h", f"ldap://{STORE}/", "-f", conf, "-d", "0", log=folder / "ldap.log")
+    lab.wait_port(process, STORE, 389)
+    return process
+
+
+TOR_AUTHORITY, TOR_RELAYS = OLD_WEB, {"relayone": XMPP, "relaytwo": MAIL, "relaythree": STORE}
+TOR_PORT, TOR_DIR_PORT, SOCKS_PORT = 9001, 9030, 9050
+
+
+def tor_configuration(home, more):
+    """A configuration of a Tor network of the lab's own."""
+    home.mkdir(exist_ok=True)
+    home.chmod(0o700)
+    conf = home.with_suffix(".rc")
+    conf.write_text(f"""TestingTorNetwork 1
+DataDirectory {home}
+Log notice stdout
+AssumeReachable 1
+PathsNeededToBuildCircuits 0.25
+ShutdownWaitLength 0
+{more}
+""")
+    return conf
+
+
+def tor_network(lab, folder):
+    """A directory authority and three relays of a Tor network of their own; gives the programs and the line that clients need."""
+    keys = folder / "authority" / "keys"
+    keys.mkdir(parents=True)
+    keys.parent.chmod(0o700)
+    keys.chmod(0o700)
+    made = subprocess.run(["tor-gencert", "--create-identity-key", "--passphrase-fd", "0", "-m", "12", "-a",
+                           f"{TOR_AUTHORITY}:{TOR_DIR_PORT}"], input=b"lab\n", cwd=keys, capture_output=True)
+    if made.returncode != 0:
+        raise LabError(f"tor-gencert: {made.stderr.decode()[-500:]}")
+    identity = re.search(r"fingerprint ([0-9A-F]+)", (keys / "authority_certificate").read_text()).group(1)
+    (folder / "empty.rc").touch()
+    call("tor", "--list-fingerprint", "--ORPort", TOR_PORT, "--Address", TOR_AUTHORITY, "--DirAuthority", f"x 127.0.0.1:1 {'F' * 40}",
+         "--DataDirectory", keys.parent, "--Nickname", "authority", "-f", folder / "empty.rc")
+    relay = (keys.parent / "fingerprint").read_text().split()[1]
+    authority = (f"DirAuthority authority orport={TOR_PORT} no-v2 v3ident={identity} {TOR_AUTHORITY}:{TOR_DIR_PORT} {relay}")
+    votes = """AuthoritativeDirectory 1
+V3AuthoritativeDirectory 1
+TestingDirAuthVoteExit *
+TestingDirAuthVoteHSDir *
+TestingDirAuthVoteGuard *
+TestingMinExitFlagThreshold 0
+V3AuthNIntervalsValid 2
+V3AuthVotingInterval 20 seconds
+V3AuthVoteDelay 3 seconds
+V3AuthDistDelay 3 seconds
+TestingV3AuthInitialVotingInterval 10 seconds
+TestingV3AuthInitialVoteDelay 2 seconds
+TestingV3AuthInitialDistDelay 2 seconds"""
+    programs = []
+    for name, address in {"authority": TOR_AUTHORITY, **TOR_RELAYS}.items():
+        conf = tor_configuration(folder / name, f"""{authority}
+Nickname {name}
+Address {address}
+ORPort {address}:{TOR_PORT}
+DirPort {address}:{TOR_DIR_PORT}
+SocksPort 0
+ExitRelay 1
+ExitPolicy accept *:*
+ExitPolicyRejectPrivate 0
+ContactInfo lab
+{votes if name == "authority" else ""}""")
+        programs.append(lab.start("server", "tor", "-f", conf, log=folder / f"{name}.log"))
+    # The relays are known to clients once the authority has voted on all of them.
+    consensus = f"http://{TOR_AUTHORITY}:{TOR_DIR_PORT}/tor/status-vote/current/consensus"
+    for _ in range(180):
+        said = lab.run("server", "curl", "--silent", consensus, check=False)
+        if said.count("\nr ") == 4:
+            return programs, authority, consensus
+        time.sleep(1)
+    raise LabError(f"the Tor network did not come up: {(folder / 'authority.log').read_text(errors='replace')[-1500:]}")
+
+
+def tor_client(lab, folder, name, authority, newest):
+    """A client of that network, once it has built a circuit; `newest` is the newest version of TLS that it may speak."""
+    conf = tor_configuration(folder / name, f"{authority}\nSocksPort 127.0.0.1:{SOCKS_PORT}")
+    tls = folder / f"{name}.cnf"
+    tls.write_text(f"openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nMaxProtocol = {newest}\n")
+    log = folder / f"{name}.log"
+    process = lab.start("client", "tor", "-f", conf, log=log, env={"OPENSSL_CONF": str(tls)})
+    for _ in range(120):
+        if "Bootstrapped 100%" in log.read_text(errors="replace"):
+            return process
+        if process.poll() is not None:
+            break
+        time.sleep(0.5)
+    raise LabError(f"the Tor client built no circuit: {log.read_text(errors='replace')[-1500:]}")

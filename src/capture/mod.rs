@@ -92,27 +92,151 @@ impl LinkType {
     /// Linux cooked capture v2.
     pub const LINUX_SLL2: LinkType = LinkType(276);
 
-    /// Name as libpcap writes it, or the number.
+    /// Name as libpcap writes it, with the number where nothing of it is read; the number alone where there is no name.
     #[must_use]
     pub fn name(self) -> String {
-        match self.0 {
-            0 => "NULL".into(),
-            1 => "EN10MB".into(),
-            9 => "PPP".into(),
-            50 => "PPP_SERIAL".into(),
-            12 | 14 | 101 => "RAW".into(),
-            105 => "IEEE802_11".into(),
-            108 => "LOOP".into(),
-            113 => "LINUX_SLL".into(),
-            127 => "IEEE802_11_RADIO".into(),
-            228 => "IPV4".into(),
-            229 => "IPV6".into(),
-            239 => "NFLOG".into(),
-            276 => "LINUX_SLL2".into(),
-            n => format!("LINKTYPE_{n}"),
+        // `DLT_RAW` has another number on each system.
+        let known = if matches!(self.0, 12 | 14 | 101) { Some("RAW") } else { LinkType::listed(self.0) };
+        known.map_or_else(|| format!("LINKTYPE_{}", self.0), str::to_owned)
+    }
+
+    /// Name and number, as a warning tells them: `USB_LINUX (LINKTYPE_ value 189)`.
+    #[must_use]
+    pub fn described(self) -> String {
+        match LinkType::listed(self.0) {
+            Some(name) => format!("{name} (LINKTYPE_ value {})", self.0),
+            None => self.name(),
         }
     }
+
+    fn listed(number: u16) -> Option<&'static str> {
+        let at = NAMES.binary_search_by_key(&number, |(n, _)| *n).ok()?;
+        NAMES.get(at).map(|(_, name)| *name)
+    }
 }
+
+/// Names of link types (<https://www.tcpdump.org/linktypes.html>, without those that are reserved for private use), ascending.
+const NAMES: &[(u16, &str)] = &[
+    (0, "NULL"),
+    (1, "EN10MB"),
+    (2, "EN3MB"),
+    (3, "AX25"),
+    (4, "PRONET"),
+    (5, "CHAOS"),
+    (6, "IEEE802"),
+    (7, "ARCNET"),
+    (8, "SLIP"),
+    (9, "PPP"),
+    (10, "FDDI"),
+    (50, "PPP_SERIAL"),
+    (51, "PPP_ETHER"),
+    (99, "SYMANTEC_FIREWALL"),
+    (100, "ATM_RFC1483"),
+    (104, "C_HDLC"),
+    (105, "IEEE802_11"),
+    (106, "ATM_CLIP"),
+    (107, "FRELAY"),
+    (108, "LOOP"),
+    (109, "ENC"),
+    (113, "LINUX_SLL"),
+    (114, "LTALK"),
+    (117, "PFLOG"),
+    (119, "PRISM_HEADER"),
+    (122, "IP_OVER_FC"),
+    (123, "SUNATM"),
+    (127, "IEEE802_11_RADIO"),
+    (129, "ARCNET_LINUX"),
+    (138, "APPLE_IP_OVER_IEEE1394"),
+    (139, "MTP2_WITH_PHDR"),
+    (140, "MTP2"),
+    (141, "MTP3"),
+    (142, "SCCP"),
+    (143, "DOCSIS"),
+    (144, "LINUX_IRDA"),
+    (163, "IEEE802_11_RADIO_AVS"),
+    (165, "BACNET_MS_TP"),
+    (166, "PPP_PPPD"),
+    (169, "GPRS_LLC"),
+    (170, "GPF_T"),
+    (171, "GPF_F"),
+    (177, "LINUX_LAPD"),
+    (182, "MFR"),
+    (187, "BLUETOOTH_HCI_H4"),
+    (189, "USB_LINUX"),
+    (192, "PPI"),
+    (195, "IEEE802_15_4_WITHFCS"),
+    (196, "SITA"),
+    (197, "ERF"),
+    (201, "BLUETOOTH_HCI_H4_WITH_PHDR"),
+    (202, "AX25_KISS"),
+    (203, "LAPD"),
+    (204, "PPP_WITH_DIR"),
+    (205, "C_HDLC_WITH_DIR"),
+    (206, "FRELAY_WITH_DIR"),
+    (209, "IPMB_LINUX"),
+    (215, "IEEE802_15_4_NONASK_PHY"),
+    (220, "USB_LINUX_MMAPPED"),
+    (224, "FC_2"),
+    (225, "FC_2_WITH_FRAME_DELIMS"),
+    (226, "IPNET"),
+    (227, "CAN_SOCKETCAN"),
+    (228, "IPV4"),
+    (229, "IPV6"),
+    (230, "IEEE802_15_4_NOFCS"),
+    (231, "DBUS"),
+    (235, "DVB_CI"),
+    (236, "MUX27010"),
+    (237, "STANAG_5066_D_PDU"),
+    (239, "NFLOG"),
+    (240, "NETANALYZER"),
+    (241, "NETANALYZER_TRANSPARENT"),
+    (242, "IPOIB"),
+    (243, "MPEG_2_TS"),
+    (244, "NG40"),
+    (245, "NFC_LLCP"),
+    (247, "INFINIBAND"),
+    (248, "SCTP"),
+    (249, "USBPCAP"),
+    (250, "RTAC_SERIAL"),
+    (251, "BLUETOOTH_LE_LL"),
+    (252, "WIRESHARK_UPPER_PDU"),
+    (253, "NETLINK"),
+    (254, "BLUETOOTH_LINUX_MONITOR"),
+    (255, "BLUETOOTH_BREDR_BB"),
+    (256, "BLUETOOTH_LE_LL_WITH_PHDR"),
+    (257, "PROFIBUS_DL"),
+    (258, "PKTAP"),
+    (259, "EPON"),
+    (260, "IPMI_HPM_2"),
+    (261, "ZWAVE_R1_R2"),
+    (262, "ZWAVE_R3"),
+    (263, "WATTSTOPPER_DLM"),
+    (264, "ISO_14443"),
+    (265, "RDS"),
+    (266, "USB_DARWIN"),
+    (268, "SDLC"),
+    (270, "LORATAP"),
+    (271, "VSOCK"),
+    (272, "NORDIC_BLE"),
+    (273, "DOCSIS31_XRA31"),
+    (274, "ETHERNET_MPACKET"),
+    (275, "DISPLAYPORT_AUX"),
+    (276, "LINUX_SLL2"),
+    (278, "OPENVIZSLA"),
+    (279, "EBHSCR"),
+    (280, "VPP_DISPATCH"),
+    (281, "DSA_TAG_BRCM"),
+    (282, "DSA_TAG_BRCM_PREPEND"),
+    (283, "IEEE802_15_4_TAP"),
+    (284, "DSA_TAG_DSA"),
+    (285, "DSA_TAG_EDSA"),
+    (286, "ELEE"),
+    (287, "Z_WAVE_SERIAL"),
+    (288, "USB_2_0"),
+    (289, "ATSC_ALP"),
+    (290, "ETW"),
+    (292, "ZBOSS_NCP"),
+];
 
 /// One packet record of a capture; its bytes are those of [`Batch::bytes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

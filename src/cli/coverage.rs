@@ -1,4 +1,5 @@
-//! `metaleak coverage`: the ledger of a capture, in which every byte of the file is in exactly one class.
+//! `metaleak coverage`: the ledger of a capture, in which every byte of the file is in exactly one class. Of a compressed file these
+//! are the bytes that it unpacks to; what it has on disk stands below the total.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::replay::warn_of_faults;
 use super::{Common, Failure, TableOrJson, inputs};
 use crate::dissect::analyse_file;
 use crate::model::Coverage;
@@ -32,6 +34,9 @@ pub(super) fn run(args: &CoverageArgs, quiet: bool) -> Result<(), Failure> {
         match inputs::on_threads(&args.common, || analyse_file(path, &name, &options, &mut |_| {}))? {
             Ok(analysis) => {
                 faults += u32::from(analysis.input.truncated);
+                if !quiet {
+                    warn_of_faults(std::slice::from_ref(&analysis), 0);
+                }
                 ledgers.push(analysis.coverage);
             }
             Err(e) => {
@@ -75,6 +80,9 @@ fn table(ledger: &Coverage) -> Table {
         table.add_row([name.clone(), bytes.to_string(), format!("{share:.2} %")]);
     }
     table.add_row(["total".to_owned(), ledger.total.to_string(), String::new()]);
+    if let Some(stored) = ledger.stored {
+        table.add_row(["of the file, compressed".to_owned(), stored.to_string(), String::new()]);
+    }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

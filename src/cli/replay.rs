@@ -321,7 +321,7 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
 
 /// Faults of files, and link types that cannot be read, go to standard error; those of the traffic are in the report, and
 /// told here with `-vv`. With `-v` each capture gets a line.
-fn warn_of_faults(analyses: &[crate::dissect::CaptureAnalysis], verbose: u8) {
+pub(super) fn warn_of_faults(analyses: &[crate::dissect::CaptureAnalysis], verbose: u8) {
     for analysis in analyses {
         let file = report::escape_terminal(&analysis.input.file);
         for fault in &analysis.file.faults {

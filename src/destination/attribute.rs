@@ -67,7 +67,12 @@ fn decide(
     networks: &mut HashMap<IpAddr, Option<(usize, String)>>,
 ) -> Option<(String, String)> {
     for confidence in ["certain", "likely"] {
-        if let Some(hit) = flow.signatures.iter().find(|hit| hit.confidence == confidence) {
+        // A tunnel has signatures too, and is nobody's messenger.
+        let messengers = &db.facts().messengers;
+        let shows = |hit: &&crate::model::SignatureHit| {
+            hit.confidence == confidence && messengers.by_id(&hit.messenger).is_some()
+        };
+        if let Some(hit) = flow.signatures.iter().find(shows) {
             return Some((hit.messenger.clone(), format!("signature:{}", hit.signature)));
         }
     }

@@ -194,25 +194,30 @@ fn decode_chunk<'b>(batch: &'b Batch, frames: &[RawFrame]) -> Chunk<'b> {
             None => (raw.time, raw.time),
             Some((first, last)) => (first.min(raw.time), last.max(raw.time)),
         });
-        match decode(raw, batch.bytes(raw), &mut chunk.overhead) {
+        let Chunk { packets, fragments, overhead, faults, .. } = &mut chunk;
+        decode(raw, batch.bytes(raw), overhead, |decoded| match decoded {
             Decoded::Packet(p) => {
-                if let Some(list) = chunk.packets.get_mut(shard_of(&p.key)) {
+                if let Some(list) = packets.get_mut(shard_of(&p.key)) {
                     list.push(p);
                 }
             }
-            Decoded::Fragment(f) => chunk.fragments.push(f),
+            Decoded::Fragment(f) => fragments.push(f),
             Decoded::Nothing(None) => {}
             Decoded::Nothing(Some(what)) => {
-                chunk.faults.push((fault(raw, what), raw.number, raw.file_offset, raw.time));
+                faults.push((fault(raw, what), raw.number, raw.file_offset, raw.time));
             }
-        }
+        });
     }
     chunk
 }
 
 /// A fault of a frame in words.
 fn fault(raw: &RawFrame, what: &str) -> String {
-    if what == "link type" { format!("link type {} is not read", raw.link.name()) } else { what.to_owned() }
+    if what == "link type" {
+        format!("link type {} is not read", raw.link.described())
+    } else {
+        what.to_owned()
+    }
 }
 
 impl Run<'_> {
@@ -240,7 +245,8 @@ impl Run<'_> {
                 None => (raw.time, raw.time),
                 Some((first, last)) => (first.min(raw.time), last.max(raw.time)),
             });
-            match decode(raw, batch.bytes(raw), &mut self.overhead) {
+            let mut overhead = Overhead::default();
+            decode(raw, batch.bytes(raw), &mut overhead, |decoded| match decoded {
                 Decoded::Packet(p) => self.packet(&p),
                 Decoded::Fragment(f) => {
                     if let Some(datagram) = self.pool.add(&f) {
@@ -254,7 +260,8 @@ impl Run<'_> {
                 Decoded::Nothing(Some(what)) => {
                     self.note(&fault(raw, what), raw.number, raw.file_offset, raw.time);
                 }
-            }
+            });
+            self.overhead.add(&overhead);
         }
     }
 
@@ -525,7 +532,8 @@ impl Run<'_> {
         classes.retain(|_, bytes| *bytes > 0);
         let total = classes.values().sum();
         debug_assert_eq!(total, file.decoded_bytes, "{name}: the ledger misses bytes");
-        Coverage { capture: name.to_owned(), total, classes }
+        let stored = (file.stored_bytes != file.decoded_bytes).then_some(file.stored_bytes);
+        Coverage { capture: name.to_owned(), total, stored, classes }
     }
 }
 
@@ -630,6 +638,7 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
             clear_bytes: f.read[0],
             tls: f.tls.map(|t| *t),
             signatures: f.signatures,
+            call: f.call,
             tunnel: f.tunnel.layers().map(str::to_owned).collect(),
             rtt_ms: f.rtt_ms,
             rtt_frames: f.rtt_frames,

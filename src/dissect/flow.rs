@@ -17,7 +17,7 @@ use super::tcp::{Event, Half, Provenance, Segment};
 use super::{
     Class, Cx, Datagram, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Step,
 };
-use crate::model::{CaptureTime, Direction, FlowTls, SignatureHit};
+use crate::model::{CaptureTime, Direction, FlowCall, FlowTls, SignatureHit};
 use crate::payload::{CanaryState, Masking, RawFinding, Readability, TextMeter};
 
 /// Bytes of an unfinished message that are kept, each direction; beyond it the message is given up.
@@ -70,6 +70,8 @@ pub struct FlowFacts {
     pub clear_frames: Vec<u64>,
     /// Signatures that fired.
     pub signatures: Vec<SignatureHit>,
+    /// What it says of a call.
+    pub call: Option<Box<FlowCall>>,
     /// SYN to SYN/ACK, or the first flight of QUIC or DTLS to its answer, milliseconds.
     pub rtt_ms: Option<f64>,
     /// The two frames that `rtt_ms` is between; empty without it.
@@ -240,6 +242,8 @@ pub(super) struct Output {
     pub(super) suppressed_names: u64,
     /// How often a flow gave up what it held.
     pub(super) given_up: u64,
+    /// Held once more by every unpacking that keeps a window: so it is counted how many there are.
+    pub(super) windows: std::sync::Arc<()>,
     order: u64,
 }
 
@@ -529,7 +533,8 @@ impl Shard {
         };
         // Both ends the same (a host that talks to itself on one port): every packet goes up.
         *direction.pick(&mut flow.facts.bytes) += u64::from(p.wire_len);
-        flow.facts.frames += 1;
+        // A frame may hold several packets of a flow (an aggregate of IEEE 802.11).
+        flow.facts.frames += u64::from(flow.facts.frames == 0 || flow.facts.last_frame != p.frame);
         flow.facts.last_frame = p.frame;
         if p.counted {
             // The fragments are in the ledger; the engine takes this sum off them again.
@@ -584,6 +589,7 @@ impl Shard {
                 read: [0; 4],
                 clear_frames: Vec::new(),
                 signatures: Vec::new(),
+                call: None,
                 rtt_ms: None,
                 rtt_frames: Vec::new(),
                 bytes: [0; 2],

@@ -13,10 +13,10 @@ use std::ops::Range;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
-use super::http_body::Bodies;
+use super::http_body::{Allowance, Body as Content, Framing};
 use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, is_token, join, masking};
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step, http2, websocket};
+use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step, http2, tor, websocket};
 use crate::model::Direction;
 use crate::payload::mask::escape;
 use crate::payload::{Masking, mask_header, mask_target};
@@ -28,7 +28,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "RFC 9110, RFC 9112",
     over: &[IpProto::TCP],
     ports: &[80, 591, 3128, 8000, 8008, 8080, 8081, 8888],
-    reads: "start lines and headers, log-ins, cookies and secrets in targets; bodies are counted, and searched without chunks, gzip and deflate",
+    reads: "start lines and headers, log-ins, cookies and secrets in targets; bodies are counted, and searched without chunks, gzip, deflate, br and zstd",
     probe,
     start: || Box::new(Http::default()),
 };
@@ -248,9 +248,26 @@ struct Side {
     /// Bytes of an unfinished header that hold no end of it.
     searched: usize,
     open: Option<Open>,
-    bodies: Bodies,
+    allowance: Allowance,
+    /// The body that is being read.
+    content: Option<Content>,
     warned_lost: bool,
     warned_length: bool,
+}
+
+impl Side {
+    /// The ledger's class of the body: content that cannot be unpacked is not called read.
+    fn class(&self) -> Class {
+        let opaque = self.content.as_ref().is_some_and(Content::is_opaque);
+        if opaque { Class::opaque("http.body-undecoded") } else { BODY }
+    }
+
+    /// No more of the body comes.
+    fn content_ends(&mut self, cx: &mut Cx<'_>) {
+        if let Some(content) = &mut self.content {
+            content.finish(&mut self.allowance, cx);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -403,18 +420,18 @@ impl Dissector for Http {
                 if n == left {
                     self.complete(d, cx);
                 }
-                Step::Took(n as usize, self.side(d).bodies.class())
+                Step::Took(n as usize, self.side(d).class())
             }
             State::Close => {
                 self.content(d, data, cx);
-                Step::Took(data.len(), self.side(d).bodies.class())
+                Step::Took(data.len(), self.side(d).class())
             }
             State::ChunkSize => self.chunk_size(d, data, cx),
             State::Chunk(left) => {
                 let n = (data.len() as u64).min(left);
                 self.content(d, data.get(..n as usize).unwrap_or_default(), cx);
                 self.side(d).state = if n == left { State::ChunkEnd } else { State::Chunk(left - n) };
-                Step::Took(n as usize, self.side(d).bodies.class())
+                Step::Took(n as usize, self.side(d).class())
             }
             State::ChunkEnd => {
                 let n = match data {
@@ -438,7 +455,9 @@ impl Dissector for Http {
         let request = self.kind(d) == Kind::Request;
         let side = self.side(d);
         side.searched = 0;
-        side.bodies.gap();
+        if let Some(content) = &mut side.content {
+            content.gap(&mut side.allowance, cx);
+        }
         let left = match side.state {
             State::Length(left) | State::Chunk(left) => left,
             State::Close => u64::MAX,
@@ -489,6 +508,9 @@ impl Dissector for Http {
             "the connection was reset within its body"
         };
         self.give_up(d, why, cx);
+        let side = self.side(d);
+        side.content_ends(cx);
+        side.content = None;
         let kind = self.kind(d);
         if self.side(d).state == State::Start && start_line(unread, kind, Methods::AnyWhole) == Match::Yes {
             cx.warn(0, "HTTP: a header without its end");
@@ -600,6 +622,7 @@ impl Http {
         {
             cx.name(name, "http-host", head.range(host));
         }
+        tor::of_request(target, 0..head.block.len(), cx);
         let at = method.len() + 1;
         let mut tell = |part: Range<usize>, raw| cx.finding(at + part.start..at + part.end, raw);
         self.secrets.of_target(target, masking, &mut tell);
@@ -711,7 +734,10 @@ impl Http {
     ) {
         let header = cx.frames(0..head.block.len());
         let chunked = head.codings().last().is_some_and(|last| last == "chunked");
-        self.side(d).bodies.begin(chunked, head.first("content-encoding"), cx);
+        let framing = if chunked { Framing::Chunks } else { Framing::Whole };
+        let side = self.side(d);
+        side.content_ends(cx);
+        side.content = Some(Content::new(framing, head.first("content-encoding"), &mut side.allowance, cx));
         self.side(d).open = Some(Open { seen, frames: header.clone(), header, label, bytes: 0 });
     }
 
@@ -737,7 +763,9 @@ impl Http {
     fn content(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) {
         self.grow(d, data.len(), cx);
         let side = self.side(d);
-        side.bodies.part(data, cx);
+        if let Some(content) = &mut side.content {
+            content.part(data, &mut side.allowance, cx);
+        }
         if let Some(open) = &mut side.open {
             open.bytes = open.bytes.saturating_add(data.len() as u64);
         }
@@ -755,6 +783,7 @@ impl Http {
     fn complete(&mut self, d: Direction, cx: &mut Cx<'_>) {
         let side = self.side(d);
         side.state = State::Start;
+        side.content_ends(cx);
         let Some(Open { seen: Some(seen), mut frames, bytes, .. }) = side.open.take() else { return };
         frames.all.sort_unstable();
         frames.all.dedup();
@@ -815,7 +844,9 @@ impl Http {
         let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
         let Some(size) = number(digits, 16) else { return self.bad_chunk(d, data, cx) };
         self.grow(d, end + 1, cx);
-        self.side(d).bodies.chunk();
+        if let Some(content) = &mut self.side(d).content {
+            content.border();
+        }
         self.side(d).state = if size == 0 { State::Trailer(0) } else { State::Chunk(size) };
         Step::Took(end + 1, BODY)
     }
@@ -898,7 +929,11 @@ pub(super) mod tests {
         }
 
         pub(in crate::dissect) fn opened() -> Talk {
-            let mut talk = Talk::midway(80);
+            Talk::opened_on(80)
+        }
+
+        pub(in crate::dissect) fn opened_on(server_port: u16) -> Talk {
+            let mut talk = Talk::midway(server_port);
             talk.segment(Direction::Up, 0x02, b"");
             talk.segment(Direction::Down, 0x12, b"");
             talk.segment(Direction::Up, 0x10, b"");

@@ -1,131 +1,259 @@
-//! The content of HTTP/1 bodies without chunks and compression, searched for canaries (RFC 9112 section 7.1, RFC 9110 section
-//! 8.4.1, RFC 1952).
+//! The content of HTTP bodies, searched for canaries without chunks, frames and compression (RFC 9112 section 7.1, RFC 9113
+//! section 6.1, RFC 9110 section 8.4.1, RFC 1952, RFC 7932, RFC 8878).
 //!
-//! Takes the content of one direction's messages in order; gives findings through [`Cx::search`]. Reads `gzip` and `deflate`, one
-//! of them, the first 1 MiB of each body. What stands in the stream as it is, is found there and not here.
+//! Takes the content of one direction's messages in order; gives findings through [`Cx::search`] and the ledger's class of each
+//! part. Reads `gzip`, `deflate`, `br` and `zstd`, one of them, the first 1 MiB of each body. What stands in the stream as it is,
+//! is found there and not here. `http` has one body at a time, `http2` one for each of its streams.
 
-use super::inflate::{Fault, Inflate};
+use std::sync::Arc;
+
+use super::inflate::{Budget, Fault, Inflate, MAX_MESSAGE};
+use super::unpack::{Brotli, Zstd};
 use super::unwrapped::Unwrapped;
-use super::{Class, Cx, Reader, Short};
+use super::{Cx, Reader, Short};
 
 /// A header of gzip that is longer is no header.
 const MAX_HEADER: usize = 4 << 10;
+/// Brotli and Zstandard keep up to some 1.2 MiB of content for references: so many of them at once in one of the 16 shards.
+const MAX_WINDOWS: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
     Plain,
     Gzip,
     Deflate,
+    Brotli,
+    Zstd,
+    /// One that is not read here, or several.
+    Other,
 }
 
-/// Which body is being read.
-struct Body {
-    coding: Coding,
-    content: Unwrapped,
-    /// Bytes of the compression's header; `None` behind it.
-    header: Option<Vec<u8>>,
+impl Coding {
+    /// What a `Content-Encoding` says (RFC 9110 section 8.4.1, RFC 9659).
+    fn of(value: Option<&[u8]>) -> Coding {
+        let value = value.unwrap_or_default().trim_ascii();
+        let names = [
+            (&b""[..], Coding::Plain),
+            (b"identity", Coding::Plain),
+            (b"gzip", Coding::Gzip),
+            (b"x-gzip", Coding::Gzip),
+            (b"deflate", Coding::Deflate),
+            (b"br", Coding::Brotli),
+            (b"zstd", Coding::Zstd),
+        ];
+        let known = names.into_iter().find(|(name, _)| value.eq_ignore_ascii_case(name));
+        known.map_or(Coding::Other, |(_, coding)| coding)
+    }
 }
 
-/// The bodies of one direction.
+/// How content lies in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// In one piece.
+    Whole,
+    /// In HTTP/1's chunks.
+    Chunks,
+    /// In DATA frames of HTTP/2.
+    Frames,
+}
+
+/// What unpacks a body.
+enum Engine {
+    /// Nothing to unpack.
+    Plain,
+    /// Within the header of gzip or the first bytes of deflate.
+    Header(Vec<u8>),
+    Inflate(Box<Inflate>),
+    Brotli {
+        stream: Brotli,
+        _window: Arc<()>,
+    },
+    Zstd {
+        stream: Box<Zstd>,
+        _window: Arc<()>,
+    },
+    /// Not to be unpacked (any more).
+    Sealed,
+}
+
+/// What the bodies of one direction may cost together.
 #[derive(Default)]
-pub(super) struct Bodies {
-    /// Kept from body to body: it counts how much comes out of how little.
-    inflate: Option<Inflate>,
-    now: Option<Body>,
+pub(super) struct Allowance {
+    budget: Budget,
+    /// Kept from body to body, to be used again.
+    spare: Option<Box<Inflate>>,
     /// No more is unpacked.
     exhausted: bool,
-    /// The body is in a coding that is not read here: what it holds cannot be told.
-    undecoded: bool,
+    /// It was said that of a long body only the beginning is read.
+    told_long: bool,
+    told_many: bool,
 }
 
-impl Bodies {
+/// One body.
+pub(super) struct Body {
+    coding: Coding,
+    engine: Engine,
+    content: Unwrapped,
+    /// Stands in the stream as it is, but not in one piece.
+    in_pieces: bool,
+    /// Content that was unpacked, against [`MAX_MESSAGE`].
+    given: Budget,
+}
+
+impl Body {
     /// A message begins; `coding` is its `Content-Encoding`.
-    pub(super) fn begin(&mut self, chunked: bool, coding: Option<&[u8]>, cx: &Cx<'_>) {
-        self.now = None;
-        let known = [&b"gzip"[..], b"x-gzip", b"deflate", b"identity", b""];
-        self.undecoded = coding.is_some_and(|c| !known.iter().any(|k| c.eq_ignore_ascii_case(k)));
-        let coding = match coding {
-            Some(c) if c.eq_ignore_ascii_case(b"gzip") || c.eq_ignore_ascii_case(b"x-gzip") => Coding::Gzip,
-            Some(c) if c.eq_ignore_ascii_case(b"deflate") => Coding::Deflate,
-            _ => Coding::Plain,
+    pub(super) fn new(framing: Framing, coding: Option<&[u8]>, all: &mut Allowance, cx: &mut Cx<'_>) -> Body {
+        let coding = Coding::of(coding);
+        let layers: &'static [&'static str] = match (coding, framing) {
+            (Coding::Plain | Coding::Other, Framing::Whole) => &[],
+            (Coding::Plain | Coding::Other, Framing::Chunks) => &["chunked"],
+            (Coding::Plain | Coding::Other, Framing::Frames) => &["http2-data"],
+            (Coding::Gzip, Framing::Chunks) => &["chunked", "gzip"],
+            (Coding::Gzip, _) => &["gzip"],
+            (Coding::Deflate, Framing::Chunks) => &["chunked", "deflate"],
+            (Coding::Deflate, _) => &["deflate"],
+            (Coding::Brotli, Framing::Chunks) => &["chunked", "br"],
+            (Coding::Brotli, _) => &["br"],
+            (Coding::Zstd, Framing::Chunks) => &["chunked", "zstd"],
+            (Coding::Zstd, _) => &["zstd"],
         };
-        let content = match (coding, chunked) {
-            (Coding::Plain, false) => return,
-            (Coding::Plain, true) => Unwrapped::pieces(&["chunked"]),
-            (Coding::Gzip, false) => Unwrapped::from_beginning(&["gzip"]),
-            (Coding::Gzip, true) => Unwrapped::from_beginning(&["chunked", "gzip"]),
-            (Coding::Deflate, false) => Unwrapped::from_beginning(&["deflate"]),
-            (Coding::Deflate, true) => Unwrapped::from_beginning(&["chunked", "deflate"]),
+        let plain = matches!(coding, Coding::Plain | Coding::Other);
+        let content = if plain { Unwrapped::pieces(layers) } else { Unwrapped::from_beginning(layers) };
+        let mut window = || {
+            let held = Arc::clone(&cx.out.windows);
+            // The shard's own and this one are no unpacking.
+            if Arc::strong_count(&held) - 2 < MAX_WINDOWS {
+                return Some(held);
+            }
+            if !std::mem::replace(&mut all.told_many, true) {
+                let what = format!(
+                    "HTTP: more than {MAX_WINDOWS} bodies in br or zstd at once: not all were unpacked"
+                );
+                cx.warn(0, what);
+            }
+            None
         };
-        if cx.searching() && !(self.exhausted && coding != Coding::Plain) {
-            self.now = Some(Body { coding, content, header: Some(Vec::new()) });
-        }
+        let engine = match coding {
+            Coding::Plain => Engine::Plain,
+            Coding::Other => Engine::Sealed,
+            _ if all.exhausted => Engine::Sealed,
+            Coding::Gzip | Coding::Deflate => Engine::Header(Vec::new()),
+            Coding::Brotli => window()
+                .map_or(Engine::Sealed, |held| Engine::Brotli { stream: Brotli::new(), _window: held }),
+            Coding::Zstd => window()
+                .map_or(Engine::Sealed, |held| Engine::Zstd { stream: Box::new(Zstd::new()), _window: held }),
+        };
+        let in_pieces = coding == Coding::Plain && framing != Framing::Whole;
+        Body { coding, engine, content, in_pieces, given: Budget::default() }
     }
 
-    /// The ledger's class of the body: content that cannot be unpacked is not called read.
-    pub(super) fn class(&self) -> Class {
-        if self.undecoded { Class::opaque("http.body-undecoded") } else { Class::clear("http.body") }
+    /// The content cannot be read (any more): a coding that is not known, or bytes that are not what they are said to be.
+    pub(super) fn is_opaque(&self) -> bool {
+        matches!(self.engine, Engine::Sealed)
     }
 
-    /// A chunk begins.
-    pub(super) fn chunk(&mut self) {
-        if let Some(body) = &mut self.now {
-            body.content.border();
-        }
+    /// A chunk or frame begins.
+    pub(super) fn border(&mut self) {
+        self.content.border();
     }
 
     /// Bytes are missing: behind them nothing can be unpacked.
-    pub(super) fn gap(&mut self) {
-        match &mut self.now {
-            Some(body) if body.coding == Coding::Plain => body.content.gap(),
-            now => *now = None,
+    pub(super) fn gap(&mut self, all: &mut Allowance, cx: &mut Cx<'_>) {
+        self.finish(all, cx);
+        match self.engine {
+            Engine::Plain => self.content.gap(),
+            _ => self.engine = Engine::Sealed,
+        }
+    }
+
+    /// No more content comes.
+    pub(super) fn finish(&mut self, all: &mut Allowance, cx: &mut Cx<'_>) {
+        match std::mem::replace(&mut self.engine, Engine::Plain) {
+            Engine::Zstd { mut stream, .. } => {
+                let content = &mut self.content;
+                stream.finish(&mut all.budget, &mut |piece| cx.search_in(content, piece, Vec::new(), 0));
+            }
+            Engine::Inflate(inflate) => all.spare = Some(inflate),
+            Engine::Brotli { .. } => {}
+            engine => self.engine = engine,
         }
     }
 
     /// The next content: the first bytes shown.
-    pub(super) fn part(&mut self, data: &[u8], cx: &mut Cx<'_>) {
-        let Some(body) = &mut self.now else { return };
-        if body.coding == Coding::Plain {
-            cx.search(&mut body.content, data, 0..data.len());
-            return;
+    pub(super) fn part(&mut self, data: &[u8], all: &mut Allowance, cx: &mut Cx<'_>) {
+        match &self.engine {
+            Engine::Plain if self.in_pieces => {
+                return cx.search(&mut self.content, data, 0..data.len());
+            }
+            // In one piece, behind the compression's own end, or not to be read.
+            Engine::Plain | Engine::Sealed => return,
+            _ => {}
         }
+        let (frames, offset) =
+            if cx.searching() { (cx.frames(0..data.len()).all, cx.offset(0)) } else { (Vec::new(), 0) };
+        // Its frames count for later hits too, though nothing may come out of them.
+        cx.search_in(&mut self.content, &[], frames, offset);
         let mut joined = Vec::new();
         let mut packed = data;
-        if let Some(header) = &mut body.header {
+        if let Engine::Header(header) = &mut self.engine {
             header.extend_from_slice(data);
-            let (zlib, size) = match header_of(body.coding, header) {
+            let (zlib, size) = match header_of(self.coding, header) {
                 Ok(Some(found)) => found,
-                Err(_) if header.len() < MAX_HEADER => {
-                    let (frames, offset) = (cx.frames(0..data.len()).all, cx.offset(0));
-                    cx.search_in(&mut body.content, &[], frames, offset);
-                    return;
-                }
+                Err(_) if header.len() < MAX_HEADER => return,
                 _ => {
-                    self.now = None;
+                    self.engine = Engine::Sealed;
                     return;
                 }
             };
             std::mem::swap(&mut joined, header);
-            body.header = None;
             packed = joined.get(size..).unwrap_or_default();
-            self.inflate.get_or_insert_with(|| Inflate::new(zlib)).begin(zlib);
+            let mut inflate = all.spare.take().unwrap_or_else(|| Box::new(Inflate::new(zlib)));
+            inflate.begin(zlib);
+            self.engine = Engine::Inflate(inflate);
         }
-        let Some(inflate) = &mut self.inflate else { return };
-        let mut frames = Some(cx.frames(0..data.len()).all);
-        let offset = cx.offset(0);
-        let unpacked = inflate.push(packed, &mut |piece| {
-            cx.search_in(&mut body.content, piece, frames.take().unwrap_or_default(), offset);
-        });
-        if let Some(frames) = frames {
-            cx.search_in(&mut body.content, &[], frames, offset);
-        }
-        if unpacked == Err(Fault::Bomb) {
-            self.exhausted = true;
-            cx.warn(0, "HTTP: bodies unpack to more than a hundred times their size and were given up");
-        }
-        // Of a longer body the beginning was searched, as of one that is cut.
-        if unpacked.is_err() || inflate.ended() {
-            self.now = None;
+        let Body { content, engine, given, .. } = self;
+        let mut size = 0;
+        let mut give = |piece: &[u8]| {
+            size += piece.len() as u64;
+            cx.search_in(content, piece, Vec::new(), offset);
+        };
+        // Each body is counted by itself below: several may be under way at once.
+        all.budget.message();
+        let (result, ended) = match engine {
+            Engine::Inflate(inflate) => {
+                let result = inflate.push(packed, &mut all.budget, &mut give).map(|_| ());
+                (result, inflate.ended())
+            }
+            Engine::Brotli { stream, .. } => {
+                let result = stream.push(packed, &mut all.budget, &mut give);
+                (result, stream.ended())
+            }
+            Engine::Zstd { stream, .. } => (stream.push(packed, &mut all.budget, &mut give), false),
+            _ => (Ok(()), false),
+        };
+        let Err(fault) = result.and_then(|()| given.spend(size, size)) else {
+            if ended {
+                self.finish(all, cx);
+            }
+            return;
+        };
+        self.engine = Engine::Sealed;
+        match fault {
+            Fault::Broken => {}
+            Fault::Bomb => {
+                all.exhausted = true;
+                cx.warn(0, "HTTP: bodies unpack to more than a hundred times their size and were given up");
+            }
+            Fault::Long if all.told_long => {}
+            Fault::Long => {
+                all.told_long = true;
+                cx.warn(
+                    0,
+                    format!(
+                        "HTTP: of a body that unpacks to more, only the first {MAX_MESSAGE} bytes were read"
+                    ),
+                );
+            }
         }
     }
 }
@@ -165,10 +293,25 @@ mod tests {
 
     use crate::dissect::Options;
     use crate::dissect::http::tests::Talk;
+    use crate::dissect::unpack::tests::{brotli, zstd};
     use crate::model::Direction;
     use crate::payload::CanarySet;
 
     const TEXT: &[u8] = b"words, words and words, canary-4711, words and words and more of the same words";
+
+    /// A canary and letters as the program `zstd` packs them: coded, so that nothing stands in the stream as it is.
+    fn of_zstd() -> Vec<u8> {
+        let hex = "\
+            28b52ffd00682d0700c6db3513b0a772874d6042446e4a8acc0086e86acde10139002d002c00a4f7f48a2728758e1c3982d1\
+            187eb94542a519799fe4f2beebec5a8fd6156ad01f146c28f4602008081810004838a4202bb02005031e0c080151a571ad89\
+            ba086b8f09055507254d4ebe2fe28ded114750faa211269b88670c8d2579ae4d773f36665f1ece015c157d439edaeef5d328\
+            e166a7d1705215f9137c3c5c6af50b315c760a6736d7bbd4be455987620dfa5e7b0766199e2b2a2ef1b99b5b64bc32de25d4\
+            38979114edeee37f8b6be493aea91d9121ba6353de9244f78ddd0403006a3608a1de39e79a77";
+        hex.as_bytes()
+            .chunks(2)
+            .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
+            .collect()
+    }
 
     fn gzip(data: &[u8]) -> Vec<u8> {
         let header = flate2::GzBuilder::new().filename("a name").comment("words").extra(vec![7; 300]);
@@ -227,7 +370,12 @@ mod tests {
             ("gzip in chunks", answer("GZIP", &gzip(TEXT), 7), "[5] chunked,gzip"),
             ("zlib", answer("deflate", &deflate(TEXT, true), 0), "[5] deflate"),
             ("bare deflate", answer("deflate", &deflate(TEXT, false), 30), "[5] chunked,deflate"),
-            ("another coding", answer("br", &gzip(TEXT), 0), ""),
+            ("brotli", answer("br", &brotli(TEXT), 0), "[5] br"),
+            ("brotli in chunks", answer("BR", &brotli(TEXT), 5), "[5] chunked,br"),
+            ("zstd", answer("zstd", &of_zstd(), 0), "[5] zstd"),
+            ("zstd in chunks", answer("zstd", &of_zstd(), 5), "[5] chunked,zstd"),
+            ("brotli that is none", answer("br", &gzip(TEXT), 0), ""),
+            ("two codings", answer("gzip, br", &gzip(TEXT), 0), ""),
             ("not what it says", answer("gzip", &deflate(TEXT, true), 0), ""),
         ] {
             assert_eq!(found(&opened().down(&answer)), expected, "{name}");
@@ -244,9 +392,13 @@ mod tests {
 
     #[test]
     fn cut_anywhere_and_with_holes_nothing_is_invented() {
-        for answer in
-            [answer("", TEXT, 28), answer("gzip", &gzip(TEXT), 9), answer("deflate", &deflate(TEXT, true), 0)]
-        {
+        for answer in [
+            answer("", TEXT, 28),
+            answer("gzip", &gzip(TEXT), 9),
+            answer("deflate", &deflate(TEXT, true), 0),
+            answer("br", &brotli(TEXT), 30),
+            answer("zstd", &of_zstd(), 0),
+        ] {
             let whole = found(&opened().down(&answer));
             for cut in 0..answer.len() {
                 let seen = found(&opened().down(&answer[..cut]));
@@ -261,8 +413,52 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_unpacked_is_not_called_read() {
+        for (coding, body, class) in [
+            ("gzip", gzip(TEXT), "http.body"),
+            ("br", brotli(TEXT), "http.body"),
+            ("zstd", zstd(TEXT), "http.body"),
+            ("compress", gzip(TEXT), "http.body-undecoded"),
+            ("gzip, br", gzip(TEXT), "http.body-undecoded"),
+            ("br", b"\xff\xff\xff no brotli".to_vec(), "http.body-undecoded"),
+            ("zstd", b"this is no zstd".to_vec(), "http.body-undecoded"),
+            ("gzip", b"this is no gzip, and long enough".to_vec(), "http.body-undecoded"),
+        ] {
+            let classes = opened().down(&answer(coding, &body, 0)).classes();
+            assert!(classes.contains(&format!("{class} {}", body.len())), "{coding} {classes}");
+        }
+    }
+
+    #[test]
+    fn long_bodies_are_read_from_their_beginning_and_that_is_told() {
+        let noise: Vec<u8> =
+            (0..300_000_u32).flat_map(|n| n.wrapping_mul(0x9e37_79b1).to_string().into_bytes()).collect();
+        let long = [TEXT, &noise, TEXT].concat();
+        for (coding, body) in [("gzip", gzip(&long)), ("br", brotli(&long)), ("zstd", zstd(&long))] {
+            let packed = answer(coding, &body, 0);
+            let talk = packed.chunks(1400).fold(opened(), Talk::down);
+            let canaries = CanarySet::new(&[("note".into(), "canary-4711".into())]).unwrap();
+            let read = talk.read_with(Options { canaries: Arc::new(canaries), ..Options::default() });
+            // What is found in the stream as it is, is none of this: Zstandard may leave letters as they are.
+            let unpacked = read.findings.iter().filter(|f| f.encoding.contains(&coding.to_owned())).count();
+            assert_eq!(unpacked, 1, "{coding}");
+            let told: Vec<_> = read.observations.iter().filter(|o| o.kind == "warning").collect();
+            assert_eq!(told.len(), 1, "{coding} {told:?}");
+            assert!(told[0].fields["what"].as_str().unwrap().contains("only the first 1048576 bytes"));
+            assert!(talk.classes().contains("http.body-undecoded"), "{coding}");
+        }
+    }
+
+    #[test]
     fn bombs_are_given_up_and_told() {
         let bomb = answer("gzip", &gzip(&vec![0; 1_000_000]), 0);
+        for (coding, packed) in [("br", brotli(&vec![0; 1_000_000])), ("zstd", zstd(&vec![0; 1_000_000]))] {
+            let bomb = answer(coding, &packed, 0);
+            let talk = (0..9).fold(opened(), |talk, _| talk.up(b"GET /a HTTP/1.1\r\n\r\n").down(&bomb));
+            let read = talk.read_with(Options::default());
+            let warnings: Vec<_> = read.observations.iter().filter(|o| o.kind == "warning").collect();
+            assert_eq!(warnings.len(), 1, "{coding}");
+        }
         let talk = (0..9).fold(opened(), |talk, _| talk.up(b"GET /a HTTP/1.1\r\n\r\n").down(&bomb));
         let canaries = CanarySet::new(&[("note".into(), "canary-4711".into())]).unwrap();
         let read = talk.read_with(Options { canaries: Arc::new(canaries), ..Options::default() });

@@ -12,7 +12,7 @@ const FREE: u64 = 4 << 20;
 /// Deflate reaches 1032; text stays under 30.
 const MAX_RATIO: u64 = 100;
 /// Unpacked bytes that are given at once.
-const PIECE: usize = 8 << 10;
+pub(super) const PIECE: usize = 8 << 10;
 
 /// Why no more is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,36 +25,53 @@ pub(super) enum Fault {
     Bomb,
 }
 
+/// How much comes out of how little, over all messages of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    message: u64,
+    taken: u64,
+    given: u64,
+}
+
+impl Budget {
+    /// A message begins.
+    pub(super) fn message(&mut self) {
+        self.message = 0;
+    }
+
+    /// So many bytes were taken and given.
+    ///
+    /// # Errors
+    /// [`Fault::Bomb`], [`Fault::Long`]: no more of this.
+    pub(super) fn spend(&mut self, taken: u64, given: u64) -> Result<(), Fault> {
+        self.taken = self.taken.saturating_add(taken);
+        self.given = self.given.saturating_add(given);
+        self.message = self.message.saturating_add(given);
+        if self.given > FREE.saturating_add(self.taken.saturating_mul(MAX_RATIO)) {
+            return Err(Fault::Bomb);
+        }
+        if self.message > MAX_MESSAGE { Err(Fault::Long) } else { Ok(()) }
+    }
+}
+
 /// One stream of compressed messages.
 pub(super) struct Inflate {
     engine: Decompress,
     zlib: bool,
     /// The format's own end was reached.
     ended: bool,
-    message: u64,
-    taken: u64,
-    given: u64,
 }
 
 impl Inflate {
     /// Deflate as it is, or with zlib's header.
     pub(super) fn new(zlib: bool) -> Inflate {
-        Inflate { engine: Decompress::new(zlib), zlib, ended: false, message: 0, taken: 0, given: 0 }
-    }
-
-    /// A message begins; `fresh` when it does not refer to earlier ones.
-    pub(super) fn message(&mut self, fresh: bool) {
-        self.message = 0;
-        if fresh {
-            self.engine.reset(self.zlib);
-            self.ended = false;
-        }
+        Inflate { engine: Decompress::new(zlib), zlib, ended: false }
     }
 
     /// A message begins that is a stream of its own.
     pub(super) fn begin(&mut self, zlib: bool) {
         self.zlib = zlib;
-        self.message(true);
+        self.restart();
     }
 
     /// The format's own end was reached: what follows is no part of it.
@@ -62,7 +79,7 @@ impl Inflate {
         self.ended
     }
 
-    /// What follows the end is another stream, without the window of the one before.
+    /// What follows is another stream, without the window of the one before.
     pub(super) fn restart(&mut self) {
         self.engine.reset(self.zlib);
         self.ended = false;
@@ -72,7 +89,12 @@ impl Inflate {
     ///
     /// # Errors
     /// [`Fault`]: the stream cannot go on (but from a fresh message).
-    pub(super) fn push(&mut self, data: &[u8], give: &mut dyn FnMut(&[u8])) -> Result<usize, Fault> {
+    pub(super) fn push(
+        &mut self,
+        data: &[u8],
+        budget: &mut Budget,
+        give: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, Fault> {
         let mut piece = [0; PIECE];
         let mut done = 0;
         while !self.ended {
@@ -81,9 +103,7 @@ impl Inflate {
             let status = self.engine.decompress(rest, &mut piece, FlushDecompress::None);
             let (taken, given) = (self.engine.total_in() - taken, self.engine.total_out() - given);
             done += taken as usize;
-            self.taken += taken;
-            self.given += given;
-            self.message += given;
+            let bounds = budget.spend(taken, given);
             if given > 0 {
                 give(piece.get(..given as usize).unwrap_or_default());
             }
@@ -94,12 +114,7 @@ impl Inflate {
                 Ok(_) => {}
                 Err(_) => return Err(Fault::Broken),
             }
-            if self.given > FREE.saturating_add(self.taken.saturating_mul(MAX_RATIO)) {
-                return Err(Fault::Bomb);
-            }
-            if self.message > MAX_MESSAGE {
-                return Err(Fault::Long);
-            }
+            bounds?;
         }
         Ok(done)
     }
@@ -125,11 +140,15 @@ mod tests {
         let data = packed(&text);
         for size in [1, 7, 1000, data.len()] {
             let (mut inflate, mut out) = (Inflate::new(false), Vec::new());
+            let mut budget = Budget::default();
             for part in data.chunks(size) {
-                assert_eq!(inflate.push(part, &mut |piece| out.extend_from_slice(piece)), Ok(part.len()));
+                assert_eq!(
+                    inflate.push(part, &mut budget, &mut |piece| out.extend_from_slice(piece)),
+                    Ok(part.len())
+                );
             }
             assert!(out == text && inflate.ended(), "{size}");
-            assert_eq!(inflate.push(b"more", &mut |_| panic!("nothing")), Ok(0));
+            assert_eq!(inflate.push(b"more", &mut budget, &mut |_| panic!("nothing")), Ok(0));
         }
     }
 
@@ -137,17 +156,19 @@ mod tests {
     fn bombs_and_noise_are_given_up() {
         let bomb = packed(&vec![0; 16 << 20]);
         let (mut inflate, mut size) = (Inflate::new(false), 0);
-        assert_eq!(inflate.push(&bomb, &mut |piece| size += piece.len()), Err(Fault::Long));
+        let mut budget = Budget::default();
+        assert_eq!(inflate.push(&bomb, &mut budget, &mut |piece| size += piece.len()), Err(Fault::Long));
         assert!(size as u64 <= MAX_MESSAGE + PIECE as u64, "{size}");
         let small = packed(&vec![0; 1 << 20]);
         let faults: Vec<_> = (0..8)
             .map(|_| {
-                inflate.message(true);
-                inflate.push(&small, &mut |_| ()).err()
+                budget.message();
+                inflate.begin(false);
+                inflate.push(&small, &mut budget, &mut |_| ()).err()
             })
             .collect();
         assert!(faults.contains(&Some(Fault::Bomb)), "{faults:?}");
-        assert_eq!(Inflate::new(false).push(&[0xff; 20], &mut |_| ()), Err(Fault::Broken));
-        assert_eq!(Inflate::new(true).push(b"no zlib header", &mut |_| ()), Err(Fault::Broken));
+        assert_eq!(Inflate::new(false).push(&[0xff; 20], &mut budget, &mut |_| ()), Err(Fault::Broken));
+        assert_eq!(Inflate::new(true).push(b"no zlib header", &mut budget, &mut |_| ()), Err(Fault::Broken));
     }
 }

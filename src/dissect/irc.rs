@@ -340,7 +340,7 @@ impl Irc {
     }
 }
 
-/// A command's argument without secrets and without what people wrote.
+/// A command's argument without secrets, without what people wrote and without their names.
 fn shown(command: &str, m: &Message<'_>, named: bool, masking: Masking) -> String {
     if masking == Masking::Off {
         return lines::shown(m.argument);
@@ -361,6 +361,17 @@ fn shown(command: &str, m: &Message<'_>, named: bool, masking: Masking) -> Strin
         "PRIVMSG" | "NOTICE" | "SQUERY" | "CPRIVMSG" | "CNOTICE" if m.parameters.len() > 1 => {
             let text: usize = m.parameters.iter().skip(1).map(|p| p.len()).sum();
             format!("{first} …({text} bytes)")
+        }
+        // What people call themselves and are called: as personal as an address (RFC 2812 sections 3.1.2 and 3.1.3).
+        "NICK" => masking.apply_any(&lines::lossy(m.parameter(0))),
+        "USER" => {
+            // In between stand a mode and `*`, or, in the older form, the names of hosts.
+            let shown = |at: usize| match m.parameter(at) {
+                short if short.len() <= 1 => lines::shown(short),
+                long => masking.apply_any(&lines::lossy(long)),
+            };
+            let own = |at: usize| masking.apply_any(&lines::lossy(m.parameter(at)));
+            format!("{} {} {} :{}", own(0), shown(1), shown(2), own(3))
         }
         // Keys of channels.
         "JOIN" if m.parameters.len() > 1 => {
@@ -431,8 +442,8 @@ mod tests {
             [
                 "CAP REQ :sasl".to_owned(),
                 format!("PASS {masked}"),
-                "NICK someone".to_owned(),
-                "USER a 0 * :A name".to_owned(),
+                "NICK … (under 8 characters)".to_owned(),
+                "USER … (under 8 characters) 0 * :… (under 8 characters)".to_owned(),
                 "NOTICE * …(18 bytes)".to_owned(),
                 "AUTHENTICATE PLAIN".to_owned(),
                 "AUTHENTICATE A… (16 to 31 characters)".to_owned(),

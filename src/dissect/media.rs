@@ -211,6 +211,87 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
+    /// A packet of RTP with so many bytes of payload.
+    fn rtp(sequence: u16, payload: usize) -> Vec<u8> {
+        let mut p = vec![0x80, 111];
+        p.extend(sequence.to_be_bytes());
+        p.extend((u32::from(sequence) * 960).to_be_bytes());
+        p.extend([1, 2, 3, 4]);
+        p.resize(12 + payload, 7);
+        p
+    }
+
+    #[test]
+    fn media_of_a_call_by_its_way() {
+        use crate::dissect::testing::datagrams;
+        let (up, down) = (Direction::Up, Direction::Down);
+        // ChannelBind of channel 0x4000 to 198.51.100.9:7000, and its answer.
+        let attributes = [
+            &[0, 12, 0, 4, 0x40, 0, 0, 0, 0, 18, 0, 8, 0, 1][..],
+            // Port 7000 and 198.51.100.9, under the cookie.
+            &(0x1b58_u16 ^ 0x2112).to_be_bytes(),
+            &[0xc6 ^ 0x21, 0x33 ^ 0x12, 0x64 ^ 0xa4, 0x09 ^ 0x42],
+        ]
+        .concat();
+        let head = |kind: u16, length: usize| {
+            let length = (length as u16).to_be_bytes();
+            [&kind.to_be_bytes()[..], &length, &[0x21, 0x12, 0xa4, 0x42], &[5; 12]].concat()
+        };
+        let bind = [head(0x0009, attributes.len()), attributes].concat();
+        let channel = |data: &[u8]| [&[0x40, 0][..], &(data.len() as u16).to_be_bytes(), data].concat();
+        let list = [
+            (up, bind.clone()),
+            (down, head(0x0109, 0)),
+            (up, channel(&rtp(1, 100))),
+            (up, channel(&rtp(2, 100))),
+            (up, channel(&rtp(3, 50))),
+            (down, channel(&rtp(9, 20))),
+            (down, channel(&rtp(10, 20))),
+        ];
+        let call = datagrams(3478, &list).flows[0].call.clone().unwrap();
+        assert_eq!((call.relay, call.direct_bytes, call.relayed_bytes), (true, 0, 3 * 12 + 250 + 2 * 32));
+        assert_eq!(call.first_media, Some(3));
+        let candidates: Vec<_> = call.candidates.iter().map(|c| (c.address.as_str(), c.frame)).collect();
+        assert_eq!(candidates, [("198.51.100.9:7000", 1)]);
+        // The same without a relay: all packets count, also those before it was certain.
+        let direct: Vec<_> = (1..6).map(|n| (up, rtp(n, 100))).collect();
+        let call = datagrams(7000, &direct).flows[0].call.clone().unwrap();
+        assert_eq!((call.relay, call.direct_bytes, call.relayed_bytes), (false, 5 * 112, 0));
+        assert_eq!(call.first_media, Some(1));
+        for cut in 0..bind.len() {
+            let cut = datagrams(3478, &[(up, &bind[..cut])]);
+            let candidates = cut.flows[0].call.as_ref().map_or(0, |c| c.candidates.len());
+            assert!(candidates == 0, "{cut:?}");
+        }
+    }
+
+    #[test]
+    fn an_invitation_and_its_answer() {
+        use crate::dissect::testing::datagrams;
+        let sdp = "v=0\r\nc=IN IP4 192.168.0.7\r\nm=audio 40000 RTP/AVP 0\r\n";
+        let body = |sdp: &str| {
+            format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
+        };
+        let invite = format!("INVITE sip:b@sip.example SIP/2.0\r\nCSeq: 1 INVITE\r\n{}", body(sdp));
+        let theirs = "v=0\r\nc=IN IP4 198.51.100.9\r\nm=audio 7000 RTP/AVP 0\r\n\
+                      a=candidate:1 1 UDP 1 10.9.0.4 7000 typ host\r\n";
+        let early = format!("SIP/2.0 183 Progress\r\nCSeq: 1 INVITE\r\n{}", body(theirs));
+        let list = [
+            (Direction::Up, invite),
+            (Direction::Down, early),
+            (Direction::Down, "SIP/2.0 200 OK\r\nCSeq: 2 OPTIONS\r\nContent-Length: 0\r\n\r\n".to_owned()),
+            (Direction::Down, "SIP/2.0 200 OK\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n".to_owned()),
+        ];
+        let analysis = datagrams(5060, &list);
+        let call = analysis.flows[0].call.clone().unwrap();
+        assert_eq!((call.invited, call.answered), (Some(1), Some(4)));
+        let told = crate::leakage::calls(&analysis.flows, &|_| false);
+        let exposed: Vec<_> =
+            told[0].exposed.iter().map(|e| (e.address.as_str(), e.kind.as_str(), e.before_answer)).collect();
+        assert_eq!(exposed, [("10.9.0.4:7000", "host", true), ("198.51.100.9:7000", "peer", true)]);
+        assert_eq!((told[0].exposed_before_answer, told[0].local_addresses), (2, 1));
+    }
+
     #[test]
     fn public_addresses() {
         for (address, public) in [

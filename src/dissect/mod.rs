@@ -18,9 +18,11 @@ mod tcp;
 #[cfg(test)]
 mod testing;
 
+mod call;
 mod crypto;
 mod dns;
 mod dtls;
+mod early_data;
 mod ftp;
 mod http;
 mod http2;
@@ -48,6 +50,8 @@ mod socks;
 mod stun;
 mod threema;
 mod tls;
+mod tor;
+mod unpack;
 mod unwrapped;
 mod websocket;
 mod whatsapp;

@@ -241,10 +241,33 @@ impl Overhead {
     }
 }
 
-/// Decodes one frame; `ledger` gets every byte that is not transport payload.
-pub fn decode<'a>(raw: &RawFrame, bytes: &'a [u8], ledger: &mut Overhead) -> Decoded<'a> {
-    let mut decoder = Decoder { raw, ledger, whole: bytes, tunnel: Tunnel::default(), depth: 0 };
-    decoder.link(raw.link, bytes)
+/// Decodes one frame; `ledger` gets every byte that is not transport payload. `give` gets what the frame held: one thing, or of an
+/// aggregate of IEEE 802.11 one for each of its subframes. All packets of a frame are of one flow: a frame opens at most one.
+pub fn decode<'a>(raw: &RawFrame, bytes: &'a [u8], ledger: &mut Overhead, mut give: impl FnMut(Decoded<'a>)) {
+    let mut decoder =
+        Decoder { raw, ledger, whole: bytes, tunnel: Tunnel::default(), depth: 0, subframes: &[] };
+    let mut found = decoder.link(raw.link, bytes);
+    let mut key = None;
+    loop {
+        if let Decoded::Packet(p) = &mut found {
+            if key.is_some() {
+                // The frame's length was counted with the first one.
+                p.wire_len = 0;
+            }
+            if *key.get_or_insert(p.key) != p.key {
+                decoder.ledger.unsupported += p.payload.len() as u64;
+                found = Decoded::Nothing(Some("802.11 subframe of another flow than the first one"));
+            }
+        } else if let (Decoded::Fragment(_), Some(_)) = (&found, key) {
+            found = Decoded::Nothing(Some("802.11 subframe with an IP fragment behind a packet"));
+        }
+        give(found);
+        if decoder.subframes.is_empty() {
+            return;
+        }
+        (decoder.tunnel, decoder.depth) = (Tunnel::default(), 0);
+        found = decoder.subframe(decoder.subframes);
+    }
 }
 
 struct Decoder<'r, 'a> {
@@ -253,6 +276,8 @@ struct Decoder<'r, 'a> {
     whole: &'a [u8],
     tunnel: Tunnel,
     depth: u8,
+    /// Subframes of an aggregate that are still to be read.
+    subframes: &'a [u8],
 }
 
 impl<'a> Decoder<'_, 'a> {
@@ -306,14 +331,20 @@ impl<'a> Decoder<'_, 'a> {
                     _ => return self.malformed(bytes, "cut radiotap header"),
                 };
                 match bytes.split_at_checked(length) {
-                    Some((_, rest)) => {
+                    Some((head, rest)) => {
                         self.header(length);
-                        self.wlan(rest)
+                        let flags = radiotap_flags(head).unwrap_or_default();
+                        let (frame, checksum) = match rest.len().checked_sub(4) {
+                            Some(end) if flags & RADIOTAP_FCS != 0 => rest.split_at(end),
+                            _ => (rest, &[][..]),
+                        };
+                        self.ledger.padding += checksum.len() as u64;
+                        self.wlan(frame, flags & RADIOTAP_PADDED != 0)
                     }
                     None => self.malformed(bytes, "cut radiotap header"),
                 }
             }
-            LinkType::IEEE802_11 => self.wlan(bytes),
+            LinkType::IEEE802_11 => self.wlan(bytes, false),
             _ => self.unsupported(bytes, "link type"),
         }
     }
@@ -441,8 +472,8 @@ impl<'a> Decoder<'_, 'a> {
         self.malformed(rest, "cut NFLOG attributes")
     }
 
-    /// Open IEEE 802.11 data frames; protected ones are opaque to us.
-    fn wlan(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+    /// Open IEEE 802.11 data frames; protected ones are opaque to us. `padded`: the header is filled up to four bytes.
+    fn wlan(&mut self, bytes: &'a [u8], padded: bool) -> Decoded<'a> {
         let [control, flags, ..] = *bytes else { return self.malformed(bytes, "cut 802.11 header") };
         if control & 0x0c != 0x08 || control & 0x40 != 0 {
             return self.other(bytes);
@@ -451,16 +482,45 @@ impl<'a> Decoder<'_, 'a> {
             return self.unsupported(bytes, "protected 802.11 frame");
         }
         let mut size = if flags & 0x03 == 0x03 { 30 } else { 24 };
+        let mut aggregate = false;
         if control & 0x80 != 0 {
-            size += 2;
+            // QoS control says whether subframes follow (IEEE 802.11-2020 section 9.2.4.5.9); HT control may follow it.
+            aggregate = bytes.get(size).is_some_and(|qos| qos & 0x80 != 0);
+            size += if flags & 0x80 != 0 { 6 } else { 2 };
+        }
+        if padded {
+            size = size.next_multiple_of(4);
         }
         match bytes.split_at_checked(size) {
+            Some((_, rest)) if aggregate => {
+                self.header(size);
+                self.subframe(rest)
+            }
             Some((_, rest)) => {
                 self.header(size);
                 self.llc(rest)
             }
             None => self.malformed(bytes, "cut 802.11 header"),
         }
+    }
+
+    /// The first subframe of an A-MSDU: addresses, length, content, filled up to four bytes unless it is the last (IEEE
+    /// 802.11-2020 section 9.3.2.2.2).
+    fn subframe(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        self.subframes = &[];
+        let Some(([.., high, low], rest)) = bytes.split_first_chunk::<14>() else {
+            return self.malformed(bytes, "cut 802.11 subframe");
+        };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        self.header(14);
+        // What a snapshot length cut off is missing at the end of the inner packet.
+        let content = rest.get(..length).unwrap_or(rest);
+        let behind = rest.get(content.len()..).unwrap_or_default();
+        let filling = (14 + content.len()).next_multiple_of(4) - 14 - content.len();
+        let (filling, more) = behind.split_at_checked(filling).unwrap_or((behind, &[]));
+        self.ledger.padding += filling.len() as u64;
+        self.subframes = more;
+        self.llc(content)
     }
 
     fn ip(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
@@ -665,7 +725,8 @@ impl<'a> Decoder<'_, 'a> {
         }
     }
 
-    /// VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), Teredo (RFC 4380), each by port and by shape.
+    /// VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), Teredo (RFC 4380), each by port and by shape; Teredo on any
+    /// port where all of it fits.
     fn udp_tunnel(&mut self, sport: u16, dport: u16, data: &'a [u8], counted: bool) -> Option<Decoded<'a>> {
         let udp = if counted { 0 } else { 8 };
         let at = |port: u16| sport == port || dport == port;
@@ -725,7 +786,9 @@ impl<'a> Decoder<'_, 'a> {
             self.enter("gtp", r.at() + udp);
             return Some(self.ip(inner));
         }
-        if at(3544) {
+        let teredo = at(3544);
+        // Clients reach each other on ports of their own; there only a packet that fits in all is believed.
+        if teredo || matches!(data.first(), Some(0 | 0x60..=0x6f)) {
             let mut inner = data;
             if let [0, 1, id, auth, rest @ ..] = inner {
                 inner = rest.get(usize::from(*id) + usize::from(*auth) + 9..)?;
@@ -736,11 +799,60 @@ impl<'a> Decoder<'_, 'a> {
             if inner.first().map(|b| b >> 4) != Some(6) || inner.len() < 40 {
                 return None;
             }
+            if !teredo && !is_strict_teredo(inner) {
+                return None;
+            }
             self.enter("teredo", data.len() - inner.len() + udp);
             return Some(self.ip(inner));
         }
         None
     }
+}
+
+/// The frame has its checksum at the end (radiotap.org, field "Flags").
+const RADIOTAP_FCS: u8 = 0x10;
+/// The header is filled up to four bytes.
+const RADIOTAP_PADDED: u8 = 0x20;
+
+/// The field "Flags" of a radiotap header: the second one, behind TSFT, which is aligned to eight bytes.
+fn radiotap_flags(head: &[u8]) -> Option<u8> {
+    let mut r = Reader::new(head);
+    r.take("version and length", 4).ok()?;
+    let present = u32::from_le_bytes(r.array("present").ok()?);
+    if present & 2 == 0 {
+        return None;
+    }
+    let mut word = present;
+    while word >> 31 == 1 {
+        word = u32::from_le_bytes(r.array("present").ok()?);
+    }
+    if present & 1 == 1 {
+        r.take("alignment", r.at().next_multiple_of(8) - r.at()).ok()?;
+        r.take("TSFT", 8).ok()?;
+    }
+    r.u8("flags").ok()
+}
+
+/// An IPv6 packet of Teredo, on any port: its length ends where the datagram ends, one of its addresses has the prefix of
+/// Teredo, and what it carries is TCP, UDP, ICMP or nothing (RFC 4380 section 5.1.1, RFC 4380 section 2.6).
+fn is_strict_teredo(inner: &[u8]) -> bool {
+    const PREFIX: [u8; 4] = [0x20, 0x01, 0, 0];
+    let Some(([0x60..=0x6f, _, _, _, high, low, next, _, addresses @ ..], rest)) =
+        inner.split_first_chunk::<40>()
+    else {
+        return false;
+    };
+    let (from, to) = addresses.split_at(16);
+    let known = match next {
+        6 => rest.len() >= 20,
+        17 => rest.len() >= 8 && rest.get(4..6) == Some(&[*high, *low]),
+        58 => rest.len() >= 4,
+        59 => rest.is_empty(),
+        _ => false,
+    };
+    known
+        && usize::from(u16::from_be_bytes([*high, *low])) == rest.len()
+        && (from.starts_with(&PREFIX) || to.starts_with(&PREFIX))
 }
 
 /// Decodes the transport layer of a datagram put together from fragments.
@@ -756,7 +868,14 @@ pub(super) fn decode_reassembled<'a>(last: &Fragment<'_>, datagram: &'a [u8]) ->
     };
     // The fragments are in the ledger already; what tunnels inside would count goes to a ledger that is dropped.
     let mut dropped = Overhead::default();
-    let mut decoder = Decoder { raw: &raw, ledger: &mut dropped, whole: &[], tunnel: last.tunnel, depth: 0 };
+    let mut decoder = Decoder {
+        raw: &raw,
+        ledger: &mut dropped,
+        whole: &[],
+        tunnel: last.tunnel,
+        depth: 0,
+        subframes: &[],
+    };
     match decoder.transport(last.src, last.dst, last.proto, datagram, true) {
         Decoded::Packet(mut p) => {
             p.counted = true;
@@ -804,4 +923,160 @@ fn fragment_header(extensions: &Ipv6ExtensionsSlice<'_>) -> Option<(u32, u32, bo
 fn offset_in(whole: &[u8], part: &[u8]) -> Option<usize> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     (start + part.len() <= whole.len()).then_some(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::capture::LinkType;
+    use crate::dissect::{CaptureAnalysis, Options, analyse_bytes};
+
+    /// A capture of frames of one link type.
+    fn read(link: u32, frames: &[Vec<u8>]) -> CaptureAnalysis {
+        let mut out = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        out.extend(262_144_u32.to_le_bytes());
+        out.extend(link.to_le_bytes());
+        for frame in frames {
+            let length = (frame.len() as u32).to_le_bytes();
+            out.extend([[0; 4], [0; 4], length, length].concat());
+            out.extend(frame);
+        }
+        let analysis =
+            analyse_bytes("test", &out, &Options { observe: true, ..Options::default() }).expect("a capture");
+        assert_eq!(analysis.coverage.classes.values().sum::<u64>(), out.len() as u64);
+        analysis
+    }
+
+    /// A datagram from port 40000 of 192.0.2.1 to `port` of 192.0.2.2.
+    fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
+        let mut p = vec![0x45, 0];
+        p.extend((28 + payload.len() as u16).to_be_bytes());
+        p.extend([0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+        p.extend([40_000_u16.to_be_bytes(), port.to_be_bytes()].concat());
+        p.extend((8 + payload.len() as u16).to_be_bytes());
+        p.extend([0, 0]);
+        p.extend(payload);
+        p
+    }
+
+    const SNAP: [u8; 8] = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
+
+    /// A data frame with quality of service; `order`: with HT control.
+    fn qos(aggregate: bool, order: bool, body: &[u8]) -> Vec<u8> {
+        let mut p = vec![0x88, if order { 0x81 } else { 1 }];
+        p.resize(24, 7);
+        p.extend([if aggregate { 0x80 } else { 0 }, 0]);
+        if order {
+            p.extend([1, 2, 3, 4]);
+        }
+        p.extend(body);
+        p
+    }
+
+    fn subframes(inner: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for packet in inner {
+            out.resize(out.len().next_multiple_of(4), 0);
+            out.extend([9; 12]);
+            out.extend((8 + packet.len() as u16).to_be_bytes());
+            out.extend(SNAP);
+            out.extend(packet);
+        }
+        out
+    }
+
+    fn radiotap(flags: u8, with_time: bool, frame: &[u8]) -> Vec<u8> {
+        let mut head = vec![0, 0, 0, 0, if with_time { 3 } else { 2 }, 0, 0, 0];
+        if with_time {
+            head.extend([5; 8]);
+        }
+        head.push(flags);
+        head[2] = head.len() as u8;
+        [&head[..], frame].concat()
+    }
+
+    #[test]
+    fn aggregates_hold_several_packets_of_a_flow() {
+        let three = subframes(&[udp(9, b"first"), udp(9, b"second one"), udp(9, b"third")]);
+        let frame = qos(true, false, &three);
+        let whole = read(105, &[frame.clone(), qos(false, false, &[&SNAP[..], &udp(9, b"alone")].concat())]);
+        let flow = &whole.flows[0];
+        assert_eq!((whole.flows.len(), flow.frames, flow.bytes_up), (1, 2, frame.len() as u64 + 26 + 8 + 33));
+        assert_eq!(whole.coverage.classes["text"] + whole.coverage.classes.get("opaque").unwrap_or(&0), 25);
+        let checked = [&frame[..], &[0xff; 4]].concat();
+        let tapped = read(127, &[radiotap(0x10, true, &checked)]);
+        assert_eq!((tapped.flows[0].frames, tapped.warnings.len()), (1, 0), "the checksum is no subframe");
+        for cut in 0..frame.len() {
+            read(105, &[frame[..cut].to_vec()]);
+        }
+        let other = qos(true, false, &subframes(&[udp(9, b"first"), udp(10, b"other"), udp(9, b"third")]));
+        let read = read(105, &[other]);
+        assert_eq!(read.flows.len(), 1);
+        assert!(read.warnings[0].what.contains("subframe of another flow"), "{:?}", read.warnings);
+        assert_eq!(read.coverage.classes["unsupported"], 5);
+    }
+
+    #[test]
+    fn headers_with_padding_and_ht_control() {
+        let body = [&SNAP[..], &udp(9, b"content of it")].concat();
+        let plain = qos(false, false, &body);
+        let mut padded = plain.clone();
+        padded.splice(26..26, [0, 0]);
+        for (name, frame) in [
+            ("no flags", radiotap(0, true, &plain)),
+            ("padded", radiotap(0x20, true, &padded)),
+            ("padded, without a time", radiotap(0x20, false, &padded)),
+            ("HT control", radiotap(0, false, &qos(false, true, &body))),
+        ] {
+            let read = read(127, &[frame]);
+            assert_eq!((read.flows.len(), read.warnings.len()), (1, 0), "{name}");
+        }
+        assert_eq!(read(127, &[radiotap(0, true, &padded)]).flows.len(), 0, "padding that nobody told of");
+    }
+
+    #[test]
+    fn teredo_between_clients() {
+        let inner = |from: &[u8], payload: &[u8]| {
+            let mut p = vec![0x60, 0, 0, 0];
+            p.extend((8 + payload.len() as u16).to_be_bytes());
+            p.extend([17, 64]);
+            p.extend(from);
+            p.resize(24, 1);
+            p.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+            p.extend([0x9c, 0x40, 0, 9]);
+            p.extend((8 + payload.len() as u16).to_be_bytes());
+            p.extend([0, 0]);
+            p.extend(payload);
+            p
+        };
+        let teredo = inner(&[0x20, 1, 0, 0], b"content");
+        let tunnels = |port: u16, payload: &[u8]| {
+            read(101, &[udp(port, payload)]).flows[0].tunnel.iter().any(|t| t == "teredo")
+        };
+        assert!(tunnels(3544, &teredo) && tunnels(51_413, &teredo));
+        let origin = [&[0, 0, 1, 2, 3, 4, 5, 6][..], &teredo].concat();
+        assert!(tunnels(3544, &origin) && tunnels(51_413, &origin));
+        let other = inner(&[0x20, 1, 0xd, 0xb8], b"content");
+        assert!(tunnels(3544, &other) && !tunnels(51_413, &other), "no address of Teredo");
+        for cut in 0..teredo.len() {
+            assert!(!tunnels(51_413, &teredo[..cut]), "{cut}");
+        }
+        assert!(!tunnels(51_413, &[&teredo[..], b"x"].concat()), "more than the packet");
+    }
+
+    #[test]
+    fn link_types_that_are_not_read_have_names() {
+        for (link, what) in [
+            (189, "link type USB_LINUX (LINKTYPE_ value 189) is not read"),
+            (195, "link type IEEE802_15_4_WITHFCS (LINKTYPE_ value 195) is not read"),
+            (147, "link type LINKTYPE_147 is not read"),
+        ] {
+            assert_eq!(read(link, &[vec![1; 40]]).warnings[0].what, what);
+        }
+        for number in 0..400 {
+            // Each name is found, so the table is in order.
+            assert!(!LinkType(number).name().is_empty());
+        }
+        assert_eq!(LinkType(292).name(), "ZBOSS_NCP");
+        assert_eq!(LinkType(0).name(), "NULL");
+    }
 }

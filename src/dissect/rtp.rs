@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::media::{self, Piece};
 use super::packet::IpProto;
-use super::{Class, Cx, Frames, Match, Probe, Protocol, Reader, Short};
+use super::{Class, Cx, Frames, Match, Probe, Protocol, Reader, Short, call};
 use crate::model::{Direction, FindingKind, Severity};
 use crate::payload::{Masking, RawFinding};
 
@@ -391,6 +391,7 @@ impl Rtp {
             self.streams.iter().filter(|((from, _), s)| *from == d && s.known).collect();
         streams.sort_by_key(|((_, ssrc), s)| (s.first_frame, *ssrc));
         for ((_, ssrc), s) in streams {
+            call::media(relayed, s.bytes, s.first_frame, cx);
             let (sender_reports, receiver_reports) =
                 self.reports.get(&(d, *ssrc)).copied().unwrap_or_default();
             // One file and frame to look at: the last packet's.

@@ -11,8 +11,8 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step, media, stun};
-use crate::model::{Direction, FindingKind, Severity};
+use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step, call, media, stun};
+use crate::model::{CandidateSource, Direction, FindingKind, Severity};
 use crate::payload::mask::escape;
 use crate::payload::{Masking, RawFinding, credential};
 
@@ -148,7 +148,7 @@ impl Dissector for Sip {
             return Step::More(data.len() + 1);
         };
         // Over a stream the length is required (RFC 3261 section 18.3); without it there is no body.
-        let size = at + message.body.start + message.content_length.unwrap_or(0);
+        let size = (at + message.body.start).saturating_add(message.content_length.unwrap_or(0));
         if size > data.len() {
             return Step::More(size);
         }
@@ -250,7 +250,7 @@ fn long_name(name: &str) -> String {
 fn mask_address(value: &str, masking: Masking) -> String {
     let (scheme, user, host) = address_parts(value);
     match user {
-        Some(user) => format!("{scheme}:{}@{}", masking.apply_any(user), escape(host)),
+        Some(user) => format!("{}:{}@{}", escape(scheme), masking.apply_any(user), escape(host)),
         None if scheme == "tel" => format!("tel:{}", masking.apply_any(host)),
         // Without a user, a server's name; what cannot be one may hold a user behind a damaged `@`.
         None if host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b)) => {
@@ -284,6 +284,16 @@ impl Sip {
         self.parties(m, at, masking, cx);
         let sdp = self.session(m, at, masking, cx);
         let range = at..at + m.body.end.max(m.body.start);
+        let frame = cx.frame(range.clone());
+        match m.start {
+            Start::Request { method: "INVITE", .. } => call::invited(frame, cx),
+            Start::Response { status: 200..=299, .. }
+                if m.field("cseq").is_some_and(|v| v.to_ascii_uppercase().ends_with("INVITE")) =>
+            {
+                call::answered(frame, cx);
+            }
+            _ => {}
+        }
         match m.start {
             Start::Request { method, uri } => cx.emit("sip.request", range, || Request {
                 method,
@@ -340,6 +350,8 @@ impl Sip {
         }
         let body = m.bytes.get(m.body.clone())?;
         let mut session = Session::default();
+        let mut connection = None;
+        let mut ports = Vec::new();
         let mut line_at = m.body.start;
         for line in body.split_inclusive(|b| *b == b'\n').take(MAX_LINES * 4) {
             let begin = at + line_at;
@@ -348,13 +360,26 @@ impl Sip {
             let range = begin..begin + text.len();
             match text.get(..2) {
                 Some("c=") => {
+                    let address = text.split_ascii_whitespace().nth(2).unwrap_or_default();
+                    connection =
+                        address.split('/').next().and_then(|a| a.parse::<IpAddr>().ok()).or(connection);
                     session.connection.get_or_insert_with(|| escape(text.get(2..).unwrap_or_default()));
                 }
                 Some("m=") if session.media.len() < 16 => {
+                    let port = text.split_ascii_whitespace().nth(1).and_then(|p| p.parse::<u16>().ok());
+                    ports.extend(port.filter(|port| *port > 0));
                     session.media.push(escape(text.get(2..).unwrap_or_default()));
                 }
                 Some("a=") => self.attribute(text, range, &mut session, masking, cx),
                 _ => {}
+            }
+        }
+        // Where a description has a connection for each medium, the last one stands for them.
+        let whole = at + m.body.start..at + m.body.end.max(m.body.start);
+        let frame = cx.frame(whole);
+        for port in ports {
+            if let Some(ip) = connection.filter(|ip| !ip.is_unspecified()) {
+                call::announced(SocketAddr::new(ip, port), frame, cx);
             }
         }
         Some(session)
@@ -372,6 +397,8 @@ impl Sip {
             let Some(candidate) = Candidate::read(candidate) else { return };
             let (_, client, server) = cx.ends();
             let ip = candidate.address.ip();
+            let frame = cx.frame(range.clone());
+            call::candidate(candidate.address, candidate.kind, CandidateSource::Sdp, frame, cx);
             // A relay's address does not tell where its user is, and the flow's own ends are in every packet.
             let tells = candidate.kind != "relay" && ip != client.addr() && ip != server.addr();
             if tells && media::is_public(ip) && !std::mem::replace(&mut self.peer_told, true) {
@@ -511,6 +538,14 @@ mod tests {
 
     const RINGING: &str = "SIP/2.0 180 Ringing\r\nFrom: <sip:alice.example@voip.example>\r\nTo: <tel:+4930123456789>\r\n\
         CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+
+    #[test]
+    fn addresses_cannot_steer_a_terminal() {
+        for address in ["\u{3}:@", "sip\u{1b}[1m:bob@\u{7}", "\u{3}"] {
+            let shown = mask_address(address, Masking::On);
+            assert!(!shown.contains(|c: char| c.is_control()), "{shown:?}");
+        }
+    }
 
     #[test]
     fn requests_and_responses() {

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use super::media::{self, Piece};
 use super::packet::IpProto;
-use super::{Class, Cx, Match, Probe, Protocol, Reader, Short};
-use crate::model::{FindingKind, Severity};
+use super::{Class, Cx, Match, Probe, Protocol, Reader, Short, call};
+use crate::model::{CandidateSource, FindingKind, Severity};
 use crate::payload::mask::escape;
 use crate::payload::{Masking, RawFinding};
 
@@ -186,6 +186,22 @@ impl Stun {
             tell_owner(&m, piece, cx);
         }
         let (class, method) = m.class_and_method();
+        let turn = method.is_some_and(|m| m != "binding" && m != "shared-secret");
+        if turn && piece.carried.is_none() {
+            call::relay(cx);
+            let frame = cx.frame(piece.range());
+            for (kind, address, _) in &m.addresses {
+                match *kind {
+                    XOR_PEER_ADDRESS => {
+                        call::candidate(*address, "peer", CandidateSource::Stun, frame, cx);
+                    }
+                    XOR_RELAYED_ADDRESS => {
+                        call::candidate(*address, "relay", CandidateSource::Stun, frame, cx);
+                    }
+                    _ => {}
+                }
+            }
+        }
         let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
         cx.emit("stun.message", piece.range(), || Seen {
             kind: Some(format!("{:#06x}", m.kind)),

@@ -1,6 +1,6 @@
 //! Threema's chat server protocol (CSP): recognised by the sizes and order of its handshake.
 //!
-//! Takes both directions of a connection; gives a signature and the encryption `threema-csp` once client hello (48 bytes:
+//! Takes both directions of a connection; gives a signature (certain on port 5222, likely on 443) and the encryption `threema-csp` once client hello (48 bytes:
 //! ephemeral key and cookie), server hello (80 bytes) and login (144 bytes, with extensions 191) came in that order and frames
 //! with a two-byte little-endian length follow. Sizes as measured by nDPI (`src/lib/protocols/threema.c`, 2024-10-21) and in
 //! captures. All behind the hellos is ciphertext; nothing of it is read.
@@ -90,10 +90,12 @@ impl Threema {
             all = all.after(&earlier.all);
         }
         cx.flow().encrypted("threema-csp", &all.all);
+        // Port 443 is everybody's: there three sizes are not proof.
+        let confidence = if cx.flow().server.port == 5222 { "certain" } else { "likely" };
         cx.signature_at(
             "threema",
             "threema.csp-handshake",
-            "certain",
+            confidence,
             "client hello of 48, server hello of 80 bytes, login, then framed ciphertext",
             all,
         );
@@ -145,5 +147,37 @@ impl Dissector for Threema {
 
     fn unfinished(&self) -> Class {
         self.class()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dissect::Options;
+    use crate::dissect::http::tests::Talk;
+
+    #[test]
+    fn sizes_prove_less_on_a_port_of_everybody() {
+        let noise = |size: usize| (0..size).map(|n| (n * 37 + 201) as u8).collect::<Vec<u8>>();
+        let frame = [&[30, 0][..], &noise(30)].concat();
+        for (port, confidence) in [(5222, "certain"), (443, "likely")] {
+            let steps = [
+                (true, noise(48)),
+                (false, noise(80)),
+                (true, noise(191)),
+                (false, noise(32)),
+                (true, frame.clone()),
+            ];
+            let mut talk = Talk::opened_on(port);
+            for (at, (up, bytes)) in steps.iter().enumerate() {
+                talk = if *up { talk.up(bytes) } else { talk.down(bytes) };
+                let signatures = &talk.read_with(Options::default()).flows[0].signatures;
+                assert_eq!(signatures.len(), usize::from(at >= 2), "{port} step {at}");
+            }
+            let read = talk.read_with(Options::default());
+            assert_eq!(read.flows[0].signatures[0].confidence, confidence, "{port}");
+            assert_eq!(read.flows[0].encryption, "threema-csp");
+        }
+        let other = Talk::opened_on(80).up(&noise(48)).down(&noise(80)).up(&noise(191));
+        assert!(other.read_with(Options::default()).flows[0].signatures.is_empty());
     }
 }

@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::http_message::join;
-use super::inflate::{Fault, Inflate};
+use super::inflate::{Budget, Fault, Inflate};
 use super::packet::IpProto;
 use super::unwrapped::Unwrapped;
 use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Reader, Short, Step};
@@ -226,6 +226,7 @@ struct Side {
     open: Option<Open>,
     message: Option<Message>,
     inflate: Option<Inflate>,
+    budget: Budget,
     /// Bytes that later messages refer to are unknown.
     context_lost: bool,
     /// No more is unpacked.
@@ -360,7 +361,11 @@ impl Side {
                     sealed = takeover.is_none() || self.exhausted || (self.context_lost && !fresh);
                     if !sealed {
                         self.context_lost = false;
-                        self.inflate.get_or_insert_with(|| Inflate::new(false)).message(fresh);
+                        self.budget.message();
+                        let inflate = self.inflate.get_or_insert_with(|| Inflate::new(false));
+                        if fresh {
+                            inflate.restart();
+                        }
                     }
                 }
                 self.message = Some(Message {
@@ -424,7 +429,7 @@ impl Side {
         let mut done = 0;
         let fault = loop {
             let rest = packed.get(done..).unwrap_or_default();
-            match inflate.push(rest, &mut give) {
+            match inflate.push(rest, &mut self.budget, &mut give) {
                 Err(fault) => break Some(fault),
                 Ok(n) => done += n,
             }

@@ -1,9 +1,11 @@
 //! What an observer learns from encrypted traffic, in numbers with confidence intervals.
 //!
-//! Takes what runs of a scenario showed (bytes by dose); gives [`Leakage`] entries and what they mean. So far: how much goes up
-//! for each contact of the address book ([`dose`]). Knows nothing of claims and of how results are shown.
+//! Takes flows, and what runs of a scenario showed (bytes by dose); gives [`calls`], and what goes up for each contact of the address
+//! book ([`dose`]). [`Leakage`] entries of other measures are not estimated yet. Knows nothing of claims and of how results are shown.
 
+mod calls;
 pub mod dose;
 mod random;
 
 pub use crate::model::Leakage;
+pub use calls::calls;

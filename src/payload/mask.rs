@@ -111,7 +111,8 @@ pub fn mask_header(name: &str, value: &str, masking: Masking) -> String {
     }
 }
 
-/// A request target as it may be shown: user names before the host and the values of secret parameters masked.
+/// A request target as it may be shown: user names before the host, the values of secret parameters and telephone numbers
+/// masked. A bare row of digits is one only under a name that says so; with `+` or `00` before it always.
 #[must_use]
 pub fn mask_target(target: &str, masking: Masking) -> String {
     if masking == Masking::Off {
@@ -125,9 +126,9 @@ pub fn mask_target(target: &str, masking: Masking) -> String {
                 rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or((rest, ""));
             let host =
                 authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}"));
-            escape(&format!("{scheme}://{host}{rest}"))
+            format!("{}{}", escape(&format!("{scheme}://{host}")), mask_path(rest))
         }
-        None => escape(path),
+        None => mask_path(path),
     };
     let mut begin = 0;
     for (at, separator) in query.match_indices(['?', '#', '&', ';']).chain([(query.len(), "")]) {
@@ -139,12 +140,56 @@ pub fn mask_target(target: &str, masking: Masking) -> String {
             Some((key, value)) if value.contains('@') || value.contains("%40") => {
                 let _ = write!(out, "{}={}", escape(key), mask_email(&value.replace("%40", "@")));
             }
+            Some((key, value)) if is_number(value, names_a_number(key)) => {
+                let _ = write!(
+                    out,
+                    "{}={}",
+                    escape(key),
+                    mask_number(&value.to_ascii_lowercase().replace("%2b", "").replace("%20", ""))
+                );
+            }
             _ => out.push_str(&escape(parameter)),
         }
         out.push_str(separator);
         begin = at + separator.len();
     }
     out
+}
+
+/// A path with telephone numbers masked, segment by segment.
+fn mask_path(path: &str) -> String {
+    let number = |segment: &&str| is_number(segment, segment.starts_with("tel:"));
+    if !path.split('/').any(|segment| number(&segment)) {
+        return escape(path);
+    }
+    let shown = |segment: &str| {
+        if number(&segment) {
+            mask_number(&segment.to_ascii_lowercase().replace("%2b", "").replace("%20", ""))
+        } else {
+            escape(segment)
+        }
+    };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
+}
+
+/// Whether a value is a telephone number: 7 to 15 digits (ITU-T E.164) with `+` or `00` before them or, when it is `expected`,
+/// without.
+fn is_number(value: &str, expected: bool) -> bool {
+    let plain = value.to_ascii_lowercase().replace("%2b", "+").replace("%20", " ");
+    let plain = plain.trim_start_matches("tel:").trim();
+    let digits = plain.bytes().filter(u8::is_ascii_digit).count();
+    let foreign = plain.starts_with('+') || (plain.starts_with("00") && digits >= 9);
+    (7..=17).contains(&digits)
+        && (expected || foreign)
+        && plain.bytes().all(|b| b.is_ascii_digit() || b" +-().".contains(&b))
+}
+
+/// Whether a parameter of this name holds a telephone number.
+fn names_a_number(key: &str) -> bool {
+    const PARTS: [&str; 7] = ["phone", "msisdn", "mobile", "telefon", "rufnummer", "whatsapp", "e164"];
+    const WHOLE: [&str; 8] = ["tel", "cell", "number", "recipient", "contact", "callee", "caller", "handy"];
+    let key = key.to_ascii_lowercase();
+    WHOLE.contains(&key.as_str()) || PARTS.iter().any(|part| key.contains(part))
 }
 
 /// Whether a header or parameter of this (lower-case) name carries a secret.

@@ -26,6 +26,8 @@ const GAP: u16 = 2;
 const NARROWEST: usize = 60;
 /// Frames named of the first evidence; the page and the JSON have them all.
 const FRAMES: usize = 4;
+/// Calls that get a line; the page and the JSON have them all.
+const MAX_CALLS: usize = 20;
 
 /// The verdicts by messenger. `width` is the terminal's, in columns; without one no line is wrapped, which suits `grep`.
 ///
@@ -37,7 +39,7 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
         groups.entry(&claim.messenger).or_default().push(claim);
     }
     if groups.is_empty() {
-        return wording.text("table-none") + "\n";
+        return wording.text("table-none") + "\n" + &calls(report, wording, width);
     }
     for claims in groups.values_mut() {
         claims.sort_by_key(|c| (words::urgency(c.verdict), &c.id));
@@ -80,6 +82,38 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
             let line = line.trim_end();
             let _ = writeln!(out, "{}", if colour { coloured(line) } else { uncoloured(line) });
         }
+    }
+    out + &calls(report, wording, width)
+}
+
+/// A line for each call, behind the verdicts; empty without calls.
+fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
+    let mut out = String::new();
+    if !report.calls.is_empty() {
+        let _ = writeln!(out, "\n{}", wording.text("section-calls"));
+    }
+    for call in report.calls.iter().take(MAX_CALLS) {
+        let all = call.peer_bytes.saturating_add(call.relay_bytes);
+        let share = if all > 0 { wording.share(call.peer_bytes, all) } else { "–".to_owned() };
+        let flow = call.flows.first().copied().unwrap_or_default();
+        let label = escape_terminal(&format!("{}#{flow}", call.capture)).into_owned();
+        let exposed = call.exposed.iter().filter(|e| e.kind != "relay").count() as u64;
+        let line = wording.with(
+            "call-line",
+            &[
+                ("label", Arg::Text(&label)),
+                ("media", Arg::Text(&wording.bytes(all))),
+                ("share", Arg::Text(&share)),
+                ("exposed", Arg::Count(exposed)),
+                ("before", Arg::Count(call.exposed_before_answer)),
+            ],
+        );
+        let width = width.map_or(usize::MAX, |width| width.max(NARROWEST).saturating_sub(2));
+        let _ = writeln!(out, "{}", wrap(&line, width).replace('\n', "\n  "));
+    }
+    let left = report.calls.len().saturating_sub(MAX_CALLS) as u64;
+    if left > 0 {
+        let _ = writeln!(out, "{}", wording.with("more-in-json", &[("n", Arg::Count(left))]));
     }
     out
 }

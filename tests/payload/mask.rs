@@ -102,3 +102,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn telephone_numbers_in_targets() {
+    for (target, shown) in [
+        ("/v1/accounts/+491701234567", "/v1/accounts/…67 (number, 8 or more digits)"),
+        ("/v1/%2B49%20170%201234567/keys", "/v1/…67 (number, 8 or more digits)/keys"),
+        (
+            "https://chat.example/tel:01701234567?x=1",
+            "https://chat.example/…67 (number, 8 or more digits)?x=1",
+        ),
+        ("/send?phone=491701234567&text=hi", "/send?phone=…67 (number, 8 or more digits)&text=hi"),
+        ("/send?to=%2b491701234567", "/send?to=…67 (number, 8 or more digits)"),
+        ("/send?to=00491701234567#a", "/send?to=…67 (number, 8 or more digits)#a"),
+        // Times, ids and sizes are none.
+        ("/at/1700000000?t=1700000000&page=12", "/at/1700000000?t=1700000000&page=12"),
+        ("/a/+1?n=+12", "/a/+1?n=+12"),
+        ("/phone/list?phone=no", "/phone/list?phone=no"),
+    ] {
+        assert_eq!(mask_target(target, Masking::On), shown);
+        assert_eq!(mask_target(target, Masking::Off), target);
+    }
+}

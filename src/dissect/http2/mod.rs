@@ -3,8 +3,8 @@
 //! Takes both directions from their beginning: the client's preface, or SETTINGS that more frames follow; gives requests and
 //! responses in the shape that `http` gives them, the server's name from `:authority`, and findings for log-ins, cookies and
 //! secrets in targets. A message is stated when its stream's half is closed; one whose end is not seen is stated with
-//! `complete: false`. Header fields are searched for canaries without their compression. Bodies are counted, never kept or
-//! unpacked. Behind a gap between frames a direction is not read any more: its header compression is out of step.
+//! `complete: false`. Header fields are searched for canaries without their compression. Bodies are counted and never kept;
+//! `http_body` searches what lies across frames and in `gzip`, `deflate`, `br` and `zstd`. Behind a gap between frames a direction is not read any more: its header compression is out of step.
 
 mod frames;
 pub(in crate::dissect) mod hpack;
@@ -16,6 +16,7 @@ use self::frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Head, PADDED, PUSH_PROMISE, RST_STREAM,
     SETTINGS,
 };
+use super::http_body::{Allowance, Body, Framing};
 use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, join, masking};
 use super::packet::IpProto;
 use super::unwrapped::Unwrapped;
@@ -31,7 +32,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "RFC 9113, RFC 7541",
     over: &[IpProto::TCP],
     ports: &[],
-    reads: "requests and responses with their fields, log-ins, cookies and secrets in targets, from the beginning of a connection or an upgrade; bodies are counted, not unpacked",
+    reads: "requests and responses with their fields, log-ins, cookies and secrets in targets, from the beginning of a connection or an upgrade; bodies are counted, and searched across frames and without gzip, deflate, br and zstd",
     probe,
     start: || Box::new(Http2::default()),
 };
@@ -40,6 +41,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const HEADER: Class = Class::clear("http2.header");
 const BODY: Class = Class::clear("http2.body");
+/// Content in a coding that is not read.
+const UNDECODED: Class = Class::opaque("http2.body-undecoded");
 /// All other frames: settings, windows, priorities.
 const CONTROL: Class = Class::clear("http2.control");
 /// Bytes behind a gap or a fault.
@@ -124,8 +127,29 @@ struct Side {
     /// Header blocks cannot be read (any more).
     sealed: bool,
     warned: bool,
-    /// The content that came last, to find what lies across two frames, with its stream.
-    content: Option<(u32, Unwrapped)>,
+    allowance: Allowance,
+    /// The bodies under way, by stream.
+    bodies: BTreeMap<u32, Body>,
+}
+
+impl Side {
+    /// The body of a stream ends.
+    fn body_ends(&mut self, stream: u32, cx: &mut Cx<'_>) {
+        if let Some(mut body) = self.bodies.remove(&stream) {
+            body.finish(&mut self.allowance, cx);
+        }
+    }
+
+    /// A message's fields were read, and its body may follow.
+    fn body_begins(&mut self, stream: u32, coding: Option<&[u8]>, cx: &mut Cx<'_>) {
+        self.body_ends(stream, cx);
+        let body = Body::new(Framing::Frames, coding, &mut self.allowance, cx);
+        self.bodies.insert(stream, body);
+        while self.bodies.len() > MAX_OPEN {
+            let Some(oldest) = self.bodies.keys().copied().find(|other| *other != stream) else { break };
+            self.body_ends(oldest, cx);
+        }
+    }
 }
 
 /// A message whose end is to come.
@@ -172,7 +196,9 @@ impl Dissector for Http2 {
                 let lost = missing.min(content);
                 let (content, padding) = (content - lost, padding - (missing - lost));
                 side.state = State::Data { stream, end, content, padding };
-                side.content = None;
+                if let Some(body) = side.bodies.get_mut(&stream) {
+                    body.gap(&mut side.allowance, cx);
+                }
                 if let Some(open) = self.open.get_mut(&(stream, is_down(d))) {
                     open.bytes = open.bytes.saturating_add(lost as u64);
                 }
@@ -181,15 +207,24 @@ impl Dissector for Http2 {
                 }
             }
             State::Lost => {}
-            _ => self.lose(d),
+            _ => self.lose(d, cx),
         }
     }
 
     fn finish(&mut self, d: Direction, _: &[u8], cx: &mut Cx<'_>) {
+        let side = self.side(d);
+        while let Some(stream) = side.bodies.keys().next().copied() {
+            side.body_ends(stream, cx);
+        }
         let left: Vec<_> = self.open.keys().filter(|(_, down)| *down == is_down(d)).copied().collect();
         for key in left {
             self.close(key, false, cx);
         }
+    }
+
+    fn holds(&self) -> Option<u64> {
+        // Messages without an end are stated at the end of the flow.
+        self.open.values().map(|open| open.frames.complete).min()
     }
 
     fn unfinished(&self) -> Class {
@@ -206,16 +241,18 @@ impl Http2 {
     }
 
     /// The position is unknown from here on.
-    fn lose(&mut self, d: Direction) {
+    fn lose(&mut self, d: Direction, cx: &mut Cx<'_>) {
         let side = self.side(d);
         side.state = State::Lost;
         side.block = None;
-        side.content = None;
+        while let Some(stream) = side.bodies.keys().next().copied() {
+            side.body_ends(stream, cx);
+        }
     }
 
     fn fault(&mut self, d: Direction, what: &str, data: &[u8], cx: &mut Cx<'_>) -> Step {
         cx.warn(0, format!("HTTP/2: {what}"));
-        self.lose(d);
+        self.lose(d, cx);
         Step::Took(data.len(), UNPARSED)
     }
 
@@ -260,7 +297,7 @@ impl Http2 {
                     self.side(d).block = None;
                     // Its continuations, if any, are none of anything.
                     if !head.has(END_HEADERS) {
-                        self.lose(d);
+                        self.lose(d, cx);
                     }
                     return Step::Took(size, HEADER);
                 }
@@ -281,6 +318,8 @@ impl Http2 {
                 if data.len() < size {
                     return Step::More(size);
                 }
+                self.up.body_ends(head.stream, cx);
+                self.down.body_ends(head.stream, cx);
                 for key in [(head.stream, false), (head.stream, true)] {
                     if let Some(open) = self.open.get_mut(&key) {
                         join(&mut open.frames, cx.frames(0..size));
@@ -304,9 +343,10 @@ impl Http2 {
             return self.fault(d, "padding that is longer than its frame", data, cx);
         };
         let side = self.side(d);
-        match &mut side.content {
-            Some((stream, before)) if *stream == head.stream => before.border(),
-            other => *other = cx.searching().then(|| (head.stream, Unwrapped::pieces(&["http2-data"]))),
+        match side.bodies.get_mut(&head.stream) {
+            Some(body) => body.border(),
+            // Its header was not seen: the content may be in any coding.
+            None => side.body_begins(head.stream, None, cx),
         }
         side.state = State::Data { stream: head.stream, end: head.has(END_STREAM), content, padding };
         if let Some(open) = self.open.get_mut(&(head.stream, is_down(d))) {
@@ -326,8 +366,12 @@ impl Http2 {
         };
         let shown = data.get(..content).unwrap_or(data);
         let n = shown.len();
-        if let Some((_, unwrapped)) = &mut side.content {
-            cx.search(unwrapped, shown, 0..n);
+        let mut class = BODY;
+        if let Some(body) = side.bodies.get_mut(&stream).filter(|_| n > 0) {
+            body.part(shown, &mut side.allowance, cx);
+            if body.is_opaque() {
+                class = UNDECODED;
+            }
         }
         let taken = if n > 0 { n } else { data.len().min(padding) };
         let (content, padding) = (content - n, padding - (taken - n));
@@ -339,12 +383,14 @@ impl Http2 {
         if content + padding == 0 {
             self.data_ends(d, stream, end, cx);
         }
-        Step::Took(taken, BODY)
+        Step::Took(taken, class)
     }
 
     fn data_ends(&mut self, d: Direction, stream: u32, end: bool, cx: &mut Cx<'_>) {
-        self.side(d).state = State::Frame;
+        let side = self.side(d);
+        side.state = State::Frame;
         if end {
+            side.body_ends(stream, cx);
             self.close((stream, is_down(d)), true, cx);
         }
     }
@@ -406,6 +452,11 @@ impl Http2 {
             return;
         }
         let fields = Fields(&fields);
+        if !block.head.has(END_STREAM)
+            && (fields.first(":method").is_some() || fields.first(":status").is_some())
+        {
+            self.side(d).body_begins(block.head.stream, fields.first("content-encoding"), cx);
+        }
         let key = (block.head.stream, is_down(d));
         if let Some(method) = fields.first(":method") {
             self.request(d, method, &fields, &block, shown, cx);
@@ -865,6 +916,49 @@ mod tests {
         let told: Vec<_> = read.findings.iter().map(|f| f.encoding.join(",")).collect();
         assert_eq!(told, ["", "", "http2-data"]);
         assert!(read.findings.iter().all(|f| f.kind == FindingKind::Canary));
+    }
+
+    #[test]
+    fn bodies_without_their_compression() {
+        use crate::dissect::unpack::tests::{brotli, zstd};
+        let canaries = Arc::new(CanarySet::new(&[("note".into(), "canary-4711".into())]).unwrap());
+        let text = "words, words and words, canary-4711, words and words and more of the same words";
+        let gzip = |text: &str| {
+            use std::io::Write as _;
+            let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            writer.write_all(text.as_bytes()).unwrap();
+            writer.finish().unwrap()
+        };
+        let told = |bodies: &[(&str, Vec<u8>)]| {
+            let mut down = SETTINGS_FRAME.to_vec();
+            for ((coding, _), stream) in bodies.iter().zip([1, 3, 5]) {
+                let fields = [&b"\x88"[..], &literal("content-encoding", coding, true)].concat();
+                down.extend(frame(HEADERS, END_HEADERS, stream, &fields));
+            }
+            // Side by side, seven bytes a frame.
+            let parts: Vec<Vec<&[u8]>> = bodies.iter().map(|(_, body)| body.chunks(7).collect()).collect();
+            for at in 0..parts.iter().map(Vec::len).max().unwrap() {
+                for (part, stream) in parts.iter().zip([1, 3, 5]) {
+                    if let Some(piece) = part.get(at) {
+                        let end = if at + 1 == part.len() { END_STREAM } else { 0 };
+                        down.extend(frame(DATA, end, stream, piece));
+                    }
+                }
+            }
+            let talk = down.chunks(40).fold(Talk::opened().up(&opening()), Talk::down);
+            let read = talk.read_with(Options { canaries: Arc::clone(&canaries), ..Options::default() });
+            let mut encodings: Vec<_> = read.findings.iter().map(|f| f.encoding.join(",")).collect();
+            encodings.sort();
+            (encodings.join(" "), talk.classes())
+        };
+        let (found, classes) =
+            told(&[("gzip", gzip(text)), ("br", brotli(text.as_bytes())), ("zstd", zstd(text.as_bytes()))]);
+        assert_eq!(found, "br gzip zstd");
+        assert!(!classes.contains("undecoded"), "{classes}");
+        let (found, classes) =
+            told(&[("dcb", brotli(text.as_bytes())), ("br", b"\xff\xff\xff noise".to_vec())]);
+        assert_eq!(found, "");
+        assert!(!classes.contains("http2.body ") && classes.contains("http2.body-undecoded"), "{classes}");
     }
 
     #[test]

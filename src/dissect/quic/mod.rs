@@ -24,7 +24,7 @@ use header::{Kind, Long, Version};
 use keys::{Opened, Role};
 
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol};
+use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, early_data};
 use crate::capture::hex;
 use crate::model::Direction;
 
@@ -197,7 +197,12 @@ impl Quic {
                 &mut tally.setup
             }
             Kind::Handshake => &mut tally.handshake,
-            Kind::ZeroRtt => &mut tally.application,
+            Kind::ZeroRtt => {
+                let bytes = range.len();
+                early_data::sent(bytes as u64, range.clone(), cx);
+                cx.emit("quic.zero_rtt", range, || ZeroRtt { ids: ids(), bytes });
+                &mut tally.application
+            }
             Kind::Unknown => &mut tally.unread,
         }
     }
@@ -302,6 +307,13 @@ struct Initial {
     token_bytes: usize,
     /// Its content could be read.
     opened: bool,
+}
+
+#[derive(Serialize)]
+struct ZeroRtt {
+    #[serde(flatten)]
+    ids: Ids,
+    bytes: usize,
 }
 
 #[derive(Serialize)]

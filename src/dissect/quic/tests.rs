@@ -343,6 +343,13 @@ fn bytes_are_counted_by_the_larger_part_of_a_datagram() {
     let sums = ["handshake", "handshake-encrypted", "application", "unverified"]
         .map(|part| bytes(&analysis, &format!("quic.{part}")));
     let [early, handshake] = [sealed(0xd0, 60), sealed(0xe0, 60)].map(|p| size(&p));
+    let told = analysis.flows[0].tls.as_ref().and_then(|tls| tls.early_data.clone()).unwrap();
+    assert_eq!((told.offered, told.accepted, told.bytes, told.frames), (false, None, early, vec![3]));
+    let seen = analysis.observations.iter().find(|o| o.kind == "quic.zero_rtt").unwrap();
+    assert_eq!(
+        (seen.frame, seen.fields["bytes"].as_u64(), &seen.fields["version"]),
+        (3, Some(early), &"v1".into())
+    );
     assert_eq!(sums, [size(&padded), size(&most_handshake) + handshake, early + size(&mixed) + 25, 0]);
     // Another connection's id in the same datagram is not looked at.
     let stranger = Made { origin: b"stranger", dcid: b"stranger", ..CLIENT }.hello(0, "stranger.example");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::super::reader::Reader;
-use super::super::{Cx, Frames, Short};
+use super::super::{Cx, Frames, Short, early_data, tor};
 use super::certificate::{self, Certificate};
 use super::hello::{ClientHello, ServerHello, code, version_label};
 use crate::capture::hex;
@@ -94,6 +94,7 @@ impl Handshake {
             1 => self.client_hello(body, frames, cx),
             2 => self.server_hello(body, frames, cx),
             4 => self.new_session_ticket(body, cx),
+            8 => early_data::answered(d, body, cx),
             11 => self.certificates(d, body, frames, cx),
             _ => Ok(()),
         };
@@ -130,6 +131,12 @@ impl Handshake {
             tls.ech_config_id = hello.ech_config_id;
             tls.resumption = hello.resumption;
             tls.session_offered = hello.session.as_deref().map(session_name);
+            if hello.extensions.contains(&early_data::EXTENSION) {
+                early_data::offered(tls);
+            }
+        }
+        if first && self.transport == Transport::Tcp {
+            tor::of_hello(hello.sni.as_deref(), !hello.alpn.is_empty(), frames, cx);
         }
         if first && self.transport == Transport::Dtls {
             let (ja4, raw) = (ja4.clone(), raw.clone());
@@ -145,6 +152,9 @@ impl Handshake {
         if !hello.retry || hello.version == 0x0304 {
             self.version = Some(hello.version);
             self.cipher = Some(hello.cipher);
+        }
+        if hello.retry {
+            early_data::refused(cx);
         }
         self.srtp = hello.srtp || (self.offers_srtp && !hello.retry && hello.version == 0xfefc);
         let label = version_label(hello.version);
@@ -223,6 +233,9 @@ impl Handshake {
                 tls.certificate_faults =
                     certificate::faults(&chain, sni, frames.time).into_iter().map(str::to_owned).collect();
             }
+            let named = !leaf.dns_names.is_empty();
+            tor::of_certificate(leaf.subject.as_deref(), leaf.issuer.as_deref(), named, frames, cx);
+            let flow = cx.flow();
             for name in leaf.dns_names.iter().take(16) {
                 flow.name(name, "certificate", frames.complete);
             }

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::super::Short;
+use super::super::early_data;
 use super::super::flow::canonical_name;
 use super::super::ja4::{self, is_grease};
 use super::super::reader::Reader;
@@ -176,6 +177,7 @@ impl ClientHello {
             ech: self.ech(),
             ech_config_id: self.ech_config_id,
             resumption: self.resumption,
+            early_data: self.extensions.contains(&early_data::EXTENSION),
         }
     }
 }
@@ -285,4 +287,6 @@ pub(super) struct ClientHelloSeen {
     #[serde(skip_serializing_if = "Option::is_none")]
     ech_config_id: Option<u8>,
     resumption: bool,
+    /// Data may follow that is sent before the server answers (RFC 8446 section 4.2.10).
+    early_data: bool,
 }

@@ -17,7 +17,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Reader, Short, Step};
+use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Reader, Short, Step, early_data};
 use crate::model::Direction;
 
 /// Registration.
@@ -138,6 +138,10 @@ impl Dissector for Tls {
         self.side(d).lost = false;
         let size = 5 + length;
         if kind == 23 || kind == 24 {
+            // Until the server answers, a client can send nothing else.
+            if kind == 23 && d == Direction::Up && self.handshake.version.is_none() {
+                early_data::record(length as u64, 0..size, cx);
+            }
             return Step::Took(size, self.application());
         }
         let tls13 = self.handshake.version == Some(0x0304);

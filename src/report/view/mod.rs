@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::tables::{
-    CoverageRow, DestinationRow, ExposureRow, FindingRow, InputRow, ReferenceRow, WarningRow,
+    CallRow, CoverageRow, DestinationRow, ExposureRow, FindingRow, InputRow, ReferenceRow, WarningRow,
 };
 use super::chart::Chart;
 use super::wording::{Arg, Wording};
@@ -36,6 +36,7 @@ pub(crate) struct Page {
     messengers: Vec<Messenger>,
     charts: Vec<ChartView>,
     exposure: Vec<ExposureRow>,
+    calls: Capped<CallRow>,
     destinations: Capped<DestinationRow>,
     findings: Capped<FindingRow>,
     inputs: Capped<InputRow>,
@@ -178,6 +179,9 @@ impl Page {
             messengers,
             charts: charts.iter().map(ChartView::from).collect(),
             exposure: tables::exposure(&report.exposure, wording),
+            calls: Capped::new(&report.calls, MAX_ROWS, "more-in-json", wording, |c| {
+                tables::call(c, wording)
+            }),
             destinations: Capped::new(&destinations, MAX_ROWS, capped, wording, |d| {
                 tables::destination(d, wording)
             }),

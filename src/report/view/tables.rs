@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Capped, MAX_IN_CELL, frames};
 use crate::model::{
-    Coverage, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, Warning, Whereabouts,
+    Call, Coverage, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, Warning, Whereabouts,
 };
 use crate::report::chart;
 use crate::report::wording::{Arg, Wording};
@@ -62,6 +62,17 @@ pub(super) struct ExposureRow {
     names: Vec<String>,
     before: Option<String>,
     no_before: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct CallRow {
+    label: String,
+    flows: String,
+    media: String,
+    share: String,
+    exposed: Vec<String>,
+    before: String,
+    answer: String,
 }
 
 #[derive(Serialize)]
@@ -245,6 +256,47 @@ pub(super) fn whereabouts(place: &Whereabouts, wording: &Wording) -> String {
 }
 
 /// How exposed the destinations of all flows and of each messenger are.
+/// A call; addresses of the other party in clear by kind, relays apart.
+pub(super) fn call(call: &Call, wording: &Wording) -> CallRow {
+    let shown = call.exposed.iter().filter(|e| e.kind != "relay").take(MAX_IN_CELL);
+    let mut exposed: Vec<String> = shown
+        .map(|e| {
+            let frame = e.frame.to_string();
+            let values = [
+                ("address", Arg::Text(&e.address)),
+                ("kind", Arg::Text(&e.kind)),
+                ("frame", Arg::Text(&frame)),
+            ];
+            wording.with("call-address", &values)
+        })
+        .collect();
+    let left = call.exposed.iter().filter(|e| e.kind != "relay").count().saturating_sub(exposed.len());
+    if left > 0 {
+        exposed.push(format!("+ {left}"));
+    }
+    CallRow {
+        label: match &call.messenger {
+            Some(messenger) => format!("{} · {}", wording.messenger(messenger), call.capture),
+            None => call.capture.clone(),
+        },
+        flows: call.flows.iter().take(MAX_IN_CELL).map(u64::to_string).collect::<Vec<_>>().join(", "),
+        media: wording.bytes(call.peer_bytes.saturating_add(call.relay_bytes)),
+        share: match call.peer_share {
+            Some(_) => wording.share(call.peer_bytes, call.peer_bytes.saturating_add(call.relay_bytes)),
+            None => "–".to_owned(),
+        },
+        exposed,
+        before: call.exposed_before_answer.to_string(),
+        answer: match (call.answered, call.answered_by.as_deref()) {
+            (Some(frame), by) => {
+                let id = if by == Some("sip") { "call-answer-sip" } else { "call-answer-media" };
+                wording.with(id, &[("frame", Arg::Text(&frame.to_string()))])
+            }
+            (None, _) => wording.text("call-answer-none"),
+        },
+    }
+}
+
 pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRow> {
     if exposure.overall.bytes == 0 {
         return Vec::new();

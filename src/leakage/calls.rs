@@ -1,0 +1,311 @@
+//! Calls: how much media went to the other party directly and over relays, and which of its addresses were in clear (METRICS
+//! E12).
+//!
+//! Takes the flows of all captures with what `dissect` read of calls, and the relays among the destinations; gives [`Call`]s.
+//! Flows make one call when they share a UDP socket of the device while both last, or when a session description names an end of
+//! one of them. Calls one after the other over one SIP connection are one here. The answer is the first 2xx to an INVITE; where no
+//! INVITE is in the capture, the first packet of media: before it, nobody can have talked. Questions to STUN and
+//! TURN servers alone are no call. An address that media goes to counts as the peer's unless it is known as a relay: a server that
+//! mixes or forwards a conference without TURN is not told from a peer here, so `peers` names the addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::model::{Call, ExposedAddress, Flow, FlowCall};
+
+/// Addresses of one call that are listed.
+const MAX_EXPOSED: usize = 64;
+
+/// All calls, by capture and first frame. `is_relay`: an address is known as a relay by other means than these flows.
+#[must_use]
+pub fn calls(flows: &[Flow], is_relay: &dyn Fn(IpAddr) -> bool) -> Vec<Call> {
+    let mut by_capture: BTreeMap<&str, Vec<(&Flow, &FlowCall)>> = BTreeMap::new();
+    for flow in flows {
+        if let Some(call) = &flow.call {
+            by_capture.entry(&flow.capture).or_default().push((flow, call));
+        }
+    }
+    let mut all = Vec::new();
+    for flows in by_capture.values() {
+        all.extend(groups(flows).iter().filter_map(|group| judge(group, is_relay)));
+    }
+    all
+}
+
+/// An address of a local network (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291).
+fn local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => {
+            let [first, second, ..] = a.octets();
+            a.is_private() || a.is_loopback() || a.is_link_local() || (first == 100 && second & 0xc0 == 64)
+        }
+        IpAddr::V6(a) => a.to_ipv4_mapped().map_or_else(
+            || a.is_loopback() || a.is_unique_local() || a.is_unicast_link_local(),
+            |mapped| local(mapped.into()),
+        ),
+    }
+}
+
+type Part<'f> = (&'f Flow, &'f FlowCall);
+
+/// The flows of each call, in the order of their first frames.
+fn groups<'f>(flows: &[Part<'f>]) -> Vec<Vec<Part<'f>>> {
+    let mut group: Vec<usize> = (0..flows.len()).collect();
+    let mut join = |a: usize, b: usize| {
+        let (Some(one), Some(other)) = (group.get(a).copied(), group.get(b).copied()) else { return };
+        let (low, high) = (one.min(other), one.max(other));
+        group.iter_mut().filter(|g| **g == high).for_each(|g| *g = low);
+    };
+    // Sockets by the flows that end there: pairs are looked for only among these.
+    let mut ends: BTreeMap<SocketAddr, Vec<usize>> = BTreeMap::new();
+    for (at, (flow, _)) in flows.iter().enumerate() {
+        for end in [&flow.client, &flow.server] {
+            if let Ok(end) = end.parse() {
+                ends.entry(end).or_default().push(at);
+            }
+        }
+    }
+    let overlap = |a: &Flow, b: &Flow| a.first_frame <= b.last_frame && b.first_frame <= a.last_frame;
+    for (end, there) in &ends {
+        for pair in there.windows(2) {
+            let [a, b] = *pair else { continue };
+            let (Some((one, _)), Some((other, _))) = (flows.get(a), flows.get(b)) else { continue };
+            if one.transport == "udp"
+                && other.transport == "udp"
+                && device(one).is_some_and(|d| d == *end)
+                && overlap(one, other)
+            {
+                join(a, b);
+            }
+        }
+    }
+    for (at, (flow, call)) in flows.iter().enumerate().filter(|(_, (_, call))| call.invited.is_some()) {
+        for candidate in &call.candidates {
+            let Ok(address) = candidate.address.parse::<SocketAddr>() else { continue };
+            for other in ends.get(&address).into_iter().flatten() {
+                if flows.get(*other).is_some_and(|(f, _)| f.last_frame >= flow.first_frame) {
+                    join(at, *other);
+                }
+            }
+        }
+    }
+    let mut parts: BTreeMap<usize, Vec<Part<'f>>> = BTreeMap::new();
+    for (flow, group) in flows.iter().zip(&group) {
+        parts.entry(*group).or_default().push(*flow);
+    }
+    let mut all: Vec<_> = parts.into_values().collect();
+    all.sort_by_key(|parts| parts.iter().map(|(f, _)| f.first_frame).min());
+    all
+}
+
+/// The device's end of a flow: the one in the local network, or, where both or none are, the client's.
+fn device(flow: &Flow) -> Option<SocketAddr> {
+    let (client, server) = (flow.client.parse::<SocketAddr>().ok(), flow.server.parse::<SocketAddr>().ok());
+    let inside = |end: &Option<SocketAddr>| end.is_some_and(|end| local(end.ip()));
+    if inside(&server) && !inside(&client) { server } else { client }
+}
+
+/// The other end.
+fn remote(flow: &Flow) -> Option<IpAddr> {
+    let device = device(flow)?;
+    let ends = [&flow.client, &flow.server].map(|end| end.parse::<SocketAddr>().ok());
+    ends.into_iter().flatten().find(|end| *end != device).map(|end| end.ip())
+}
+
+fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> {
+    let media: u64 = parts.iter().map(|(_, c)| c.direct_bytes.saturating_add(c.relayed_bytes)).sum();
+    let invited = parts.iter().any(|(_, c)| c.invited.is_some());
+    // Relays are known by what they were asked for, or as addresses that were given out as relayed ones.
+    let mut relays: BTreeSet<IpAddr> =
+        parts.iter().filter(|(_, c)| c.relay).filter_map(|(f, _)| remote(f)).collect();
+    let announced = parts.iter().flat_map(|(_, c)| &c.candidates).filter(|c| c.kind == "relay");
+    relays.extend(announced.filter_map(|c| c.address.parse::<SocketAddr>().ok()).map(|a| a.ip()));
+    let (mut peer_bytes, mut relay_bytes) = (0_u64, 0_u64);
+    let (mut peers, mut used) = (BTreeSet::new(), BTreeSet::new());
+    for (flow, call) in parts {
+        let Some(remote) = remote(flow) else { continue };
+        let over_relay = relays.contains(&remote) || is_relay(remote);
+        let (direct, relayed) = if over_relay {
+            (0, call.direct_bytes.saturating_add(call.relayed_bytes))
+        } else {
+            (call.direct_bytes, call.relayed_bytes)
+        };
+        peer_bytes = peer_bytes.saturating_add(direct);
+        relay_bytes = relay_bytes.saturating_add(relayed);
+        if direct > 0 {
+            peers.insert(remote);
+        }
+        if relayed > 0 {
+            used.insert(remote);
+        }
+    }
+    let by_sip = parts.iter().filter_map(|(_, c)| c.answered).min();
+    let by_media = parts.iter().filter_map(|(_, c)| c.first_media).min().filter(|_| !invited);
+    let answered = by_sip.or(by_media);
+    let own: BTreeSet<IpAddr> = parts.iter().filter_map(|(f, _)| device(f)).map(|d| d.ip()).collect();
+    let mut exposed: Vec<ExposedAddress> = Vec::new();
+    for (flow, call) in parts {
+        let device_is_client = device(flow).map(|d| d.to_string()).as_deref() == Some(&*flow.client);
+        for c in &call.candidates {
+            let Ok(address) = c.address.parse::<SocketAddr>() else { continue };
+            // In STUN both sides of a relay speak of the peer; a description is its sender's own.
+            let others = match c.source {
+                crate::model::CandidateSource::Stun => c.kind != "relay",
+                crate::model::CandidateSource::Sdp => c.from_client != device_is_client,
+            };
+            let is_known_relay =
+                c.kind == "peer" && (relays.contains(&address.ip()) || is_relay(address.ip()));
+            if !others || own.contains(&address.ip()) || exposed.len() >= MAX_EXPOSED {
+                continue;
+            }
+            exposed.push(ExposedAddress {
+                address: c.address.clone(),
+                kind: if is_known_relay { "relay".to_owned() } else { c.kind.clone() },
+                source: c.source,
+                frame: c.frame,
+                before_answer: answered.is_none_or(|answer| c.frame < answer),
+            });
+        }
+    }
+    exposed.sort_by(|a, b| (a.frame, &a.address, &a.kind).cmp(&(b.frame, &b.address, &b.kind)));
+    exposed.dedup_by(|b, a| a.address == b.address && a.kind == b.kind && a.source == b.source);
+    // Only relays' addresses, and nothing that was said: the way to a call at most.
+    if media == 0 && !invited && exposed.iter().all(|e| e.kind == "relay") {
+        return None;
+    }
+    let messengers: BTreeSet<&String> = parts.iter().filter_map(|(f, _)| f.messenger.as_ref()).collect();
+    let of_peer = || exposed.iter().filter(|e| e.kind != "relay");
+    let is_local = |e: &&ExposedAddress| e.address.parse::<SocketAddr>().is_ok_and(|a| local(a.ip()));
+    let texts = |set: BTreeSet<IpAddr>| set.into_iter().map(|a| a.to_string()).collect();
+    let mut flows: Vec<u64> = parts.iter().map(|(f, _)| f.flow).collect();
+    flows.sort_unstable();
+    Some(Call {
+        capture: parts.first()?.0.capture.clone(),
+        messenger: messengers.first().filter(|_| messengers.len() == 1).map(|m| (*m).clone()),
+        flows,
+        first_frame: parts.iter().map(|(f, _)| f.first_frame).min()?,
+        last_frame: parts.iter().map(|(f, _)| f.last_frame).max()?,
+        peer_bytes,
+        relay_bytes,
+        peer_share: (peer_bytes + relay_bytes > 0)
+            .then(|| peer_bytes as f64 / (peer_bytes + relay_bytes) as f64),
+        peers: texts(peers),
+        relays: texts(used),
+        answered,
+        answered_by: answered.map(|_| if by_sip.is_some() { "sip" } else { "media" }.to_owned()),
+        exposed_before_answer: of_peer().filter(|e| e.before_answer).count() as u64,
+        local_addresses: of_peer().filter(is_local).count() as u64,
+        exposed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CandidateSource, FlowCandidate};
+
+    fn flow(number: u64, (client, server): (&str, &str), frames: (u64, u64), call: FlowCall) -> Flow {
+        Flow {
+            capture: "a.pcap".into(),
+            flow: number,
+            transport: "udp".into(),
+            client: client.into(),
+            server: server.into(),
+            first_frame: frames.0,
+            last_frame: frames.1,
+            call: Some(Box::new(call)),
+            ..Flow::default()
+        }
+    }
+
+    fn candidate(address: &str, kind: &str, source: CandidateSource, frame: u64, up: bool) -> FlowCandidate {
+        FlowCandidate { address: address.into(), kind: kind.into(), source, frame, from_client: up }
+    }
+
+    const DEVICE: &str = "192.168.0.7:5000";
+
+    #[test]
+    fn media_by_its_way() {
+        let relay = FlowCall {
+            relay: true,
+            relayed_bytes: 300,
+            direct_bytes: 100,
+            first_media: Some(20),
+            candidates: vec![
+                candidate("198.51.100.9:7000", "peer", CandidateSource::Stun, 5, true),
+                candidate("10.9.0.4:7000", "peer", CandidateSource::Stun, 25, true),
+                candidate("203.0.113.1:9999", "relay", CandidateSource::Stun, 4, false),
+            ],
+            ..FlowCall::default()
+        };
+        let direct = FlowCall { direct_bytes: 600, first_media: Some(30), ..FlowCall::default() };
+        let flows = [
+            flow(1, (DEVICE, "203.0.113.1:3478"), (1, 40), relay),
+            flow(2, (DEVICE, "198.51.100.9:7000"), (10, 50), direct.clone()),
+            // Another socket: another call.
+            flow(3, ("192.168.0.7:5001", "198.51.100.10:7000"), (60, 70), direct.clone()),
+            // A question to a STUN server is none.
+            flow(4, ("192.168.0.7:5009", "203.0.113.5:3478"), (1, 2), FlowCall::default()),
+        ];
+        let all = calls(&flows, &|_| false);
+        assert_eq!(all.len(), 2);
+        let call = &all[0];
+        assert_eq!((call.flows.as_slice(), call.peer_bytes, call.relay_bytes), (&[1, 2][..], 600, 400));
+        assert_eq!(call.peer_share, Some(0.6));
+        assert_eq!(
+            (call.peers.as_slice(), call.relays.as_slice()),
+            (&["198.51.100.9".to_owned()][..], &["203.0.113.1".to_owned()][..])
+        );
+        assert_eq!((call.answered, call.answered_by.as_deref()), (Some(20), Some("media")));
+        let exposed: Vec<_> = call.exposed.iter().map(|e| (e.address.as_str(), e.before_answer)).collect();
+        assert_eq!(exposed, [("198.51.100.9:7000", true), ("10.9.0.4:7000", false)]);
+        assert_eq!((call.exposed_before_answer, call.local_addresses), (1, 1));
+        assert_eq!(all[1].peer_share, Some(1.0));
+        // Known as a relay from elsewhere.
+        let known: IpAddr = "198.51.100.10".parse().unwrap();
+        assert_eq!(calls(&flows, &|a| a == known)[1].peer_share, Some(0.0));
+    }
+
+    #[test]
+    fn sip_says_when_it_was_answered_and_where_media_goes() {
+        let sdp = CandidateSource::Sdp;
+        let sip = FlowCall {
+            invited: Some(3),
+            answered: Some(9),
+            candidates: vec![
+                candidate("192.168.0.7:5000", "host", sdp, 3, true),
+                candidate("198.51.100.9:7000", "srflx", sdp, 5, false),
+                candidate("10.9.0.4:7000", "host", sdp, 9, false),
+                candidate("203.0.113.1:9999", "relay", sdp, 5, false),
+            ],
+            ..FlowCall::default()
+        };
+        let media = FlowCall { direct_bytes: 500, first_media: Some(7), ..FlowCall::default() };
+        let flows = [
+            flow(1, ("192.168.0.7:5060", "203.0.113.20:5060"), (1, 40), sip),
+            flow(2, (DEVICE, "198.51.100.9:7000"), (7, 50), media.clone()),
+            flow(3, ("192.168.0.7:5800", "203.0.113.1:9999"), (8, 50), media),
+        ];
+        let all = calls(&flows, &|_| false);
+        assert_eq!(all.len(), 1);
+        let call = &all[0];
+        assert_eq!((call.flows.as_slice(), call.peer_bytes, call.relay_bytes), (&[1, 2, 3][..], 500, 500));
+        assert_eq!((call.answered, call.answered_by.as_deref()), (Some(9), Some("sip")));
+        let exposed: Vec<_> =
+            call.exposed.iter().map(|e| (e.frame, e.kind.as_str(), e.before_answer)).collect();
+        assert_eq!(exposed, [(5, "srflx", true), (5, "relay", true), (9, "host", false)]);
+        assert_eq!((call.exposed_before_answer, call.local_addresses), (1, 1));
+    }
+
+    #[test]
+    fn no_answer_and_no_media() {
+        let sip = FlowCall {
+            invited: Some(3),
+            candidates: vec![candidate("198.51.100.9:7000", "host", CandidateSource::Sdp, 3, false)],
+            ..FlowCall::default()
+        };
+        let flows = [flow(1, ("192.168.0.7:5060", "203.0.113.20:5060"), (1, 40), sip)];
+        let all = calls(&flows, &|_| false);
+        assert_eq!((all[0].peer_share, all[0].answered, all[0].exposed_before_answer), (None, None, 1));
+    }
+}

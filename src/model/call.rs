@@ -1,0 +1,99 @@
+//! Calls in a report (`calls`), and what each flow says of one.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where an address of a party was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CandidateSource {
+    /// An attribute of STUN or TURN.
+    #[default]
+    Stun,
+    /// A session description, in SIP.
+    Sdp,
+}
+
+/// What one flow says of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowCall {
+    /// Bytes of RTP and SRTP that came by themselves.
+    pub direct_bytes: u64,
+    /// The same within channel data or messages of TURN.
+    pub relayed_bytes: u64,
+    /// The first frame with media.
+    pub first_media: Option<u64>,
+    /// The server is a relay (TURN).
+    pub relay: bool,
+    /// Addresses of the parties in clear, in their order.
+    pub candidates: Vec<FlowCandidate>,
+    /// Frame of the first INVITE.
+    pub invited: Option<u64>,
+    /// Frame of the first answer of success to an INVITE.
+    pub answered: Option<u64>,
+}
+
+/// An address of a party, as a flow showed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowCandidate {
+    /// `addr:port`.
+    pub address: String,
+    /// `host`, `srflx`, `prflx`, `relay` (RFC 8839 section 5.1), or `peer` where it is not said.
+    pub kind: String,
+    /// Where it was read.
+    pub source: CandidateSource,
+    /// The frame.
+    pub frame: u64,
+    /// The flow's client sent it.
+    pub from_client: bool,
+}
+
+/// A call: flows of one capture that share a socket of the device or that a session description names (METRICS E12).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Call {
+    /// The capture.
+    pub capture: String,
+    /// Messenger id, where the flows have one and no two.
+    pub messenger: Option<String>,
+    /// Numbers of the flows, ascending.
+    pub flows: Vec<u64>,
+    /// First frame of these flows.
+    pub first_frame: u64,
+    /// Last frame of them.
+    pub last_frame: u64,
+    /// Bytes of RTP and SRTP, headers included, that went between the device and an address that is no known relay.
+    pub peer_bytes: u64,
+    /// Bytes of RTP and SRTP over a relay: within TURN, or to an address that was used or announced as a relay.
+    pub relay_bytes: u64,
+    /// `peer_bytes` by both; null without media.
+    pub peer_share: Option<f64>,
+    /// Addresses without port to which media went directly, ascending.
+    pub peers: Vec<String>,
+    /// Relays over which media went, ascending.
+    pub relays: Vec<String>,
+    /// Frame of the answer; null when there is none in the capture.
+    pub answered: Option<u64>,
+    /// What the answer is: `sip` (the first 2xx to an INVITE) or `media` (the first packet of media, where there is no INVITE).
+    pub answered_by: Option<String>,
+    /// Addresses of the other party that were in clear, by their frame.
+    pub exposed: Vec<ExposedAddress>,
+    /// How many of `exposed` that are not a relay's were seen before the answer, or at all where there was none.
+    pub exposed_before_answer: u64,
+    /// How many of `exposed` are of a local network.
+    pub local_addresses: u64,
+}
+
+/// An address of the other party in clear.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExposedAddress {
+    /// Address and port; shown as they are, like all addresses of a report.
+    pub address: String,
+    /// `host`, `srflx`, `prflx`, `relay`, or `peer` where it is not said.
+    pub kind: String,
+    /// Where it was read.
+    pub source: CandidateSource,
+    /// The frame.
+    pub frame: u64,
+    /// Seen before the answer.
+    pub before_answer: bool,
+}
