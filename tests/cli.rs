@@ -375,7 +375,7 @@ fn the_ledger_of_a_capture_sums_to_its_bytes() {
 #[test]
 fn a_claim_file_that_is_no_utf8_is_named_with_its_byte() {
     let folder = Folder::new();
-    let path = folder.file("own.toml", b"# first line\n# caf\xe9\n");
+    let path = folder.file("own.toml", b"# first line\n# cat\xe9\n");
     let output = metaleak().args(["claims", "check"]).arg(&path).assert().code(2).get_output().clone();
     let said = text(&output.stderr);
     assert!(said.contains("own.toml:2: byte 18 is no UTF-8; save the file as UTF-8"), "{said}");

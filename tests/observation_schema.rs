@@ -154,7 +154,7 @@ fn the_schema_refuses_what_dissect_does_not_say() {
         validator.is_valid(&Value::Object(object))
     };
     assert!(!broken(&|o| _ = o.insert("kind".into(), json!("dns.qwery"))), "an unknown kind");
-    assert!(!broken(&|o| _ = o.insert("nam".into(), json!("x"))), "an unknown field");
+    assert!(!broken(&|o| _ = o.insert("extra".into(), json!("x"))), "an unknown field");
     assert!(!broken(&|o| _ = o.insert("name".into(), json!(7))), "a wrong type");
     assert!(!broken(&|o| _ = o.remove("frame")), "no frame");
 }

@@ -188,7 +188,9 @@ impl Found {
                 Err(e) => unreadable.push(e.to_string()),
             }
         }
-        unreadable.into_iter().for_each(|e| self.add("", format!("a file's name cannot be read: {e}")));
+        for e in unreadable {
+            self.add("", format!("a file's name cannot be read: {e}"));
+        }
         for name in &names {
             let known = seen.get(name.as_str()).is_some_and(|e| e.stored);
             if !known && ![MANIFEST, MINISIG, BARE].contains(&name.as_str()) {
@@ -333,9 +335,9 @@ impl Evidence {
                 place: run.as_ref().and_then(|r| r.place.clone()),
                 ..Settings::default()
             };
-            for result in pipeline::analyse_all(std::slice::from_ref(capture), &settings, &|_| {}) {
-                match result {
-                    Ok(analysis) => analyses.push(analysis),
+            for read in pipeline::analyse_all(std::slice::from_ref(capture), &settings, &|_| {}) {
+                match read {
+                    Ok(one) => analyses.push(one),
                     Err(e) => return Rederived::NotDone { why: format!("{}: {e}", capture.name) },
                 }
             }

@@ -145,7 +145,7 @@ fn pages(report: &Path, target: &Path) -> Vec<Part> {
             let form = ["html", "svg", "txt"].contains(&path.extension()?.to_str()?);
             // Only what `study` and `replay` name so: a folder may hold other things of its owner.
             let ours = name.starts_with("report.") || path.extension()? == "svg";
-            (form && ours && path != target).then(|| Part {
+            (form && ours && path != target).then_some(Part {
                 path: name,
                 role: Role::Page,
                 content: Content::File(path),

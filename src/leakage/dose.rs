@@ -297,11 +297,14 @@ mod tests {
         read(&trials, seed)
     }
 
+    /// What goes up for a seed and so many contacts.
+    type Upload = Box<dyn Fn(u64, u32) -> Vec<u8>>;
+    /// Whether a reading is right.
+    type Right = Box<dyn Fn(&Reading) -> bool>;
+
     #[test]
     fn planted_uploads_get_their_class_in_at_least_95_of_100_trials() {
         let fits = |id: &'static str| move |reading: &Reading| matches!(reading, Reading::PerContact { forms } if forms.contains(&id));
-        type Upload = Box<dyn Fn(u64, u32) -> Vec<u8>>;
-        type Right = Box<dyn Fn(&Reading) -> bool>;
         let cases: Vec<(&str, Upload, Right)> = vec![
             ("numbers", Box::new(numbers), Box::new(fits("number-text"))),
             (
