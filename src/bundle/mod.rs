@@ -1,7 +1,7 @@
 //! Evidence bundles: all that a report rests on in one sealed archive, and its verification.
 //!
 //! Takes a finished [`Report`](crate::model::Report) with the files that it was made from; gives a zip archive with a
-//! [`Manifest`] that holds the SHA-256 of every file, chained in order ([`archive`]). [`verify`] reads such an archive, says
+//! [`Manifest`] that holds the SHA-256 of every file, chained in order. [`verify`] reads such an archive, says
 //! what was changed, and judges the captures in it anew. Signatures are `sign`'s. Knows nothing of the command line.
 //!
 //! What a hash proves: that these are the files which were bundled. Not who made them, nor when, nor that the recording was
