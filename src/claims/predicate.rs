@@ -134,7 +134,7 @@ static FINDINGS: &[(&str, Kind)] = &[
 ];
 static NAMES: &[(&str, Kind)] = &[
     ("suffix", Kind::Words(&[])),
-    ("source", Kind::Words(&["dns", "sni", "certificate", "http-host", "xmpp-to", "ech-outer"])),
+    ("source", Kind::Words(&["dns", "sni", "certificate", "http-host", "xmpp-to", "ech-outer", "decrypted"])),
     ("flow", Kind::Of(Subject::Flows)),
 ];
 

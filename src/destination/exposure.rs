@@ -194,7 +194,7 @@ fn names<'a>(flows: impl Iterator<Item = &'a Flow>) -> NameExposure {
         let sni = from("sni") && !ech;
         let udp = flow.transport == "udp";
         let (dns, certificate) = (from("dns"), from("certificate"));
-        let known = ["dns", "sni", "certificate", "ech-outer"];
+        let known = ["dns", "sni", "certificate", "ech-outer", "decrypted"];
         let clear = flow.names.iter().any(|name| !known.contains(&name.source.as_str()));
         let ip_only = !(dns || sni || certificate || clear || ech);
         let seen = [dns, sni && !udp, sni && udp, certificate, clear, ip_only, ech];

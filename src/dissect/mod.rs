@@ -14,10 +14,12 @@ pub mod observe;
 mod packet;
 mod reader;
 mod rtt;
+pub mod secrets;
 mod tcp;
 #[cfg(test)]
 mod testing;
 
+mod cipher;
 mod crypto;
 mod dns;
 mod dtls;
@@ -59,6 +61,7 @@ pub use flow::FlowFacts;
 pub use observe::Observation;
 pub use packet::{Decoded, Endpoint, FlowKey, Fragment, IpProto, Overhead, Packet, decode};
 pub use reader::{Reader, Short};
+pub use secrets::Secrets;
 
 use std::ops::Range;
 
@@ -257,6 +260,16 @@ pub trait Dissector: Send {
         let _ = (direction, unread, cx);
     }
 
+    /// Bytes that it holds back beyond those that a [`Step::More`] left with the engine.
+    fn held(&self) -> usize {
+        0
+    }
+
+    /// Memory is short: what is held back is to be given up.
+    fn give_up(&mut self, cx: &mut Cx<'_>) {
+        let _ = cx;
+    }
+
     /// The lowest frame that [`Dissector::finish`] may still name in an observation, so that observations come in frame order.
     fn holds(&self) -> Option<u64> {
         None
@@ -301,6 +314,7 @@ pub struct Cx<'a> {
     pub(in crate::dissect) reprobe: bool,
     pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) options: &'a Options,
+    pub(in crate::dissect) secrets: &'a Secrets,
 }
 
 impl Cx<'_> {
@@ -350,6 +364,12 @@ impl Cx<'_> {
     #[must_use]
     pub fn ending(&self) -> bool {
         self.ending
+    }
+
+    /// What is read now took keys that the auditor gave: on the wire it was ciphertext.
+    #[must_use]
+    pub fn decrypted(&self) -> bool {
+        self.facts.decrypted
     }
 
     /// Secrets may be shown unmasked.

@@ -73,6 +73,11 @@ pub(in crate::dissect) struct Handshake {
     /// Keys for SRTP are part of it (RFC 5764): the server chose a profile or, where its choice is encrypted, the client offered.
     pub(in crate::dissect) srtp: bool,
     offers_srtp: bool,
+    /// What secrets of this connection are known by.
+    pub(in crate::dissect) client_random: Option<[u8; 32]>,
+    pub(in crate::dissect) server_random: Option<[u8; 32]>,
+    /// The MAC of CBC suites is over the ciphertext (RFC 7366).
+    pub(in crate::dissect) encrypt_then_mac: bool,
 }
 
 impl Handshake {
@@ -105,6 +110,9 @@ impl Handshake {
     fn client_hello(&mut self, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
         let hello = ClientHello::read(body);
         let first = !std::mem::replace(&mut self.begun, true);
+        if hello.random.is_some() {
+            self.client_random = hello.random;
+        }
         self.offers_srtp = hello.extensions.contains(&USE_SRTP);
         let (ja4, raw) = hello.ja4(self.transport.letter());
         let flow = cx.flow();
@@ -145,6 +153,8 @@ impl Handshake {
         if !hello.retry || hello.version == 0x0304 {
             self.version = Some(hello.version);
             self.cipher = Some(hello.cipher);
+            self.server_random = Some(hello.random);
+            self.encrypt_then_mac = hello.encrypt_then_mac;
         }
         self.srtp = hello.srtp || (self.offers_srtp && !hello.retry && hello.version == 0xfefc);
         let label = version_label(hello.version);
@@ -233,7 +243,8 @@ impl Handshake {
         if let (Direction::Up, Some(leaf)) = (d, chain.first()) {
             let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
             let subject = masking.apply_any(leaf.subject.as_deref().unwrap_or_default());
-            let what = format!("client certificate in clear, subject {subject}");
+            let how = if cx.decrypted() { "behind the encryption" } else { "in clear" };
+            let what = format!("client certificate {how}, subject {subject}");
             cx.finding_at(frames.clone(), Severity::Medium, FindingKind::Identifier, what);
         }
         let sni = cx.flow().tls.as_ref().and_then(|t| t.sni.clone()).filter(|_| d == Direction::Down);
