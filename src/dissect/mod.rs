@@ -26,6 +26,7 @@ mod dtls;
 mod ftp;
 mod http;
 mod http2;
+mod http3;
 mod http_body;
 mod http_message;
 mod imap;

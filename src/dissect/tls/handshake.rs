@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::super::reader::Reader;
 use super::super::{Cx, Frames, Short};
 use super::certificate::{self, Certificate};
-use super::hello::{ClientHello, ServerHello, code, version_label};
+use super::hello::{self, ClientHello, ServerHello, code, version_label};
 use crate::capture::hex;
 use crate::model::{Direction, FindingKind, FlowTls, Severity};
 use crate::payload::Masking;
@@ -76,6 +76,8 @@ pub(in crate::dissect) struct Handshake {
     /// What secrets of this connection are known by.
     pub(in crate::dissect) client_random: Option<[u8; 32]>,
     pub(in crate::dissect) server_random: Option<[u8; 32]>,
+    /// The protocol within, as the server chose it.
+    pub(in crate::dissect) alpn: Option<String>,
     /// The MAC of CBC suites is over the ciphertext (RFC 7366).
     pub(in crate::dissect) encrypt_then_mac: bool,
 }
@@ -99,6 +101,10 @@ impl Handshake {
             1 => self.client_hello(body, frames, cx),
             2 => self.server_hello(body, frames, cx),
             4 => self.new_session_ticket(body, cx),
+            8 => {
+                self.alpn = hello::chosen_alpn(body);
+                Ok(())
+            }
             11 => self.certificates(d, body, frames, cx),
             _ => Ok(()),
         };
@@ -155,6 +161,7 @@ impl Handshake {
             self.cipher = Some(hello.cipher);
             self.server_random = Some(hello.random);
             self.encrypt_then_mac = hello.encrypt_then_mac;
+            self.alpn.clone_from(&hello.alpn);
         }
         self.srtp = hello.srtp || (self.offers_srtp && !hello.retry && hello.version == 0xfefc);
         let label = version_label(hello.version);

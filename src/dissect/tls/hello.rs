@@ -258,16 +258,26 @@ impl ServerHello {
     }
 }
 
-/// Whether a list of extensions, as in `EncryptedExtensions` (RFC 8446 section 4.3.1), has this one.
-pub(super) fn has_extension(body: &[u8], wanted: u16) -> bool {
-    let mut r = Reader::new(body);
-    let Ok(mut extensions) = r.vec16("extensions") else { return false };
-    while let (Ok(kind), Ok(_)) = (extensions.u16("extension type"), extensions.vec16("extension")) {
+/// The content of one of the extensions of `EncryptedExtensions` (RFC 8446 section 4.3.1).
+fn extension(body: &[u8], wanted: u16) -> Option<Reader<'_>> {
+    let mut extensions = Reader::new(body).vec16("extensions").ok()?;
+    while let (Ok(kind), Ok(value)) = (extensions.u16("extension type"), extensions.vec16("extension")) {
         if kind == wanted {
-            return true;
+            return Some(value);
         }
     }
-    false
+    None
+}
+
+/// The server takes 0-RTT data (RFC 8446 section 4.2.10).
+pub(super) fn takes_early_data(encrypted_extensions: &[u8]) -> bool {
+    extension(encrypted_extensions, 42).is_some()
+}
+
+/// The protocol that the server chose (RFC 7301 section 3.1).
+pub(super) fn chosen_alpn(encrypted_extensions: &[u8]) -> Option<String> {
+    let mut names = extension(encrypted_extensions, 16)?.vec16("protocol names").ok()?;
+    Some(names.vec8("protocol name").ok()?.rest().escape_ascii().to_string())
 }
 
 /// A code point as the contract writes it.

@@ -301,7 +301,7 @@ impl Tls {
             8 => {
                 // The server does not take 0-RTT data: the client sends them again.
                 if std::mem::take(&mut self.early)
-                    && !hello::has_extension(message, 42)
+                    && !hello::takes_early_data(message)
                     && let Some(mut session) = self.session.take()
                 {
                     session.finish(cx);
