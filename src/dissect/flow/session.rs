@@ -33,6 +33,13 @@ impl Session {
         session
     }
 
+    /// As [`Session::new`], of messages that no protocol here reads: they are only searched.
+    pub(in crate::dissect) fn unread(cx: &Cx<'_>) -> Session {
+        let mut session = Session::new(cx, true);
+        session.flow.app = super::App::Unknown;
+        session
+    }
+
     /// The next plaintext of a direction; `frames` brought its ciphertext.
     pub(in crate::dissect) fn bytes(&mut self, d: Direction, data: &[u8], frames: &Frames, cx: &mut Cx<'_>) {
         if data.is_empty() {

@@ -154,8 +154,11 @@ impl Decoder {
             0x80.. => {
                 let (flags, index) = integer(r, 6)?;
                 let value = string(r, 7, MAX_TABLE)?;
-                let name =
-                    if flags & 0x40 != 0 { Field::of_static(index) } else { self.relative(self.inserted, index) };
+                let name = if flags & 0x40 != 0 {
+                    Field::of_static(index)
+                } else {
+                    self.relative(self.inserted, index)
+                };
                 self.insert(name.map(|f| f.name), value)
             }
             // Insert with literal name (section 4.3.3).
@@ -360,7 +363,8 @@ mod tests {
         // B.2: the section comes first and waits.
         let second = bytes("0381 1011");
         assert_eq!(shown(decoder.section(&second)), "Blocked");
-        let inserts = bytes("3fbd01 c00f 7777 772e 6578 616d 706c 652e 636f 6d c10c 2f73 616d 706c 652f 7061 7468");
+        let inserts =
+            bytes("3fbd01 c00f 7777 772e 6578 616d 706c 652e 636f 6d c10c 2f73 616d 706c 652f 7061 7468");
         // One byte at a time is the same.
         for byte in &inserts {
             decoder.instructions(std::slice::from_ref(byte));
@@ -373,7 +377,10 @@ mod tests {
         // B.4: duplicate; its section names three entries before the base.
         assert!(decoder.instructions(&bytes("02")));
         let third = bytes("0500 80c1 81");
-        assert_eq!(shown(decoder.section(&third)), ":authority=www.example.com | :path=/ | custom-key=custom-value");
+        assert_eq!(
+            shown(decoder.section(&third)),
+            ":authority=www.example.com | :path=/ | custom-key=custom-value"
+        );
         assert_eq!((decoder.inserted, decoder.size), (4, 217));
         // B.5: the oldest entry goes.
         assert!(decoder.instructions(&bytes("810d 6375 7374 6f6d 2d76 616c 7565 32")));

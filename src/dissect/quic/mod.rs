@@ -311,7 +311,9 @@ impl Quic {
         range: Range<usize>,
         cx: &mut Cx<'_>,
     ) {
-        let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else { return };
+        let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {
+            return;
+        };
         let here = Arc::new(cx.frames(range));
         let new = later.frames(d, role, stage, payload, &mut connection.handshake, &here, cx);
         for length in new {
