@@ -282,9 +282,16 @@ impl Tls {
         let session = match &mut self.session {
             Some(session) => session,
             None => {
-                let dot = cx.flow().protocols.contains(&"dot");
+                // An empty SETTINGS alone, with which a server may begin, tells no probe enough.
+                let agreed = match self.handshake.alpn.as_deref() {
+                    Some("h2") => Some("http2"),
+                    _ => cx.flow().protocols.contains(&"dot").then_some("dns"),
+                };
                 let from_start = self.opener.as_ref().is_some_and(|o| !o.has_lost());
-                let new = if dot { Session::of("dns", cx) } else { Session::new(cx, from_start) };
+                let new = match agreed.filter(|_| from_start) {
+                    Some(id) => Session::of(id, cx),
+                    None => Session::new(cx, from_start),
+                };
                 self.session.insert(Box::new(new))
             }
         };
