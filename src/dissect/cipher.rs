@@ -510,3 +510,82 @@ fn p_hash<M: hmac::Mac>(mac: impl Fn() -> Option<M>, seed: &[u8], out: &mut [u8]
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::testing::bytes;
+
+    /// RFC 9001 appendix A.5: the suite with ChaCha20.
+    #[test]
+    fn quic_with_chacha20() {
+        let secret = bytes("9ac312a7f877468ebe69422748ad00a15443f18203a07d6060f688f30f21632b");
+        let suite = suite(0x1303).unwrap();
+        let mask = HeaderCipher::derive(suite, &secret, "quic hp").unwrap();
+        let sample: [u8; 16] = bytes("5e5cd55c41f69080575d7999c25a5bfb").try_into().unwrap();
+        assert_eq!(mask.mask(sample).to_vec(), bytes("aefefe7d03"));
+        let keys = TrafficKeys::derive(suite, &secret, ["quic key", "quic iv"]).unwrap();
+        let sealed = bytes("655e5cd55c41f69080575d7999c25a5bfb");
+        let header = bytes("4200bff4");
+        assert_eq!(keys.open(654_360_564, &header, &sealed), Some(vec![1]));
+        assert_eq!(keys.open(654_360_565, &header, &sealed), None);
+        for cut in 0..sealed.len() {
+            assert_eq!(keys.open(654_360_564, &header, &sealed[..cut]), None, "{cut}");
+        }
+        assert!(TrafficKeys::derive(suite, &secret[..31], ["quic key", "quic iv"]).is_none());
+    }
+
+    /// The test vector that the TLS working group's list has for P_SHA256 (2010).
+    #[test]
+    fn the_prf_of_tls_1_2() {
+        let mut out = [0; 100];
+        let secret = bytes("9bbe436ba940f017b17652849a71db35");
+        prf(Hash::Sha256, &secret, b"test label", &bytes("a0ba9f936cda311827a6f796ffd5198c"), &mut out)
+            .unwrap();
+        let expected = "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a6b301791e90d35c9c9a46b4e14baf9af\
+                        0fa022f7077def17abfd3797c0564bab4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e5a5110fff701\
+                        87347b66";
+        assert_eq!(out.to_vec(), bytes(expected));
+    }
+
+    #[test]
+    fn records_of_any_length_stay_shut() {
+        let random = [7; 32];
+        for (number, version, etm) in [
+            (0x009c, 0x0303, false),
+            (0xcca8, 0x0303, false),
+            (0xc0a1, 0x0303, false),
+            (0x002f, 0x0301, false),
+            (0x0035, 0x0302, true),
+            (0xc028, 0x0303, false),
+            (0xc028, 0x0303, true),
+        ] {
+            let agreed = Agreed {
+                suite: suite(number).unwrap(),
+                version,
+                client_random: &random,
+                server_random: &random,
+                encrypt_then_mac: etm,
+            };
+            let mut keys = RecordKeys::derive(agreed, &[9; 48], true).unwrap();
+            for size in 0..100 {
+                let body = vec![size as u8; size];
+                let header = RecordHeader { number: 0, kind: 23, version };
+                assert_eq!(keys.open(header, &body), None, "{number:#x} {size}");
+                keys.passed(&body);
+            }
+        }
+        // AEAD came with TLS 1.2; SSL 3 has another way of making keys.
+        for (number, version) in [(0x009c, 0x0302), (0xc028, 0x0302), (0x002f, 0x0300)] {
+            let agreed = Agreed {
+                suite: suite(number).unwrap(),
+                version,
+                client_random: &random,
+                server_random: &random,
+                encrypt_then_mac: false,
+            };
+            assert!(RecordKeys::derive(agreed, &[9; 48], true).is_none(), "{number:#x}");
+        }
+        assert_eq!(suite(0x000a), None, "3DES");
+    }
+}

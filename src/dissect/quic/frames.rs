@@ -185,6 +185,51 @@ mod tests {
     }
 
     #[test]
+    fn later_packets_carry_more() {
+        let payload = [
+            &[0, 1, 0x1e][..],
+            &[2, 9, 1, 0, 1],
+            &[0x10, 0x41, 0],
+            &[0x0e, 4, 0x40, 9, 3, b'a', b'b', b'c'],
+            &[0x07, 2, 9, 9],
+            &[0x18, 1, 0, 5, 1, 2, 3, 4, 5],
+            &[7; 16],
+            &[0x04, 8, 1, 2],
+            &[0x1a, 1, 2, 3, 4, 5, 6, 7, 8],
+            &[0x31, 1, b'd'],
+            &[6, 0, 1, b'z'],
+            &[0x1c, 0, 0, 0],
+            &[0x09, 8, b'e', b'n', b'd'],
+        ]
+        .concat();
+        let read = |payload: &[u8]| {
+            let mut seen = Vec::new();
+            later(payload, |frame| seen.push(format!("{frame:?}")));
+            seen
+        };
+        let whole = read(&payload);
+        assert_eq!(
+            whole,
+            [
+                "Stream { id: 4, offset: 9, data: [97, 98, 99], end: false }",
+                "NewId { length: 5 }",
+                "Reset { id: 8 }",
+                "Datagram([100])",
+                "Crypto(0, [122])",
+                "Close",
+                "Stream { id: 8, offset: 0, data: [101, 110, 100], end: true }",
+            ]
+        );
+        // The last frame has no length: it may be shorter, never another one.
+        for cut in 0..payload.len() - 3 {
+            let seen = read(&payload[..cut]);
+            let same = seen.iter().zip(&whole).filter(|(a, b)| a == b).count();
+            assert!(seen.len() - same <= 1 && seen.len() <= whole.len(), "{cut}: {seen:?}");
+        }
+        assert_eq!(read(&[0x3f, 6, 0, 1, b'z']), [""; 0], "a type that is not known");
+    }
+
+    #[test]
     fn unknown_frames_and_endless_counts_end_the_reading() {
         for (name, payload) in [
             ("stream", &[0x08, 0, 6, 0, 1, b'z'][..]),
