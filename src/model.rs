@@ -389,8 +389,8 @@ pub struct FlowTls {
 pub struct FlowName {
     /// Lower case, no final dot, IDNA A-labels.
     pub name: String,
-    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the
-    /// cover name of a hello with real ECH, which is not the server's.
+    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `decrypted` for any
+    /// that took the auditor's keys to read; `ech-outer` for the cover name of a hello with real ECH, which is not the server's.
     pub source: String,
     /// The frame in which it was read.
     pub frame: u64,

@@ -235,13 +235,11 @@ fn wrong_missing_and_late_secrets_are_opaque_and_no_error() {
         let run = Run::of(&["dissect", path, "--keylog", other.to_str().unwrap(), "--strict"], "");
         assert_eq!((&run.out, run.err.as_str()), (&without.out, ""), "{name}");
         // Wrong ones of this connection.
-        let wrong: String = log
-            .lines()
-            .map(|l| {
-                let (rest, secret) = l.rsplit_once(' ').unwrap();
-                format!("{rest} {}\n", "5a".repeat(secret.len() / 2))
-            })
-            .collect();
+        let mut wrong = String::new();
+        for line in log.lines() {
+            let (rest, secret) = line.rsplit_once(' ').unwrap();
+            wrong += &format!("{rest} {}\n", "5a".repeat(secret.len() / 2));
+        }
         std::fs::write(&other, wrong).unwrap();
         let run = Run::of(&["dissect", path, "--keylog", other.to_str().unwrap(), "--strict"], "");
         assert_eq!((&run.out, run.err.as_str()), (&without.out, ""), "{name}");

@@ -48,7 +48,9 @@ impl Mac {
 }
 
 fn verifies<M: hmac::Mac>(mut mac: M, parts: &[&[u8]], tag: &[u8]) -> bool {
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.verify_slice(tag).is_ok()
 }
 
@@ -496,7 +498,9 @@ fn old_prf(secret: &[u8], label: &[u8], seed: &[u8], out: &mut [u8]) -> Option<(
 fn p_hash<M: hmac::Mac>(mac: impl Fn() -> Option<M>, seed: &[u8], out: &mut [u8]) -> Option<()> {
     let of = |parts: &[&[u8]]| {
         let mut mac = mac()?;
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         Some(mac.finalize().into_bytes().to_vec())
     };
     let mut a = seed.to_vec();
@@ -516,7 +520,7 @@ mod tests {
     use super::*;
     use crate::dissect::testing::bytes;
 
-    /// RFC 9001 appendix A.5: the suite with ChaCha20.
+    /// RFC 9001 appendix A.5: the suite with `ChaCha20`.
     #[test]
     fn quic_with_chacha20() {
         let secret = bytes("9ac312a7f877468ebe69422748ad00a15443f18203a07d6060f688f30f21632b");
@@ -535,7 +539,7 @@ mod tests {
         assert!(TrafficKeys::derive(suite, &secret[..31], ["quic key", "quic iv"]).is_none());
     }
 
-    /// The test vector that the TLS working group's list has for P_SHA256 (2010).
+    /// The test vector that the TLS working group's list has for `P_SHA256` (2010).
     #[test]
     fn the_prf_of_tls_1_2() {
         let mut out = [0; 100];

@@ -322,7 +322,7 @@ mod tests {
         let secrets = Secrets::default();
         assert_eq!(secrets.read(other.as_bytes()).unwrap(), KeyLogFaults::default());
         assert!(secrets.is_empty());
-        let long = format!("CLIENT_RANDOM {RANDOM} {}\n", "0".repeat(5000));
+        let endless = format!("CLIENT_RANDOM {RANDOM} {}\n", "0".repeat(5000));
         for malformed in [
             "CLIENT_RANDOM",
             "hello world\n",
@@ -333,14 +333,14 @@ mod tests {
             &format!("CLIENT_RANDOM {RANDOM} {}x\n", "0".repeat(95)),
             &line("CLIENT_RANDOM", 48).replace('\n', " more\n"),
             "CLIENT_RANDOM \u{e4}\n",
-            &long,
+            &endless,
         ] {
             let log = format!("# first\n{malformed}");
             let faults = secrets.read(log.as_bytes()).unwrap();
             assert_eq!((faults.lines, faults.malformed), (vec![2], 1), "{malformed}");
             assert!(secrets.is_empty(), "{malformed}");
         }
-        let faults = secrets.read(format!("{long}{}", line("CLIENT_RANDOM", 48)).as_bytes()).unwrap();
+        let faults = secrets.read(format!("{endless}{}", line("CLIENT_RANDOM", 48)).as_bytes()).unwrap();
         assert_eq!(faults.text().unwrap(), "line 1 is no line of a key log");
         assert!(!secrets.is_empty(), "the line behind a long one is read");
         let faults = secrets.read("x\n".repeat(20).as_bytes()).unwrap();

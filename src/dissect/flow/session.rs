@@ -7,6 +7,9 @@
 use super::{Cx, Direction, Flow, Frames, Ledger, Segment, Shared, Sink, Stream};
 use crate::dissect::PROTOCOLS;
 
+/// How much is missing where nobody can tell: more than any body, so that no dissector counts on behind it.
+const UNTOLD: u64 = 1 << 40;
+
 /// The plaintext of one connection.
 pub(in crate::dissect) struct Session {
     flow: Flow,
@@ -58,11 +61,11 @@ impl Session {
         });
     }
 
-    /// `missing` bytes of a direction cannot be read; their number may be a guess.
-    pub(in crate::dissect) fn gap(&mut self, d: Direction, missing: u64, cx: &mut Cx<'_>) {
+    /// Some plaintext of a direction cannot be read; `ciphertext` bytes held it.
+    pub(in crate::dissect) fn gap(&mut self, d: Direction, ciphertext: u64, cx: &mut Cx<'_>) {
         self.with(d, cx, |flow, stream, sink| {
-            stream.half.next += missing;
-            flow.gap(d, stream, missing, sink);
+            stream.half.next += ciphertext;
+            flow.gap(d, stream, UNTOLD, sink);
         });
     }
 
@@ -77,12 +80,12 @@ impl Session {
 
     /// The connection is over.
     pub(in crate::dissect) fn finish(&mut self, cx: &mut Cx<'_>) {
-        self.within(cx, |flow, sink| flow.close(sink));
+        self.within(cx, Flow::close);
     }
 
     /// Memory is short: unfinished messages are lost.
     pub(in crate::dissect) fn give_up(&mut self, cx: &mut Cx<'_>) {
-        self.within(cx, |flow, sink| flow.give_up(sink));
+        self.within(cx, Flow::give_up);
     }
 
     /// Bytes that wait for the end of their message.

@@ -81,6 +81,8 @@ struct Open {
 
 /// One direction of a stream.
 struct Stream {
+    /// Of the flow, in which the sender sends.
+    direction: Direction,
     purpose: Purpose,
     state: State,
     /// Bytes that wait for more, with their frames.
@@ -127,10 +129,11 @@ impl Http3 {
             if self.streams.len() >= MAX_STREAMS
                 && let Some(oldest) = self.streams.keys().find(|k| k.0 & 2 == 0).copied()
             {
-                self.close(d, oldest, false, cx);
+                self.close(oldest, false, cx);
             }
             let purpose = if id & 2 == 0 { Purpose::Message } else { Purpose::Untyped };
             let fresh = Stream {
+                direction: d,
                 purpose,
                 state: State::Frame,
                 held: Vec::new(),
@@ -151,17 +154,16 @@ impl Http3 {
         }
         stream.held.extend_from_slice(data);
         self.held += data.len();
-        self.run(d, key, frames, cx);
+        self.run(key, frames, cx);
         let Some(stream) = self.streams.get(&key) else { return };
         if stream.held.len() > MAX_HELD || self.held > MAX_ALL_HELD {
-            self.lose(d, key, "too many bytes wait", cx);
+            self.lose(key, "too many bytes wait", cx);
         }
     }
 
     /// A direction of a stream is over; `whole` when all of it was there.
     pub(in crate::dissect) fn end(
         &mut self,
-        d: Direction,
         id: u64,
         from_server: bool,
         whole: bool,
@@ -181,19 +183,14 @@ impl Http3 {
             join(&mut open.frames, Frames::clone(frames));
         }
         let whole = whole && stream.state == State::Frame && stream.held.is_empty();
-        self.close(d, key, whole, cx);
+        self.close(key, whole, cx);
     }
 
     /// The connection is over.
     pub(in crate::dissect) fn finish(&mut self, cx: &mut Cx<'_>) {
-        let d = cx.direction;
         for key in self.streams.keys().copied().collect::<Vec<_>>() {
-            // The direction of the flow is that of the client's side, which opens flows.
-            let of_key = if key.1 { Direction::Down } else { Direction::Up };
-            cx.direction = of_key;
-            self.close(of_key, key, false, cx);
+            self.close(key, false, cx);
         }
-        cx.direction = d;
     }
 
     /// The lowest frame that a message still to come may carry.
@@ -204,7 +201,7 @@ impl Http3 {
     }
 
     /// Reads what a stream holds as far as it goes.
-    fn run(&mut self, d: Direction, key: Key, here: &Arc<Frames>, cx: &mut Cx<'_>) {
+    fn run(&mut self, key: Key, here: &Arc<Frames>, cx: &mut Cx<'_>) {
         loop {
             let Some(stream) = self.streams.get_mut(&key) else { return };
             let before = stream.held.len();
@@ -226,7 +223,7 @@ impl Http3 {
                     self.held -= bytes.len();
                     let decoder = self.decoders.get_mut(usize::from(key.1));
                     if decoder.is_some_and(|decoder| decoder.instructions(&bytes)) {
-                        self.unblock(d, key.1, here, cx);
+                        self.unblock(key.1, here, cx);
                     }
                     return;
                 }
@@ -248,7 +245,7 @@ impl Http3 {
                     }
                     n
                 }
-                (_, State::Frame) => match self.frame(d, key, cx) {
+                (_, State::Frame) => match self.frame(key, cx) {
                     Some(used) => used,
                     None => return,
                 },
@@ -272,7 +269,7 @@ impl Http3 {
     }
 
     /// At a frame's border: how many bytes are done; `None` while more are needed.
-    fn frame(&mut self, d: Direction, key: Key, cx: &mut Cx<'_>) -> Option<usize> {
+    fn frame(&mut self, key: Key, cx: &mut Cx<'_>) -> Option<usize> {
         let stream = self.streams.get_mut(&key)?;
         let mut r = Reader::new(&stream.held);
         let (kind, length) = (varint(&mut r).ok()?, varint(&mut r).ok()?);
@@ -293,7 +290,7 @@ impl Http3 {
             }
         }
         if length > MAX_BLOCK as u64 {
-            self.lose(d, key, "a field section that is too long", cx);
+            self.lose(key, "a field section that is too long", cx);
             return None;
         }
         let body = stream.held.get(head..head + length as usize)?.to_vec();
@@ -332,32 +329,32 @@ impl Http3 {
     }
 
     /// Entries have come: sections that waited for them are read.
-    fn unblock(&mut self, d: Direction, from_server: bool, here: &Arc<Frames>, cx: &mut Cx<'_>) {
+    fn unblock(&mut self, from_server: bool, here: &Arc<Frames>, cx: &mut Cx<'_>) {
         let waiting: Vec<Key> =
             self.streams.iter().filter(|(k, s)| s.blocked && k.1 == from_server).map(|(k, _)| *k).collect();
         for key in waiting {
             if let Some(stream) = self.streams.get_mut(&key) {
                 join(&mut stream.frames, Frames::clone(here));
             }
-            self.run(d, key, here, cx);
+            self.run(key, here, cx);
             if let Some(stream) = self.streams.get_mut(&key).filter(|s| !s.blocked)
                 && let Some(whole) = stream.ended
             {
                 let whole = whole && stream.state == State::Frame && stream.held.is_empty();
-                self.close(d, key, whole, cx);
+                self.close(key, whole, cx);
             }
         }
     }
 
     /// Nothing more of a stream can be read.
-    fn lose(&mut self, d: Direction, key: Key, why: &str, cx: &mut Cx<'_>) {
+    fn lose(&mut self, key: Key, why: &str, cx: &mut Cx<'_>) {
         if !std::mem::replace(&mut self.warned, true) {
             cx.warn(0, format!("HTTP/3: a stream was given up: {why}"));
         }
         if self.streams.get(&key).is_some_and(|s| s.purpose == Purpose::Encoder) {
             self.decoders.get_mut(usize::from(key.1)).into_iter().for_each(Decoder::lose);
         }
-        self.state_open(d, key, false, cx);
+        self.state_open(key, false, cx);
         if let Some(stream) = self.streams.get_mut(&key) {
             stream.state = State::Lost;
             stream.blocked = false;
@@ -440,8 +437,7 @@ impl Http3 {
         if !cx.observing() {
             return;
         }
-        let direction = cx.direction;
-        self.state_open(direction, key, false, cx);
+        self.state_open(key, false, cx);
         let interim = matches!(&seen, Seen::Response { status: 100..=199, .. });
         let size = seen.size();
         let Some(of_key) = self.streams.get_mut(&key) else { return };
@@ -449,28 +445,29 @@ impl Http3 {
         self.open_bytes += size;
         if interim {
             // The final response is to come.
-            self.state_open(direction, key, true, cx);
+            self.state_open(key, true, cx);
         }
         while self.open_bytes > MAX_OPEN_BYTES {
             let oldest = self.streams.iter().find(|(k, s)| **k != key && s.open.is_some());
             let Some(oldest) = oldest.map(|(k, _)| *k) else { break };
-            let sender = if oldest.1 == key.1 { direction } else { direction.reverse() };
-            self.state_open(sender, oldest, false, cx);
+            self.state_open(oldest, false, cx);
         }
     }
 
     /// A stream's direction is over.
-    fn close(&mut self, d: Direction, key: Key, whole: bool, cx: &mut Cx<'_>) {
-        self.state_open(d, key, whole, cx);
+    fn close(&mut self, key: Key, whole: bool, cx: &mut Cx<'_>) {
+        self.state_open(key, whole, cx);
         if let Some(stream) = self.streams.remove(&key) {
             self.held -= stream.held.len();
         }
     }
 
     /// States the message of a stream's direction; `whole` when its end was seen.
-    fn state_open(&mut self, d: Direction, key: Key, whole: bool, cx: &mut Cx<'_>) {
-        let Some(open) = self.streams.get_mut(&key).and_then(|s| s.open.take()) else { return };
+    fn state_open(&mut self, key: Key, whole: bool, cx: &mut Cx<'_>) {
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        let Some(open) = stream.open.take() else { return };
         let Open { seen, mut frames, bytes, size } = open;
+        let d = stream.direction;
         self.open_bytes -= size;
         frames.all.sort_unstable();
         frames.all.dedup();

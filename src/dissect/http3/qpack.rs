@@ -159,13 +159,15 @@ impl Decoder {
                 } else {
                     self.relative(self.inserted, index)
                 };
-                self.insert(name.map(|f| f.name), value)
+                self.insert(name.map(|f| f.name), value);
+                Ok(())
             }
             // Insert with literal name (section 4.3.3).
             0x40.. => {
                 let name = string(r, 5, MAX_TABLE)?;
                 let value = string(r, 7, MAX_TABLE)?;
-                self.insert(name.map(Into::into).ok_or(QpackError::Index), value)
+                self.insert(name.map(Into::into).ok_or(QpackError::Index), value);
+                Ok(())
             }
             // Set the capacity (section 4.3.1).
             0x20.. => {
@@ -188,16 +190,11 @@ impl Decoder {
     }
 
     /// Adds an entry; one whose name or value is too large to be kept leaves its place empty.
-    fn insert(
-        &mut self,
-        name: Result<Arc<[u8]>, QpackError>,
-        value: Option<Vec<u8>>,
-    ) -> Result<(), QpackError> {
+    fn insert(&mut self, name: Result<Arc<[u8]>, QpackError>, value: Option<Vec<u8>>) {
         match (name, value) {
             (Ok(name), Some(value)) => self.add(Some(Field { name, value: value.into() })),
             _ => self.add(None),
         }
-        Ok(())
     }
 
     fn add(&mut self, field: Option<Field>) {
@@ -443,7 +440,7 @@ mod tests {
         }
         assert!(decoder.octets <= MAX_TABLE && decoder.table.len() < 20);
         let mut endless = bytes("41 61 7fe1ff7f");
-        endless.extend([b'x'; 200 << 10]);
+        endless.resize(200 << 10, b'x');
         decoder.instructions(&endless);
         assert!(decoder.lost && decoder.pending.is_empty());
     }

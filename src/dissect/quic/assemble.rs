@@ -46,6 +46,11 @@ impl Assembler {
         self.pieces.values().map(|p| p.bytes.len()).sum()
     }
 
+    /// The lowest frame that a piece which waits came in.
+    pub(super) fn first_frame(&self) -> Option<u64> {
+        self.pieces.values().map(|p| p.frames.complete).min()
+    }
+
     /// Offset of the next byte.
     pub(super) fn next(&self) -> u64 {
         self.next

@@ -49,21 +49,21 @@ fn labels(version: Version) -> &'static Labels {
 /// Keys of one sender for one stage. The mask stays the same over key updates.
 struct Keys {
     secret: Secret,
-    keys: TrafficKeys,
+    seal: TrafficKeys,
     mask: HeaderCipher,
     labels: &'static Labels,
 }
 
 impl Keys {
     fn derive(suite: Suite, secret: Secret, labels: &'static Labels) -> Option<Keys> {
-        let keys = TrafficKeys::derive(suite, secret.bytes(), labels.keys)?;
+        let seal = TrafficKeys::derive(suite, secret.bytes(), labels.keys)?;
         let mask = HeaderCipher::derive(suite, secret.bytes(), labels.mask)?;
-        Some(Keys { secret, keys, mask, labels })
+        Some(Keys { secret, seal, mask, labels })
     }
 
     /// The secret and keys of the next key phase (RFC 9001 section 6.1).
     fn next(&self) -> Option<(Secret, TrafficKeys)> {
-        let suite = self.keys.suite;
+        let suite = self.seal.suite;
         let mut secret = vec![0; suite.hash.size()];
         expand_label_into(suite.hash, self.secret.bytes(), self.labels.update, &mut secret)?;
         let keys = TrafficKeys::derive(suite, &secret, self.labels.keys)?;
@@ -231,7 +231,7 @@ impl Later {
             };
             let opened = keys.as_ref().and_then(|k| {
                 let unmasked = unmask(&k.mask, packet, long.number_at, *largest)?;
-                Some((unmasked.number, unseal(&k.keys, &unmasked, packet)?))
+                Some((unmasked.number, unseal(&k.seal, &unmasked, packet)?))
             });
             if let Some((number, payload)) = opened {
                 *largest = (*largest).max(Some(number));
@@ -267,12 +267,12 @@ impl Later {
             let Some(unmasked) = unmask(&keys.mask, packet, 1 + length, *largest) else { continue };
             let phase = unmasked.header.first().is_some_and(|f| f & 4 != 0);
             let payload = if phase == sender.phase {
-                unseal(&keys.keys, &unmasked, packet)
+                unseal(&keys.seal, &unmasked, packet)
             } else {
                 let newer = keys.next().and_then(|(secret, next)| {
                     let payload = unseal(&next, &unmasked, packet)?;
                     keys.secret = secret;
-                    sender.before = Some(std::mem::replace(&mut keys.keys, next));
+                    sender.before = Some(std::mem::replace(&mut keys.seal, next));
                     sender.phase = phase;
                     Some(payload)
                 });
@@ -288,6 +288,10 @@ impl Later {
     }
 
     /// The frames of an opened packet. Gives the lengths of new connection ids of the sender.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the packet, its place, and the handshake that it may go on with"
+    )]
     pub(super) fn frames(
         &mut self,
         d: Direction,
@@ -307,8 +311,6 @@ impl Later {
                     self.sender(role).crypto.push(offset, bytes, here);
                     self.messages(d, role, handshake, cx);
                 }
-                // Session tickets, of which nothing is told.
-                Frame::Crypto(..) => {}
                 Frame::Stream { id, offset, data, end } => {
                     self.stream(d, role, (id, offset, data, end), here, handshake, cx);
                 }
@@ -318,7 +320,8 @@ impl Later {
                     let mut content = Unwrapped::new(&["quic-datagram"]);
                     decrypted(cx, |cx| cx.search_in(&mut content, data, here.all.clone(), 0));
                 }
-                Frame::Datagram(_) => {}
+                // Session tickets, of which nothing is told; nothing to search for.
+                Frame::Crypto(..) | Frame::Datagram(_) => {}
                 Frame::Close => self.finish(cx),
             }
         }
@@ -383,13 +386,13 @@ impl Later {
             self.waiting -= stream.bytes.held();
             stream.bytes = Assembler::default();
         }
-        let mut last = Arc::clone(here);
+        let mut latest = Arc::clone(here);
         for (bytes, frames) in pieces {
             self.content(d, id, role, &bytes, &frames, handshake, cx);
-            last = frames;
+            latest = frames;
         }
         if done || lost {
-            self.end(d, id, role, done, &last, cx);
+            self.end(d, id, role, done, &latest, cx);
         }
     }
 
@@ -438,7 +441,7 @@ impl Later {
         }
         match &mut self.content {
             Some(Content::Http3(http)) => {
-                decrypted(cx, |cx| http.end(d, id, role == Role::Server, whole, frames, cx));
+                decrypted(cx, |cx| http.end(id, role == Role::Server, whole, frames, cx));
             }
             Some(Content::Dns(sessions)) => {
                 let over = role == Role::Server;
@@ -475,11 +478,14 @@ impl Later {
 
     /// The lowest frame that a message still to come may carry.
     pub(super) fn holds(&self) -> Option<u64> {
-        match &self.content {
+        let content = match &self.content {
             Some(Content::Http3(http)) => http.holds(),
             Some(Content::Dns(sessions)) => sessions.values().filter_map(Session::holds).min(),
             Some(Content::Other(_)) | None => None,
-        }
+        };
+        let streams = self.streams.values().filter_map(|s| s.bytes.first_frame());
+        let crypto = self.senders.iter().filter_map(|s| s.crypto.first_frame());
+        streams.chain(crypto).chain(content).min()
     }
 }
 

@@ -279,23 +279,22 @@ impl Tls {
     /// Application data.
     fn content(&mut self, d: Direction, plain: &[u8], frames: &Frames, cx: &mut Cx<'_>) {
         self.early |= self.opener.as_ref().is_some_and(|o| o.is_early(d));
-        let session = match &mut self.session {
-            Some(session) => session,
-            None => {
-                // An empty SETTINGS alone, with which a server may begin, tells no probe enough.
-                let agreed = match self.handshake.alpn.as_deref() {
-                    Some("h2") => Some("http2"),
-                    _ => cx.flow().protocols.contains(&"dot").then_some("dns"),
-                };
-                let from_start = self.opener.as_ref().is_some_and(|o| !o.has_lost());
-                let new = match agreed.filter(|_| from_start) {
-                    Some(id) => Session::of(id, cx),
-                    None => Session::new(cx, from_start),
-                };
-                self.session.insert(Box::new(new))
-            }
-        };
-        session.bytes(d, plain, frames, cx);
+        if self.session.is_none() {
+            // An empty SETTINGS alone, with which a server may begin, tells no probe enough.
+            let agreed = match self.handshake.alpn.as_deref() {
+                Some("h2") => Some("http2"),
+                _ => cx.flow().protocols.contains(&"dot").then_some("dns"),
+            };
+            let from_start = self.opener.as_ref().is_some_and(|o| !o.has_lost());
+            let new = match agreed.filter(|_| from_start) {
+                Some(id) => Session::of(id, cx),
+                None => Session::new(cx, from_start),
+            };
+            self.session = Some(Box::new(new));
+        }
+        if let Some(session) = &mut self.session {
+            session.bytes(d, plain, frames, cx);
+        }
     }
 
     /// What a message behind the encryption changes for the records that follow (RFC 8446 sections 4.2.10, 4.5 and 4.6.3).

@@ -94,18 +94,14 @@ impl Opener {
                 Some(version) => side.record(d, version, record, handshake, secrets),
             },
         };
-        match opened {
-            Some((kind, content)) => {
-                (side.unsure, side.vain) = (0, 0);
-                Outcome::Opened(kind, content)
-            }
-            None => {
-                side.vain = side.vain.saturating_add(1);
-                side.unsure = side.unsure.saturating_add(1);
-                self.lost = true;
-                Outcome::Shut
-            }
+        if let Some((kind, content)) = opened {
+            (side.unsure, side.vain) = (0, 0);
+            return Outcome::Opened(kind, content);
         }
+        side.vain = side.vain.saturating_add(1);
+        side.unsure = side.unsure.saturating_add(1);
+        self.lost = true;
+        Outcome::Shut
     }
 
     /// Bytes of a direction are missing, and with them an unknown number of records.
