@@ -18,7 +18,8 @@ const RANDOM: [u8; 32] = [0x41; 32];
 const SECRETS: [[u8; 32]; 2] = [[0x17; 32], [0x29; 32]];
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let digit = |d: u8| char::from_digit(u32::from(d), 16).unwrap_or_default();
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
 /// The key log of the connection.
@@ -38,7 +39,7 @@ fn crypto(kind: u8, body: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The two Initial packets: hellos that agree on TLS_AES_128_GCM_SHA256 and offer h3.
+/// The two Initial packets: hellos that agree on `TLS_AES_128_GCM_SHA256` and offer h3.
 fn hellos(version: &Version, pcap: &mut Pcap) {
     let mut client = vec![3, 3];
     client.extend(RANDOM);

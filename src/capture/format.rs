@@ -325,15 +325,17 @@ impl Reader {
                     let kept: usize = self.facts.secrets.iter().map(|s| s.data.len()).sum();
                     if kept + data.len() <= MAX_SECRETS {
                         let after_frame = self.facts.frames;
-                        self.facts.secrets.push(Secrets { after_frame, kind: secret, data: data.to_vec() });
+                        self.facts.secrets.push(Secrets {
+                            after_frame,
+                            offset,
+                            kind: secret,
+                            data: data.to_vec(),
+                        });
                     }
                 }
                 Record::Other { size }
             }
-            _ => {
-                let _ = offset;
-                Record::Other { size }
-            }
+            _ => Record::Other { size },
         }
     }
 

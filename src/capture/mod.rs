@@ -166,6 +166,8 @@ pub struct Fault {
 pub struct Secrets {
     /// The last frame before the block; 0 when none.
     pub after_frame: u64,
+    /// Where the block stands in the decompressed file.
+    pub offset: u64,
     /// Secrets type; `0x544c534b` is an NSS key log.
     pub kind: u32,
     /// The material; never printed.

@@ -30,6 +30,9 @@ const MAX_HELD: usize = 200_000;
 /// Joined datagrams whose fragments' frames are kept; older ones are known by their last frame alone.
 const MAX_JOINED: usize = 1 << 16;
 
+/// Warnings of secrets blocks that are kept.
+const MAX_KEY_FAULTS: usize = 16;
+
 /// Names from DNS answers that one flow gets at most.
 const MAX_DNS_NAMES: usize = 16;
 
@@ -117,7 +120,6 @@ pub fn analyse(
         flows: 0,
         held: Vec::new(),
         secrets: Secrets::above(Arc::clone(&options.secrets)),
-        key_faults: KeyLogFaults::default(),
     };
     let mut seen = 0;
     let mut reader = reader;
@@ -160,7 +162,6 @@ struct Run<'o> {
     held: Vec<Observation>,
     /// Those that the capture carried so far, above those that were given.
     secrets: Secrets,
-    key_faults: KeyLogFaults,
 }
 
 /// What one chunk of frames decoded to.
@@ -230,11 +231,25 @@ impl Run<'_> {
             if block.kind == NSS_KEY_LOG
                 && let Ok(faults) = self.secrets.read(block.data.as_slice())
             {
-                self.key_faults.malformed += faults.malformed;
-                self.key_faults.dropped += faults.dropped;
+                self.key_faults(block, &faults);
             }
         }
         self.frames(batch, frames);
+    }
+
+    /// Lines of a secrets block that are none, by their numbers; their content is nobody's business.
+    fn key_faults(&mut self, block: &capture::Secrets, faults: &KeyLogFaults) {
+        let Some(what) = faults.text() else { return };
+        if self.own.warnings.len() >= MAX_KEY_FAULTS {
+            self.own.suppressed_warnings += 1;
+            return;
+        }
+        let what = format!("secrets block: {what}");
+        if self.options.observe {
+            let time = self.times.map(|t| t.1).unwrap_or_default();
+            self.held.push(warning(block.after_frame, block.offset, time, &what));
+        }
+        self.own.warnings.push(TrafficWarning { frame: block.after_frame, offset: block.offset, what });
     }
 
     fn frames(&mut self, batch: &Batch, frames: &[RawFrame]) {
@@ -430,13 +445,13 @@ impl Run<'_> {
         });
         let mut warnings: Vec<TrafficWarning> = std::mem::take(&mut self.own.warnings);
         warnings.extend(self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.warnings)));
-        let sum = |of: fn(&Output) -> u64| self.shards.iter().map(|s| of(&s.out)).sum::<u64>();
+        let sum = |of: fn(&Output) -> u64| {
+            self.shards.iter().map(|s| of(&s.out)).chain([of(&self.own)]).sum::<u64>()
+        };
         for (count, what) in [
             (sum(|o| o.suppressed_warnings), "more warnings were not kept"),
             (sum(|o| o.suppressed_findings), "more findings were not kept"),
             (sum(|o| o.suppressed_names), "more DNS answers were not kept for the names of flows"),
-            (self.key_faults.malformed, "lines of key logs in the capture are none"),
-            (self.key_faults.dropped, "secrets in the capture are more than are used"),
             (sum(|o| o.given_up), "times a flow gave up what it held back, because memory was short"),
         ] {
             if count > 0 {
