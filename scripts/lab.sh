@@ -11,3 +11,6 @@ if ! why=$(scripts/record-captures --can-run); then
 fi
 scripts/record-captures --self-check
 python3 scripts/lab/delays.py
+# Encrypted connections of real programs, read with their secrets and compared with tshark and what the peers asked.
+cargo build --locked --quiet
+scripts/record-keyed --check target/debug/metaleak

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::claims::{self, Catalogue};
 use crate::destination::{self, ReferenceDb};
-use crate::dissect::{CaptureAnalysis, Options, analyse_file};
+use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_file};
 use crate::leakage;
 use crate::model::{
     Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
@@ -38,6 +38,8 @@ pub struct Settings {
     pub canaries: Vec<(String, String)>,
     /// Do not mask secrets.
     pub show_secrets: bool,
+    /// Secrets of connections, to read what is encrypted with them.
+    pub secrets: Arc<Secrets>,
     /// More than one thread may be used.
     pub parallel: bool,
     /// Messenger that the captures are of, where no run description says it.
@@ -102,6 +104,7 @@ fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis
         observe: false,
         canaries: Arc::new(canaries),
         show_secrets: settings.show_secrets,
+        secrets: Arc::clone(&settings.secrets),
         parallel: settings.parallel && size > SPLIT_BYTES,
     };
     let mut analysis = analyse_file(&capture.path, &capture.name, &options, &mut |_| {})

@@ -135,7 +135,13 @@ fn comments_secrets_and_unknown_blocks_are_no_frames() {
     let report = replay_bytes(&bytes);
     assert_eq!(report["inputs"][0]["frames"], 2);
     assert_eq!(report["inputs"][0]["truncated"], false);
-    assert_eq!(report["warnings"], serde_json::json!([]));
+    // The secret is none; its line is told by its number, with the place of the block.
+    let warnings = report["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0]["what"], "secrets block: line 1 is no line of a key log");
+    assert_eq!(warnings[0]["frame"], 1);
+    let at = warnings[0]["offset"].as_u64().unwrap() as usize;
+    assert_eq!(bytes[at..at + 4], 10_u32.to_le_bytes());
 }
 
 #[test]

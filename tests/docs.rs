@@ -66,14 +66,19 @@ fn checked() -> BTreeMap<String, Checked> {
 }
 
 /// Ids that a flow gets beside that of its protocol.
-const INSIDE: [(&str, &str, &str); 4] = [
-    ("dot", "DNS over TLS", "TLS to port 853, or ALPN `dot` (RFC 7858); not what is asked"),
+const INSIDE: [(&str, &str, &str); 5] = [
+    ("dot", "DNS over TLS", "TLS to port 853, or ALPN `dot` (RFC 7858); what is asked with a key log only"),
     (
         "doh",
         "DNS over HTTPS",
         "TLS or QUIC to a resolver of `services.toml`, by name, or by address where no name was sent (RFC 8484); not what is asked",
     ),
-    ("doq", "DNS over QUIC", "ALPN `doq` (RFC 9250); not what is asked"),
+    ("doq", "DNS over QUIC", "ALPN `doq` (RFC 9250); what is asked with a key log only"),
+    (
+        "http3",
+        "HTTP/3",
+        "ALPN `h3` (RFC 9114); requests and responses with a key log only, bodies counted, not unpacked",
+    ),
     (
         "tor",
         "Tor",

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use metaleak::capture::CaptureError;
-use metaleak::dissect::{CaptureAnalysis, Observation, Options, analyse_bytes};
+use metaleak::dissect::{CaptureAnalysis, Observation, Options, Secrets, analyse_bytes};
 use metaleak::payload::CanarySet;
 
 use super::Traits;
@@ -57,7 +57,15 @@ fn options() -> &'static Options {
     static OPTIONS: OnceLock<Options> = OnceLock::new();
     OPTIONS.get_or_init(|| {
         let canaries = CanarySet::new(&[("planted".to_owned(), SECRET.to_owned())]).unwrap();
-        Options { observe: true, canaries: Arc::new(canaries), ..Options::default() }
+        // Of the one connection that `keyed` makes.
+        let secrets = Secrets::default();
+        secrets.read(super::keyed::key_log().as_bytes()).unwrap();
+        Options {
+            observe: true,
+            canaries: Arc::new(canaries),
+            secrets: Arc::new(secrets),
+            ..Options::default()
+        }
     })
 }
 

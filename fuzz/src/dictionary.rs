@@ -365,7 +365,7 @@ pub fn of(target: &str) -> &'static [&'static [u8]] {
         "xmpp" => XMPP,
         "sip" => SIP,
         "stun" | "dtls" | "rtp" => CALL,
-        "quic" | "quic-initial" => QUIC,
+        "quic" | "quic-initial" | "http3" => QUIC,
         "whatsapp" | "threema" | "mtproto" | "mqtt" | "socks" => MESSENGERS,
         "claims" | "facts" | "sources" => TOML,
         "run-json" => JSON,

@@ -18,6 +18,7 @@
 mod check;
 mod destination;
 mod dictionary;
+mod keyed;
 pub mod mutate;
 mod payload;
 mod quic;
@@ -58,6 +59,8 @@ static OTHERS: &[(&str, Run)] = &[
     ("capture", check::capture),
     ("frames", |data| check::capture(&wire::frames(data))),
     ("quic-initial", |data| check::capture(&quic::conversation(data))),
+    ("http3", |data| check::capture(&keyed::conversation(data))),
+    ("keylog", keyed::log),
     ("canary", payload::canary),
     ("credential", payload::credential),
     ("mask", payload::mask_any),
@@ -122,6 +125,7 @@ pub fn capture_of(target: &Target, data: &[u8]) -> Option<Vec<u8>> {
         (Body::Protocol(p), _) => Some(wire::conversation(p, data)),
         (_, "frames") => Some(wire::frames(data)),
         (_, "quic-initial") => Some(quic::conversation(data)),
+        (_, "http3") => Some(keyed::conversation(data)),
         (_, "capture") => Some(data.to_vec()),
         _ => None,
     }

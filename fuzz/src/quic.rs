@@ -12,20 +12,20 @@ use sha2::Sha256;
 
 use super::wire::{Fate, Pcap, chunks};
 
-const DCID: [u8; 8] = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
-const SCID: [u8; 8] = [0xf0, 0x67, 0xa5, 0x50, 0x2a, 0x42, 0x62, 0xb5];
-const PORT: u16 = 443;
+pub(super) const DCID: [u8; 8] = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
+pub(super) const SCID: [u8; 8] = [0xf0, 0x67, 0xa5, 0x50, 0x2a, 0x42, 0x62, 0xb5];
+pub(super) const PORT: u16 = 443;
 
-struct Version {
-    number: u32,
+pub(super) struct Version {
+    pub(super) number: u32,
     /// First byte of an Initial with a packet number of four bytes.
-    first: u8,
+    pub(super) first: u8,
     salt: [u8; 20],
     labels: [&'static str; 3],
 }
 
 /// RFC 9001 section 5.2, RFC 9369 section 3.3.
-static VERSIONS: [Version; 2] = [
+pub(super) static VERSIONS: [Version; 2] = [
     Version {
         number: 1,
         first: 0xc3,
@@ -46,7 +46,7 @@ static VERSIONS: [Version; 2] = [
     },
 ];
 
-struct Keys {
+pub(super) struct Keys {
     cipher: Aes128Gcm,
     iv: [u8; 12],
     mask: Aes128,
@@ -63,9 +63,13 @@ fn expand<const N: usize>(secret: &[u8], label: &str) -> [u8; N] {
 }
 
 impl Keys {
-    fn new(version: &Version, side: &str) -> Keys {
+    pub(super) fn new(version: &Version, side: &str) -> Keys {
         let initial = Hkdf::<Sha256>::extract(Some(&version.salt), &DCID).0;
-        let secret = expand::<32>(&initial, side);
+        Keys::of(version, expand::<32>(&initial, side))
+    }
+
+    /// Those that follow from a traffic secret.
+    pub(super) fn of(version: &Version, secret: [u8; 32]) -> Keys {
         let [key, iv, mask] = version.labels;
         Keys {
             cipher: Aes128Gcm::new(&expand::<16>(&secret, key).into()),
@@ -74,7 +78,7 @@ impl Keys {
         }
     }
 
-    fn seal(&self, header: &[u8], number: u32, payload: &[u8]) -> Vec<u8> {
+    pub(super) fn seal(&self, header: &[u8], number: u32, payload: &[u8]) -> Vec<u8> {
         let mut nonce = self.iv;
         for (n, byte) in nonce[8..].iter_mut().zip(number.to_be_bytes()) {
             *n ^= byte;
@@ -86,7 +90,7 @@ impl Keys {
         let sample: [u8; 16] = packet[number_at + 4..number_at + 20].try_into().expect("a tag has 16 bytes");
         let mut block = sample.into();
         self.mask.encrypt_block(&mut block);
-        packet[0] ^= block[0] & 0x0f;
+        packet[0] ^= block[0] & if packet[0] & 0x80 == 0 { 0x1f } else { 0x0f };
         for (byte, mask) in packet[number_at..number_at + 4].iter_mut().zip(&block[1..5]) {
             *byte ^= mask;
         }

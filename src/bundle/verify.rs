@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use zip::ZipArchive;
@@ -14,6 +15,7 @@ use super::sign::{BARE, MANIFEST, MINISIG};
 use super::{BundleError, PublicKey};
 use crate::claims::Catalogue;
 use crate::destination::{FactTexts, ReferenceDb};
+use crate::dissect::Secrets;
 use crate::model::{Report, Run};
 use crate::pipeline::{self, Capture, Settings};
 use crate::scenario;
@@ -88,6 +90,8 @@ pub struct Given<'a> {
     pub captures: &'a [PathBuf],
     /// Secrets that were searched for; a bundle does not hold those of the command line.
     pub canaries: &'a [(String, String)],
+    /// Secrets of TLS and QUIC connections; a bundle does not hold those of key logs.
+    pub secrets: Arc<Secrets>,
     /// More than one thread may be used.
     pub parallel: bool,
 }
@@ -330,6 +334,7 @@ impl Evidence {
             let settings = Settings {
                 canaries: given.canaries.to_vec(),
                 parallel: given.parallel,
+                secrets: Arc::clone(&given.secrets),
                 app: run.as_ref().and_then(|r| r.messenger.clone()),
                 vantage: run.as_ref().and_then(|r| r.vantage),
                 place: run.as_ref().and_then(|r| r.place.clone()),

@@ -336,15 +336,18 @@ impl Reader {
                         body.get(8..8 + (len as usize).min(body.len().saturating_sub(8))).unwrap_or_default();
                     let kept: usize = self.facts.secrets.iter().map(|s| s.data.len()).sum();
                     if kept + data.len() <= MAX_SECRETS {
-                        self.facts.secrets.push(Secrets { kind: secret, data: data.to_vec() });
+                        let after_frame = self.facts.frames;
+                        self.facts.secrets.push(Secrets {
+                            after_frame,
+                            offset,
+                            kind: secret,
+                            data: data.to_vec(),
+                        });
                     }
                 }
                 Record::Other { size }
             }
-            _ => {
-                let _ = offset;
-                Record::Other { size }
-            }
+            _ => Record::Other { size },
         }
     }
 

@@ -302,6 +302,10 @@ pub struct Fault {
 /// A block of key material found in the file (pcapng Decryption Secrets Block), kept for decryption.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secrets {
+    /// The last frame before the block; 0 when none.
+    pub after_frame: u64,
+    /// Where the block stands in the decompressed file.
+    pub offset: u64,
     /// Secrets type; `0x544c534b` is an NSS key log.
     pub kind: u32,
     /// The material; never printed.

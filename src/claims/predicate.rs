@@ -147,6 +147,7 @@ static NAMES: &[(&str, Kind)] = &[
             "turn-realm",
             "dns-ptr",
             "ech-outer",
+            "decrypted",
         ]),
     ),
     ("flow", Kind::Of(Subject::Flows)),

@@ -63,6 +63,9 @@ pub(super) struct VerifyArgs {
     /// A secret that was searched for on the command line; may be repeated.
     #[arg(long = "canary", value_name = "NAME=VALUE")]
     canaries: Vec<String>,
+    /// A key log with which the report was made (NSS format); may be repeated.
+    #[arg(long = "keylog", value_name = "FILE")]
+    keylogs: Vec<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: TableOrJson,
@@ -241,7 +244,9 @@ fn captures(report: &Report, args: &BundleArgs) -> Result<Vec<Part>, Failure> {
 pub(super) fn check(args: &VerifyArgs) -> Result<(), Failure> {
     let key = args.key.as_deref().map(PublicKey::open).transpose()?;
     let canaries = inputs::canaries(&args.canaries)?;
-    let given = Given { key: key.as_ref(), captures: &args.captures, canaries: &canaries, parallel: true };
+    let secrets = inputs::secrets(&args.keylogs, &[], false)?;
+    let given =
+        Given { key: key.as_ref(), captures: &args.captures, canaries: &canaries, secrets, parallel: true };
     let checked = bundle::verify(&args.bundle, &given)?;
     let mut out = inputs::output(None)?;
     match args.format {

@@ -28,7 +28,8 @@ pub(super) struct CoverageArgs {
 
 /// Runs the command.
 pub(super) fn run(args: &CoverageArgs, quiet: bool) -> Result<(), Failure> {
-    let options = inputs::options(&args.common, &[], false)?;
+    let secrets = inputs::secrets(&args.common.keylogs, &args.files, quiet)?;
+    let options = inputs::options(&args.common, &[], &secrets, false)?;
     let (mut ledgers, mut faults) = (Vec::new(), 0);
     for (path, name) in args.files.iter().zip(inputs::names(&args.files)) {
         match inputs::on_threads(&args.common, || analyse_file(path, &name, &options, &mut |_| {}))? {

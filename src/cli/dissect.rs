@@ -23,7 +23,8 @@ pub(super) struct DissectArgs {
 /// Runs the command.
 pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
     let canaries = inputs::canaries(&args.common.canaries)?;
-    inputs::options(&args.common, &canaries, true)?;
+    let secrets = inputs::secrets(&args.common.keylogs, &args.files, quiet)?;
+    inputs::options(&args.common, &canaries, &secrets, true)?;
     let mut out = inputs::output(args.common.output.as_deref())?;
     let (mut read, mut faults) = (0, 0);
     let mut last = String::new();
@@ -43,7 +44,7 @@ pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
         };
         let mut all = canaries.clone();
         all.extend(run.canaries.into_iter().filter(|(name, _)| !canaries.iter().any(|(n, _)| n == name)));
-        let options = inputs::options(&args.common, &all, true)?;
+        let options = inputs::options(&args.common, &all, &secrets, true)?;
         let analysis = inputs::on_threads(&args.common, || {
             let mut print = |o: Observation| {
                 if failed.is_none() {

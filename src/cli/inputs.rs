@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Common, Failure};
-use crate::dissect::Options;
+use crate::dissect::secrets::KeyLogFaults;
+use crate::dissect::{Options, Secrets};
 use crate::payload::CanarySet;
 
 /// `NAME=VALUE` arguments as pairs.
@@ -21,15 +22,65 @@ pub(super) fn canaries(arguments: &[String]) -> Result<Vec<(String, String)>, Fa
         .collect()
 }
 
+/// The secrets of all `--keylog` arguments. A file is read to its end before any capture, and so is standard input, unless a
+/// capture comes from a pipe as well: then both are read at the same time, and a secret counts from when it came.
+pub(super) fn secrets(
+    keylogs: &[PathBuf],
+    captures: &[PathBuf],
+    quiet: bool,
+) -> Result<Arc<Secrets>, Failure> {
+    let secrets = Arc::new(Secrets::default());
+    let stdin = |path: &PathBuf| path == Path::new("-");
+    if keylogs.iter().any(stdin) && captures.iter().any(stdin) {
+        return Err(Failure::Usage("standard input cannot be both the capture and the key log".into()));
+    }
+    let piped = |path: &PathBuf| !std::fs::metadata(path).is_ok_and(|m| m.is_file());
+    for path in keylogs {
+        if stdin(path) && captures.iter().any(piped) {
+            let secrets = Arc::clone(&secrets);
+            std::thread::spawn(move || {
+                let read = secrets.read(std::io::stdin().lock());
+                warn_of_keys(Path::new("-"), &read, quiet);
+            });
+            continue;
+        }
+        let read = if stdin(path) {
+            secrets.read(std::io::stdin().lock())
+        } else {
+            File::open(path).and_then(|file| secrets.read(BufReader::new(file)))
+        };
+        warn_of_keys(path, &read, quiet);
+        read.map_err(|e| Failure::Unreadable(format!("{path:?}: cannot read the key log: {e}")))?;
+    }
+    Ok(secrets)
+}
+
+fn warn_of_keys(path: &Path, read: &std::io::Result<KeyLogFaults>, quiet: bool) {
+    let what = match read {
+        Ok(faults) => faults.text(),
+        Err(e) => Some(format!("cannot read the key log: {e}")),
+    };
+    if let (Some(what), false) = (what, quiet) {
+        anstream::eprintln!("metaleak: warning: {path:?}: {what}");
+    }
+}
+
 /// Options of an analysis with these canaries.
 pub(super) fn options(
     common: &Common,
     canaries: &[(String, String)],
+    secrets: &Arc<Secrets>,
     observe: bool,
 ) -> Result<Options, Failure> {
     let set = CanarySet::new(canaries).map_err(|e| Failure::Usage(e.to_string()))?;
     let parallel = common.threads != Some(1);
-    Ok(Options { observe, canaries: Arc::new(set), show_secrets: common.show_secrets, parallel })
+    Ok(Options {
+        observe,
+        canaries: Arc::new(set),
+        show_secrets: common.show_secrets,
+        secrets: Arc::clone(secrets),
+        parallel,
+    })
 }
 
 /// Runs `work` on as many threads as asked for.

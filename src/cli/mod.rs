@@ -167,6 +167,9 @@ pub struct Common {
     /// A secret to search for, planted by you; may be repeated.
     #[arg(long = "canary", value_name = "NAME=VALUE")]
     canaries: Vec<String>,
+    /// A key log (NSS format, as SSLKEYLOGFILE makes it) to decrypt with; `-` is standard input; may be repeated.
+    #[arg(long = "keylog", value_name = "FILE")]
+    keylogs: Vec<std::path::PathBuf>,
     /// Threads to use; the result does not depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,

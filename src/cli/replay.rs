@@ -263,6 +263,7 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
         }
         None => ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?,
     };
+    let secrets = inputs::secrets(&args.common.keylogs, files, quiet)?;
     // A file given twice is read once, and the order on the command line changes nothing.
     let mut files = files.to_vec();
     files.sort();
@@ -273,13 +274,14 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
     let settings = Settings {
         canaries: inputs::canaries(&args.common.canaries)?,
         show_secrets: args.common.show_secrets,
+        secrets,
         parallel: args.common.threads != Some(1),
         app: args.app.clone(),
         vantage: args.vantage.as_ref().and_then(|v| v.how),
         place: args.vantage.as_ref().and_then(|v| v.place.clone()),
     };
     // A canary that is refused is a mistake of the command line, not of a capture.
-    inputs::options(&args.common, &settings.canaries, false)?;
+    inputs::options(&args.common, &settings.canaries, &settings.secrets, false)?;
     let bar = progress(captures.len(), quiet);
     let results =
         inputs::on_threads(&args.common, || pipeline::analyse_all(&captures, &settings, &|_| bar.inc(1)))?;

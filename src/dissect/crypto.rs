@@ -5,25 +5,48 @@
 
 use aes_gcm::aead::{Aead, Nonce, Payload};
 use hkdf::Hkdf;
-use sha2::Sha256;
+use sha2::{Sha256, Sha384};
 
 /// HKDF-Extract with SHA-256 (RFC 5869 section 2.2).
 pub(super) fn extract(salt: &[u8], input: &[u8]) -> [u8; 32] {
     Hkdf::<Sha256>::extract(Some(salt), input).0.into()
 }
 
+/// The hash of a key schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hash {
+    Sha256,
+    Sha384,
+}
+
+impl Hash {
+    /// Bytes of a hash, and of a traffic secret.
+    pub(super) fn size(self) -> usize {
+        match self {
+            Hash::Sha256 => 32,
+            Hash::Sha384 => 48,
+        }
+    }
+}
+
 /// HKDF-Expand-Label with SHA-256 and an empty context (RFC 8446 section 7.1). `None` for a secret shorter than a hash and
 /// for a label that has no place in its length byte.
 pub(super) fn expand_label<const N: usize>(secret: &[u8], label: &str) -> Option<[u8; N]> {
-    const PREFIX: &str = "tls13 ";
-    let size = u16::try_from(N).ok()?.to_be_bytes();
-    let length = [u8::try_from(PREFIX.len() + label.len()).ok()?];
     let mut out = [0; N];
-    Hkdf::<Sha256>::from_prk(secret)
-        .ok()?
-        .expand_multi_info(&[&size, &length, PREFIX.as_bytes(), label.as_bytes(), &[0]], &mut out)
-        .ok()?;
+    expand_label_into(Hash::Sha256, secret, label, &mut out)?;
     Some(out)
+}
+
+/// As [`expand_label`], with any hash and size.
+pub(super) fn expand_label_into(hash: Hash, secret: &[u8], label: &str, out: &mut [u8]) -> Option<()> {
+    const PREFIX: &str = "tls13 ";
+    let size = u16::try_from(out.len()).ok()?.to_be_bytes();
+    let length = [u8::try_from(PREFIX.len() + label.len()).ok()?];
+    let info = [&size[..], &length, PREFIX.as_bytes(), label.as_bytes(), &[0]];
+    match hash {
+        Hash::Sha256 => Hkdf::<Sha256>::from_prk(secret).ok()?.expand_multi_info(&info, out).ok(),
+        Hash::Sha384 => Hkdf::<Sha384>::from_prk(secret).ok()?.expand_multi_info(&info, out).ok(),
+    }
 }
 
 /// Opens what `cipher` sealed together with `clear` (RFC 5116 section 2.2). `None` when anything of it was changed.

@@ -69,7 +69,13 @@ impl Dissector for Dns {
         let Ok(length) = r.u16("message length") else { return Step::More(2) };
         let size = 2 + usize::from(length);
         let Some(message) = data.get(2..size) else { return Step::More(size) };
-        read(message, 2, "tcp", cx);
+        // Inside an encryption it is one of the two that CONTRACT names by what carries them.
+        let carried = match (cx.decrypted(), cx.ends().0) {
+            (false, _) => "tcp",
+            (true, IpProto::UDP) => "doq",
+            (true, _) => "dot",
+        };
+        read(message, 2, carried, cx);
         Step::Took(size, CLASS)
     }
 

@@ -1,13 +1,18 @@
 //! DTLS: TLS over datagrams, as calls and tunnels use it (RFC 4347, RFC 6347, RFC 9147; connection ids RFC 9146).
 //!
 //! Takes datagrams of records; puts handshake messages together from their fragments and gives them to
-//! [`tls`](super::tls), which states hellos, JA4 and certificates. A message that is sent again is stated again. Does not decrypt:
-//! records of later epochs, and those with the header of DTLS 1.3, are ciphertext.
+//! [`tls`](super::tls), which states hellos, JA4 and certificates. A message that is sent again is stated again. Records of later
+//! epochs of DTLS 1.2 and 1.0 are opened where secrets of the connection are known; their content is searched for canaries and text,
+//! and not read further. Records with the header of DTLS 1.3 or with a connection id stay ciphertext.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use super::cipher::{Agreed, RecordHeader, RecordKeys, suite};
+use super::flow::{Session, decrypted};
 use super::media::{self, Piece};
 use super::packet::IpProto;
+use super::secrets::Label;
 use super::tls::{self, Handshake, Transport};
 use super::{Class, Cx, Frames, Match, Probe, Protocol, Reader, Short};
 use crate::model::Direction;
@@ -19,18 +24,26 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "RFC 4347, RFC 6347, RFC 9147, RFC 9146",
     over: &[IpProto::UDP],
     ports: &[],
-    reads: "client and server hellos, JA4, certificates in clear (DTLS 1.2 and older), alerts in clear; not decryption",
+    reads: "client and server hellos, JA4, certificates in clear (DTLS 1.2 and older), alerts in clear; with a key log the records of DTLS 1.2 and 1.0, whose \
+            content is searched and not read further",
     probe,
     start: media::start,
 };
 
 const HANDSHAKE: Class = Class::handshake("dtls.handshake");
 const APPLICATION: Class = Class::encrypted("dtls.application");
+/// Records that a key log opened. On the wire they were ciphertext.
+const DECRYPTED: Class = Class::encrypted("dtls.decrypted");
+/// Records that stayed shut although secrets of the connection are known.
+const UNDECRYPTED: Class = Class::opaque("dtls.undecrypted");
 /// Records of a connection whose handshake is not in the capture.
 const UNVERIFIED: Class = Class::opaque("dtls.unverified");
 
 /// Handshake messages longer than this are given up.
 const MAX_MESSAGE: u32 = 1 << 17;
+
+/// Records that may stay shut one after the other before no more are tried.
+const MAX_VAIN: u32 = 256;
 
 /// Messages of one side that are put together at the same time, and pieces of one message.
 const MAX_PARTIAL: usize = 8;
@@ -64,6 +77,8 @@ struct Record<'a> {
     kind: u8,
     version: u16,
     epoch: u16,
+    /// Epoch and sequence number.
+    number: u64,
     body: &'a [u8],
 }
 
@@ -76,7 +91,8 @@ fn record<'a>(r: &mut Reader<'a>) -> Result<Record<'a>, Short> {
         return Err(Short { field: "record of DTLS", at, needed: 13, left });
     }
     let epoch = r.u16("epoch")?;
-    r.take("sequence number", 6)?;
+    let sequence = r.array::<6>("sequence number")?;
+    let number = sequence.iter().fold(u64::from(epoch), |n, byte| n << 8 | u64::from(*byte));
     let body = if kind == 25 {
         // With a connection id (RFC 9146 section 4), whose length only the ends know: ciphertext to the end.
         let rest = r.rest();
@@ -85,7 +101,7 @@ fn record<'a>(r: &mut Reader<'a>) -> Result<Record<'a>, Short> {
         let length = usize::from(r.u16("record length")?);
         r.take("record", length)?
     };
-    Ok(Record { kind, version, epoch, body })
+    Ok(Record { kind, version, epoch, number, body })
 }
 
 /// A piece of a handshake message (RFC 6347 section 4.2.2).
@@ -151,11 +167,22 @@ pub(super) struct Dtls {
     /// Which side of the flow sent the client hello: with ICE it may be either.
     client: Option<Direction>,
     partial: [BTreeMap<u16, Partial>; 2],
+    /// Keys of each direction, with the epoch that they are of.
+    keys: [Option<(u16, RecordKeys)>; 2],
+    vain: u32,
+    session: Option<Box<Session>>,
 }
 
 impl Default for Dtls {
     fn default() -> Dtls {
-        Dtls { handshake: Handshake::new(Transport::Dtls), client: None, partial: Default::default() }
+        Dtls {
+            handshake: Handshake::new(Transport::Dtls),
+            client: None,
+            partial: Default::default(),
+            keys: [None, None],
+            vain: 0,
+            session: None,
+        }
     }
 }
 
@@ -192,6 +219,11 @@ impl Dtls {
                 }
             };
             let range = piece.at + at..piece.at + r.at();
+            if record.epoch > 0 && self.known(cx) {
+                let read = if self.sealed(d, record, range, cx) { DECRYPTED } else { UNDECRYPTED };
+                class = class.or(Some(read));
+                continue;
+            }
             let clear = match record.kind {
                 _ if record.epoch > 0 => false,
                 22 => self.fragments(d, record.body, &cx.frames(range), cx),
@@ -208,6 +240,70 @@ impl Dtls {
             cx.protocol(PROTOCOL.id);
         }
         class
+    }
+
+    /// Secrets of the connection are known.
+    fn known(&self, cx: &Cx<'_>) -> bool {
+        !cx.secrets.is_empty() && self.handshake.client_random.is_some_and(|random| cx.secrets.knows(&random))
+    }
+
+    /// Opens a record of a later epoch and reads it; `false` when it stays shut.
+    fn sealed(&mut self, d: Direction, record: Record<'_>, range: Range<usize>, cx: &mut Cx<'_>) -> bool {
+        if self.vain >= MAX_VAIN {
+            return false;
+        }
+        let Some(plain) = self.open(d, record, cx) else {
+            self.vain += 1;
+            return false;
+        };
+        self.vain = 0;
+        let frames = cx.frames(range.clone());
+        match record.kind {
+            22 => {
+                decrypted(cx, |cx| self.fragments(d, &plain, &frames, cx));
+            }
+            21 => {
+                decrypted(cx, |cx| tls::alert(&plain, Transport::Dtls, range, cx));
+            }
+            23 => {
+                let session = self.session.get_or_insert_with(|| Box::new(Session::unread(cx)));
+                session.bytes(d, &plain, &frames, cx);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn open(&mut self, d: Direction, record: Record<'_>, cx: &Cx<'_>) -> Option<Vec<u8>> {
+        let keys = d.pick(&mut self.keys);
+        if keys.as_ref().is_none_or(|(epoch, _)| *epoch != record.epoch) {
+            let (client, server) = (self.handshake.client_random?, self.handshake.server_random?);
+            let agreed = Agreed {
+                suite: suite(self.handshake.cipher?)?,
+                // RFC 6347 and RFC 4347 section 1: what they differ from.
+                version: match self.handshake.version? {
+                    0xfefd => 0x0303,
+                    0xfeff => 0x0302,
+                    _ => return None,
+                },
+                client_random: &client,
+                server_random: &server,
+                encrypt_then_mac: self.handshake.encrypt_then_mac,
+            };
+            let of_client = self.client.is_none_or(|c| c == Direction::Up) == (d == Direction::Up);
+            let master = cx.secrets.get(Label::Master, &client)?;
+            *keys = Some((record.epoch, RecordKeys::derive(agreed, master.bytes(), of_client)?));
+        }
+        let Record { kind, version, number, body, .. } = record;
+        let (_, keys) = keys.as_ref()?;
+        keys.open(RecordHeader { number, kind, version }, body)
+    }
+
+    /// The flow is over.
+    pub(super) fn finish(&mut self, cx: &mut Cx<'_>) {
+        if let Some(mut session) = self.session.take() {
+            session.finish(cx);
+        }
     }
 
     fn application(&self) -> Class {

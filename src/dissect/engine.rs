@@ -16,6 +16,7 @@ use super::fragment::Pool;
 use super::link;
 use super::observe::Observation;
 use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode_reassembled};
+use super::secrets::{KeyLogFaults, NSS_KEY_LOG, Secrets};
 use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, RawFrame, Reader};
 use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, Warning};
 use crate::payload::CanarySet;
@@ -33,6 +34,9 @@ const MAX_HELD: usize = 200_000;
 /// Joined datagrams whose fragments' frames are kept; older ones are known by their last frame alone.
 const MAX_JOINED: usize = 1 << 16;
 
+/// Warnings of secrets blocks that are kept.
+const MAX_KEY_FAULTS: usize = 16;
+
 /// Names from DNS answers that one flow gets at most.
 const MAX_DNS_NAMES: usize = 16;
 
@@ -45,6 +49,8 @@ pub struct Options {
     pub canaries: Arc<CanarySet>,
     /// Do not mask secrets.
     pub show_secrets: bool,
+    /// Secrets of connections, to read what is encrypted with them; those that a capture carries come on top.
+    pub secrets: Arc<Secrets>,
     /// Decode frames and run flows on the threads of the current rayon pool.
     pub parallel: bool,
 }
@@ -57,6 +63,7 @@ impl Default for Options {
             // An empty set has nothing that could be refused.
             canaries: Arc::new(none.unwrap_or_else(|_| unreachable!("no canaries"))),
             show_secrets: false,
+            secrets: Arc::default(),
             parallel: false,
         }
     }
@@ -118,7 +125,9 @@ pub fn analyse(
         numbers: BTreeMap::new(),
         flows: 0,
         held: Vec::new(),
+        secrets: Secrets::above(Arc::clone(&options.secrets)),
     };
+    let mut seen = 0;
     let mut reader = reader;
     if !options.parallel {
         reader.set_batch_bytes(ONE_THREAD_BATCH);
@@ -127,12 +136,14 @@ pub fn analyse(
     let mut next = Batch::default();
     let mut more = reader.next(&mut current);
     while more {
+        let carried: Vec<capture::Secrets> = reader.facts().secrets.get(seen..).unwrap_or_default().to_vec();
+        seen += carried.len();
         if options.parallel {
             let mut next_more = false;
-            rayon::join(|| run.batch(&current), || next_more = reader.next(&mut next));
+            rayon::join(|| run.batch(&current, &carried), || next_more = reader.next(&mut next));
             more = next_more;
         } else {
-            run.batch(&current);
+            run.batch(&current, &carried);
             more = reader.next(&mut next);
         }
         run.give_out(observed, false);
@@ -158,6 +169,8 @@ struct Run<'o> {
     numbers: BTreeMap<u64, u64>,
     flows: u64,
     held: Vec<Observation>,
+    /// Those that the capture carried so far, above those that were given.
+    secrets: Secrets,
 }
 
 /// What one chunk of frames decoded to.
@@ -221,14 +234,46 @@ fn fault(raw: &RawFrame, what: &str) -> String {
 }
 
 impl Run<'_> {
-    fn batch(&mut self, batch: &Batch) {
-        if batch.frames.is_empty() {
+    /// Frames of a batch, and the secrets that stand among them: these count from their place on, wherever a batch ends.
+    fn batch(&mut self, batch: &Batch, carried: &[capture::Secrets]) {
+        let mut frames = batch.frames.as_slice();
+        for block in carried {
+            let before = frames.partition_point(|f| f.number <= block.after_frame);
+            let (known, rest) = frames.split_at_checked(before).unwrap_or((frames, &[]));
+            self.frames(batch, known);
+            frames = rest;
+            if block.kind == NSS_KEY_LOG
+                && let Ok(faults) = self.secrets.read(block.data.as_slice())
+            {
+                self.key_faults(block, &faults);
+            }
+        }
+        self.frames(batch, frames);
+    }
+
+    /// Lines of a secrets block that are none, by their numbers; their content is nobody's business.
+    fn key_faults(&mut self, block: &capture::Secrets, faults: &KeyLogFaults) {
+        let Some(what) = faults.text() else { return };
+        if self.own.warnings.len() >= MAX_KEY_FAULTS {
+            self.own.suppressed_warnings += 1;
+            return;
+        }
+        let what = format!("secrets block: {what}");
+        if self.options.observe {
+            let time = self.times.map(|t| t.1).unwrap_or_default();
+            self.held.push(warning(block.after_frame, block.offset, time, &what));
+        }
+        self.own.warnings.push(TrafficWarning { frame: block.after_frame, offset: block.offset, what });
+    }
+
+    fn frames(&mut self, batch: &Batch, frames: &[RawFrame]) {
+        if frames.is_empty() {
             return;
         }
         if self.options.parallel {
-            self.batch_in_parallel(batch);
+            self.batch_in_parallel(batch, frames);
         } else {
-            self.batch_in_order(batch);
+            self.batch_in_order(batch, frames);
         }
         while self.fragments.len() > MAX_JOINED {
             self.fragments.pop_first();
@@ -236,8 +281,8 @@ impl Run<'_> {
     }
 
     /// Each packet goes to its flow as soon as it is decoded: no packet is kept, which is what one thread does best.
-    fn batch_in_order(&mut self, batch: &Batch) {
-        for raw in &batch.frames {
+    fn batch_in_order(&mut self, batch: &Batch, frames: &[RawFrame]) {
+        for raw in frames {
             if !self.links.contains(&raw.link) {
                 self.links.push(raw.link);
             }
@@ -266,7 +311,7 @@ impl Run<'_> {
     }
 
     fn packet(&mut self, p: &Packet<'_>) {
-        let shared = Shared { options: self.options, fragments: &self.fragments };
+        let shared = Shared { options: self.options, fragments: &self.fragments, secrets: &self.secrets };
         if let Some(shard) = self.shards.get_mut(shard_of(&p.key)) {
             shard.packet(p, shared);
         }
@@ -284,10 +329,10 @@ impl Run<'_> {
         }
     }
 
-    fn batch_in_parallel(&mut self, batch: &Batch) {
-        let size = batch.frames.len().div_ceil(rayon::current_num_threads() * 2).max(256);
+    fn batch_in_parallel(&mut self, batch: &Batch, frames: &[RawFrame]) {
+        let size = frames.len().div_ceil(rayon::current_num_threads() * 2).max(256);
         let chunks: Vec<Chunk<'_>> =
-            batch.frames.par_chunks(size).map(|frames| decode_chunk(batch, frames)).collect();
+            frames.par_chunks(size).map(|frames| decode_chunk(batch, frames)).collect();
         let mut joined: Vec<(usize, Vec<u8>, Fragment<'_>)> = Vec::new();
         for (index, chunk) in chunks.iter().enumerate() {
             self.overhead.add(&chunk.overhead);
@@ -318,7 +363,7 @@ impl Run<'_> {
                 list.push(p);
             }
         }
-        let shared = Shared { options: self.options, fragments: &self.fragments };
+        let shared = Shared { options: self.options, fragments: &self.fragments, secrets: &self.secrets };
         let work = |(index, shard): (usize, &mut Shard)| {
             let plain = chunks.iter().filter_map(|c| c.packets.get(index)).flatten();
             match extra.get(index).filter(|e| !e.is_empty()) {
@@ -390,7 +435,7 @@ impl Run<'_> {
         file: FileFacts,
         observed: &mut (dyn FnMut(Observation) + Send),
     ) -> CaptureAnalysis {
-        let shared = Shared { options: self.options, fragments: &self.fragments };
+        let shared = Shared { options: self.options, fragments: &self.fragments, secrets: &self.secrets };
         if self.options.parallel {
             self.shards.par_iter_mut().for_each(|s| s.finish(shared));
         } else {
@@ -417,7 +462,9 @@ impl Run<'_> {
         });
         let mut warnings: Vec<TrafficWarning> = std::mem::take(&mut self.own.warnings);
         warnings.extend(self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.warnings)));
-        let sum = |of: fn(&Output) -> u64| self.shards.iter().map(|s| of(&s.out)).sum::<u64>();
+        let sum = |of: fn(&Output) -> u64| {
+            self.shards.iter().map(|s| of(&s.out)).chain([of(&self.own)]).sum::<u64>()
+        };
         for (count, what) in [
             (sum(|o| o.suppressed_warnings), "more warnings were not kept"),
             (sum(|o| o.suppressed_findings), "more findings were not kept"),

@@ -15,10 +15,15 @@ use super::packet::{Endpoint, FlowKey, IpProto, Packet, Tunnel};
 use super::rtt::Opening;
 use super::tcp::{Event, Half, Provenance, Segment};
 use super::{
-    Class, Cx, Datagram, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Step,
+    Class, Cx, Datagram, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Secrets,
+    Step,
 };
 use crate::model::{CaptureTime, Direction, FlowCall, FlowTls, SignatureHit};
 use crate::payload::{CanaryState, Masking, RawFinding, Readability, TextMeter};
+
+mod session;
+
+pub(super) use session::{Session, decrypted};
 
 /// Bytes of an unfinished message that are kept, each direction; beyond it the message is given up.
 pub(super) const MAX_PENDING: usize = 1 << 20;
@@ -88,6 +93,8 @@ pub struct FlowFacts {
     pub first_time: CaptureTime,
     /// Outer layers.
     pub tunnel: Tunnel,
+    /// What is read now took keys that the auditor gave.
+    pub(super) decrypted: bool,
     findings: u32,
 }
 
@@ -108,6 +115,8 @@ impl FlowFacts {
     }
 
     pub(super) fn name(&mut self, name: &str, source: &'static str, frame: u64) {
+        // Nobody on the way could read it.
+        let source = if self.decrypted { "decrypted" } else { source };
         let name = canonical_name(name);
         // Bounded: a hostile peer may send a new name in each request.
         if !name.is_empty()
@@ -118,7 +127,11 @@ impl FlowFacts {
         }
     }
 
+    /// How the flow is encrypted on the wire; what is found within the encryption changes nothing in that.
     pub(super) fn encrypted(&mut self, label: &'static str, frames: &[u64]) {
+        if self.decrypted {
+            return;
+        }
         let (known, evidence) = self.encryption.get_or_insert((label, Vec::new()));
         *known = label;
         add_frames(evidence, frames);
@@ -150,6 +163,10 @@ impl FlowFacts {
     }
 
     fn add_read(&mut self, reading: Reading, bytes: u64) {
+        // The bytes on the wire were counted as those of the encryption.
+        if self.decrypted {
+            return;
+        }
         let [clear, handshake, encrypted, opaque] = &mut self.read;
         *match reading {
             Reading::Clear => clear,
@@ -259,7 +276,10 @@ impl Output {
         kind: &'static str,
         fields: Result<Value, serde_json::Error>,
     ) {
-        let Ok(Value::Object(fields)) = fields else { return };
+        let Ok(Value::Object(mut fields)) = fields else { return };
+        if facts.decrypted {
+            fields.insert("decrypted".into(), true.into());
+        }
         let (src, dst) = match direction {
             Direction::Up => (facts.client, facts.server),
             Direction::Down => (facts.server, facts.client),
@@ -291,6 +311,7 @@ impl Output {
             return;
         }
         facts.findings += 1;
+        let raw = if facts.decrypted { raw.behind_encryption() } else { raw };
         self.findings.push(FlowFinding { flow: facts.first_frame, direction, frames, raw });
     }
 
@@ -349,6 +370,23 @@ enum Source<'a> {
 }
 
 impl<'a> Place<'a> {
+    /// The packet that is being read.
+    fn segment(&self) -> Segment {
+        match self.source {
+            Source::Datagram(segment) => segment,
+            Source::Stream { provenance, base } => {
+                let nowhere = Segment {
+                    start: base,
+                    end: base,
+                    frame: 0,
+                    time: CaptureTime::default(),
+                    file_offset: 0,
+                };
+                provenance.covering(base, base).next().copied().unwrap_or(nowhere)
+            }
+        }
+    }
+
     pub(super) fn base(&self) -> u64 {
         match self.source {
             Source::Stream { base, .. } => base,
@@ -502,6 +540,7 @@ pub(super) struct Shard {
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
     pub(super) fragments: &'a BTreeMap<u64, Vec<u64>>,
+    pub(super) secrets: &'a Secrets,
 }
 
 impl Shard {
@@ -576,44 +615,31 @@ impl Shard {
             is_service(from.port) && !is_service(to.port)
         };
         let (client, server) = if from_server { (to, from) } else { (from, to) };
-        self.flows.push(Flow {
-            facts: FlowFacts {
-                proto: p.key.proto,
-                client,
-                server,
-                protocols: Vec::new(),
-                names: Vec::new(),
-                tls: None,
-                ja4: None,
-                encryption: None,
-                read: [0; 4],
-                clear_frames: Vec::new(),
-                signatures: Vec::new(),
-                call: None,
-                rtt_ms: None,
-                rtt_frames: Vec::new(),
-                bytes: [0; 2],
-                frames: 0,
-                first_frame: p.frame,
-                last_frame: p.frame,
-                first_time: p.time,
-                tunnel: p.tunnel,
-                findings: 0,
-            },
-            app: App::Probing,
-            streams: None,
-            unknown: None,
-            waiting: Vec::new(),
-            probes: 0,
-            syn_time: None,
-            opening: None,
-            isn: None,
-            closed: false,
-            now: whole(p),
-            complete: false,
-            over: false,
-            anew: [false; 2],
-        });
+        let facts = FlowFacts {
+            proto: p.key.proto,
+            client,
+            server,
+            protocols: Vec::new(),
+            names: Vec::new(),
+            tls: None,
+            ja4: None,
+            encryption: None,
+            read: [0; 4],
+            clear_frames: Vec::new(),
+            signatures: Vec::new(),
+            call: None,
+            rtt_ms: None,
+            rtt_frames: Vec::new(),
+            bytes: [0; 2],
+            frames: 0,
+            first_frame: p.frame,
+            last_frame: p.frame,
+            first_time: p.time,
+            tunnel: p.tunnel,
+            decrypted: false,
+            findings: 0,
+        };
+        self.flows.push(Flow::new(facts, whole(p)));
         new as usize
     }
 
@@ -658,6 +684,26 @@ impl Stream {
 }
 
 impl Flow {
+    /// A flow that has had no packet; `now` is where it stands.
+    fn new(facts: FlowFacts, now: Segment) -> Flow {
+        Flow {
+            facts,
+            app: App::Probing,
+            streams: None,
+            unknown: None,
+            waiting: Vec::new(),
+            probes: 0,
+            syn_time: None,
+            opening: None,
+            isn: None,
+            closed: false,
+            now,
+            complete: false,
+            over: false,
+            anew: [false; 2],
+        }
+    }
+
     fn held_back(&self) -> Option<u64> {
         let streams = self.streams.iter().flat_map(|s| s.iter()).filter_map(Stream::held_back).min();
         let waiting = self.waiting.first().map(|d| d.segment.frame);
@@ -749,7 +795,11 @@ impl Flow {
 
     /// Bytes that both directions hold back.
     fn held(&self) -> usize {
-        self.streams.as_ref().map_or(0, |s| s.iter().map(Stream::held).sum())
+        let dissector = match &self.app {
+            App::Known(dissector) => dissector.held(),
+            App::Probing | App::Unknown => 0,
+        };
+        self.streams.as_ref().map_or(0, |s| s.iter().map(Stream::held).sum()) + dissector
     }
 
     /// Memory is short: gaps are accepted as they are, and unfinished messages are lost.
@@ -759,6 +809,12 @@ impl Flow {
             let half = std::mem::take(&mut stream.half);
             stream.half = self.deliver(direction, stream, half, sink, Half::finish);
             self.lose_pending(direction, stream, sink);
+        }
+        if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
+            let [up, _] = &*streams;
+            let mut cx = self.cx(Direction::Up, &up.provenance, up.taken, sink);
+            dissector.give_up(&mut cx);
+            self.app = App::Known(dissector);
         }
         self.streams = Some(streams);
     }
@@ -859,6 +915,7 @@ impl Flow {
             reprobe: false,
             ending: self.over,
             options: sink.shared.options,
+            secrets: sink.shared.secrets,
         }
     }
 
@@ -1164,6 +1221,7 @@ impl Flow {
                 reprobe: false,
                 ending: false,
                 options: sink.shared.options,
+                secrets: sink.shared.secrets,
             };
             let class = dissector.datagram(direction, payload, &mut cx);
             let (switch, reprobe) = (cx.switch, cx.reprobe);
@@ -1210,6 +1268,7 @@ impl Flow {
                 reprobe: false,
                 ending: true,
                 options: sink.shared.options,
+                secrets: sink.shared.secrets,
             };
             dissector.finish(direction, &[], &mut cx);
         }

@@ -129,6 +129,10 @@ impl Dissector for Media {
         for talk in self.relayed.values() {
             talk.rtp.state(d, true, cx);
         }
+        if d == Direction::Down {
+            let talks = self.relayed.values_mut().chain([&mut self.direct]);
+            talks.for_each(|talk| talk.dtls.finish(cx));
+        }
     }
 
     fn holds(&self) -> Option<u64> {

@@ -14,11 +14,13 @@ pub mod observe;
 mod packet;
 mod reader;
 mod rtt;
+pub mod secrets;
 mod tcp;
 #[cfg(test)]
 mod testing;
 
 mod call;
+mod cipher;
 mod crypto;
 mod dns;
 mod dtls;
@@ -26,6 +28,7 @@ mod early_data;
 mod ftp;
 mod http;
 mod http2;
+mod http3;
 mod http_body;
 mod http_message;
 mod imap;
@@ -63,6 +66,7 @@ pub use flow::FlowFacts;
 pub use observe::Observation;
 pub use packet::{Decoded, Endpoint, FlowKey, Fragment, IpProto, Overhead, Packet, decode};
 pub use reader::{Reader, Short};
+pub use secrets::Secrets;
 
 use std::ops::Range;
 
@@ -261,6 +265,16 @@ pub trait Dissector: Send {
         let _ = (direction, unread, cx);
     }
 
+    /// Bytes that it holds back beyond those that a [`Step::More`] left with the engine.
+    fn held(&self) -> usize {
+        0
+    }
+
+    /// Memory is short: what is held back is to be given up.
+    fn give_up(&mut self, cx: &mut Cx<'_>) {
+        let _ = cx;
+    }
+
     /// The lowest frame that [`Dissector::finish`] may still name in an observation, so that observations come in frame order.
     fn holds(&self) -> Option<u64> {
         None
@@ -305,6 +319,7 @@ pub struct Cx<'a> {
     pub(in crate::dissect) reprobe: bool,
     pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) options: &'a Options,
+    pub(in crate::dissect) secrets: &'a Secrets,
 }
 
 impl Cx<'_> {
@@ -354,6 +369,12 @@ impl Cx<'_> {
     #[must_use]
     pub fn ending(&self) -> bool {
         self.ending
+    }
+
+    /// What is read now took keys that the auditor gave: on the wire it was ciphertext.
+    #[must_use]
+    pub fn decrypted(&self) -> bool {
+        self.facts.decrypted
     }
 
     /// Secrets may be shown unmasked.

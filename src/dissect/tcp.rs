@@ -87,7 +87,7 @@ pub(super) struct Half {
     /// Sequence number of stream offset `next`; `None` before the first segment.
     next_seq: Option<u32>,
     /// Stream offset of the next byte expected.
-    next: u64,
+    pub(super) next: u64,
     waiting: BTreeMap<u64, Waiting>,
     waiting_bytes: usize,
     /// The receiver has acknowledged up to here.

@@ -39,6 +39,16 @@ pub struct RawFinding {
 }
 
 impl RawFinding {
+    /// As it stands behind an encryption that the auditor had the keys of: only the server got it, so nothing but a planted
+    /// secret is more than a record.
+    #[must_use]
+    pub fn behind_encryption(self) -> RawFinding {
+        let most = if self.kind == FindingKind::Canary { Severity::Medium } else { Severity::Info };
+        // No dissector says of bytes that it is shown how they travelled, but that they stand there as they are.
+        let what = self.what.replacen(" in clear", " behind the encryption", 1);
+        RawFinding { severity: self.severity.min(most), what, decrypted: true, ..self }
+    }
+
     /// The finding in the report's words; `frames` are those that hold [`RawFinding::range`].
     ///
     /// `id` and `messenger` stay empty: they are given when the report is put together.

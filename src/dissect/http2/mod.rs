@@ -602,7 +602,7 @@ fn search_fields(fields: &[hpack::Pair], block: &Block, single: bool, cx: &mut C
 }
 
 /// An authority without a user's name and password, which are against the rules and sent nonetheless.
-fn without_user(host: &[u8], masking: Masking) -> String {
+pub(super) fn without_user(host: &[u8], masking: Masking) -> String {
     let host = String::from_utf8_lossy(host);
     match host.rsplit_once('@') {
         Some((_, host)) if masking == Masking::On => escape(&format!("…@{host}")),
@@ -611,18 +611,18 @@ fn without_user(host: &[u8], masking: Masking) -> String {
 }
 
 /// The fields of a block.
-struct Fields<'a>(&'a [hpack::Pair]);
+pub(super) struct Fields<'a>(pub(super) &'a [hpack::Pair]);
 
 impl<'a> Fields<'a> {
-    fn first(&self, name: &str) -> Option<&'a [u8]> {
+    pub(super) fn first(&self, name: &str) -> Option<&'a [u8]> {
         self.0.iter().find(|(n, _)| n == name.as_bytes()).map(|(_, value)| value.as_slice())
     }
 
-    fn shown(&self, name: &str) -> Option<String> {
+    pub(super) fn shown(&self, name: &str) -> Option<String> {
         self.first(name).map(|value| escape(&String::from_utf8_lossy(value)))
     }
 
-    fn all(&self, masking: Masking) -> Vec<(String, String)> {
+    pub(super) fn all(&self, masking: Masking) -> Vec<(String, String)> {
         let shown = |(name, value): &hpack::Pair| {
             let name = String::from_utf8_lossy(name);
             let value = match &*name {

@@ -1,7 +1,8 @@
 //! The stream of handshake bytes that CRYPTO frames carry in pieces, in any order, some of them twice (RFC 9000 section 19.6).
 //!
 //! Takes pieces with the frames that brought them; gives the next bytes as soon as they are whole, with the frames that made them
-//! up. Of bytes that come twice the first are kept. Keeps at most [`WINDOW`] bytes in at most [`MAX_PIECES`] pieces.
+//! up. Of bytes that come twice the first are kept. Keeps at most [`WINDOW`] bytes, or as many as it was made for, in at most
+//! [`MAX_PIECES`] pieces.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,18 +21,57 @@ struct Piece {
 }
 
 /// One side's handshake bytes of one level of encryption.
-#[derive(Default)]
 pub(super) struct Assembler {
+    window: u64,
     /// Offset of the next byte to give.
     next: u64,
     /// By offset; they do not overlap and end behind `next`.
     pieces: BTreeMap<u64, Piece>,
 }
 
+impl Default for Assembler {
+    fn default() -> Assembler {
+        Assembler::with_window(WINDOW)
+    }
+}
+
 impl Assembler {
+    /// Keeps pieces as far ahead of the next byte.
+    pub(super) fn with_window(window: u64) -> Assembler {
+        Assembler { window, next: 0, pieces: BTreeMap::new() }
+    }
+
+    /// Bytes that are kept.
+    pub(super) fn held(&self) -> usize {
+        self.pieces.values().map(|p| p.bytes.len()).sum()
+    }
+
+    /// The lowest frame that a piece which waits came in.
+    pub(super) fn first_frame(&self) -> Option<u64> {
+        self.pieces.values().map(|p| p.frames.complete).min()
+    }
+
+    /// Offset of the next byte.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// A piece that ends at `end` is kept whole.
+    pub(super) fn reaches(&self, end: u64) -> bool {
+        end <= self.next.saturating_add(self.window) && self.pieces.len() < MAX_PIECES
+    }
+
+    /// Takes the next piece as it came.
+    pub(super) fn take_piece(&mut self) -> Option<(Vec<u8>, Arc<Frames>)> {
+        let entry = self.pieces.first_entry().filter(|e| *e.key() == self.next)?;
+        let piece = entry.remove();
+        self.next += piece.bytes.len() as u64;
+        Some((piece.bytes, piece.frames))
+    }
+
     /// Adds a piece.
     pub(super) fn push(&mut self, offset: u64, bytes: &[u8], frames: &Arc<Frames>) {
-        let end = offset.saturating_add(bytes.len() as u64).min(self.next + WINDOW);
+        let end = offset.saturating_add(bytes.len() as u64).min(self.next.saturating_add(self.window));
         let mut at = offset.max(self.next);
         while at < end && self.pieces.len() < MAX_PIECES {
             if let Some((start, piece)) = self.pieces.range(..=at).next_back() {

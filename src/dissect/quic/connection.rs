@@ -89,6 +89,16 @@ impl Connections {
 }
 
 impl Connection {
+    /// The sender in this direction is the client.
+    pub(super) fn is_client(&self, d: Direction) -> bool {
+        d == self.client
+    }
+
+    /// The version that both sides use now.
+    pub(super) fn version(&self) -> Version {
+        self.other_keys.as_ref().unwrap_or(&self.keys).version
+    }
+
     /// Opens a packet with the keys of this connection. The direction tells whose they are, unless a host talks to itself on one
     /// port.
     fn open(

@@ -194,7 +194,7 @@ impl Keys {
 }
 
 /// The whole number of which the lowest `bits` were sent (RFC 9000 appendix A.3): the one next to what is expected.
-fn full_number(sent: u64, bits: u32, largest: Option<u64>) -> u64 {
+pub(super) fn full_number(sent: u64, bits: u32, largest: Option<u64>) -> u64 {
     let expected = largest.map_or(0, |n| n + 1);
     let window = 1_u64 << bits;
     let near = (expected & !(window - 1)) | sent;

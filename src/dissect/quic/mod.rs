@@ -4,7 +4,7 @@
 //! negotiation, and the hellos inside, which go to [`tls`](super::tls). The keys of Initial packets follow from the connection id
 //! that the client chose first (after a Retry, from the server's), so both sides are opened without any secret. Versions 1
 //! and 2, drafts 23 to 34, Google's T050 and T051; of Google's older versions the hello (`google.rs`). Handshake, 0-RTT and
-//! 1-RTT packets are counted, not opened; a flow that shows only short headers is not called QUIC.
+//! 1-RTT packets are opened where secrets of the connection are known (`later.rs`), else counted; a flow that shows only short headers is not called QUIC.
 //!
 //! `version` in observations: `v1`, `v2`, `draft-29`, `Q046`, `T051`, any other as `0x1a2a3a4a`.
 
@@ -14,7 +14,9 @@ mod frames;
 mod google;
 mod header;
 mod keys;
+mod later;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -22,6 +24,7 @@ use serde::Serialize;
 use connection::{Connection, Connections};
 use header::{Kind, Long, Version};
 use keys::{Opened, Role};
+use later::{Around, Later, MAX_LENGTHS, Stage};
 
 use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, early_data};
@@ -36,7 +39,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     over: &[IpProto::UDP],
     ports: &[443, 853],
     reads: "Initial packets of both sides (versions 1 and 2, drafts 23 to 34, Google's T050 and T051) with client and server hello, \
-            Retry, version negotiation, Google's hellos up to Q050; not yet decryption of the rest",
+            Retry, version negotiation, Google's hellos up to Q050; with a key log the \
+            other packets, HTTP/3 and DNS inside",
     probe,
     start: || Box::new(Quic::default()),
 };
@@ -44,6 +48,10 @@ pub(super) static PROTOCOL: Protocol = Protocol {
 const HANDSHAKE: Class = Class::handshake("quic.handshake");
 const HANDSHAKE_SEALED: Class = Class::encrypted("quic.handshake-encrypted");
 const APPLICATION: Class = Class::encrypted("quic.application");
+/// Packets that a key log opened. On the wire they were ciphertext.
+const DECRYPTED: Class = Class::encrypted("quic.decrypted");
+/// Packets that stayed shut although secrets of the connection are known.
+const UNDECRYPTED: Class = Class::opaque("quic.undecrypted");
 /// Packets of a connection none of whose hellos could be read.
 const UNVERIFIED: Class = Class::opaque("quic.unverified");
 
@@ -88,6 +96,8 @@ struct Tally {
     setup: usize,
     handshake: usize,
     application: usize,
+    decrypted: usize,
+    undecrypted: usize,
     unread: usize,
 }
 
@@ -99,6 +109,8 @@ impl Tally {
         for (class, bytes) in [
             (sealed(HANDSHAKE_SEALED), self.handshake),
             (sealed(APPLICATION), self.application),
+            (DECRYPTED, self.decrypted),
+            (UNDECRYPTED, self.undecrypted),
             (UNVERIFIED, self.unread),
         ] {
             if bytes > most.1 {
@@ -114,6 +126,10 @@ struct Quic {
     connections: Connections,
     /// A hello was read.
     begun: bool,
+    /// Made when secrets of the connection are known.
+    later: Option<Box<Later>>,
+    /// Lengths of the connection ids that each side has chosen for itself.
+    lengths: [Vec<usize>; 2],
 }
 
 impl Dissector for Quic {
@@ -135,7 +151,8 @@ impl Dissector for Quic {
                 }
                 Some(0..=0x7f) => {
                     // Short headers tell no length: there is never a packet behind one.
-                    tally.application += rest.len();
+                    let size = rest.len();
+                    *self.short(d, rest, at, &mut tally, cx) += size;
                     at = data.len();
                     break;
                 }
@@ -151,6 +168,18 @@ impl Dissector for Quic {
         }
         tally.unread += data.len().saturating_sub(at);
         tally.class(self.begun)
+    }
+
+    fn finish(&mut self, d: Direction, _: &[u8], cx: &mut Cx<'_>) {
+        if d == Direction::Down
+            && let Some(later) = &mut self.later
+        {
+            later.finish(cx);
+        }
+    }
+
+    fn holds(&self) -> Option<u64> {
+        self.later.as_ref().and_then(|later| later.holds())
     }
 
     fn unfinished(&self) -> Class {
@@ -170,6 +199,9 @@ impl Quic {
         cx: &mut Cx<'_>,
     ) -> &'t mut usize {
         let range = at..at + long.size.min(rest.len());
+        if long.version.known() {
+            note_length(d.pick(&mut self.lengths), long.scid.len());
+        }
         let ids = || Ids { version: long.version.label(), dcid: hex(long.dcid), scid: hex(long.scid) };
         match long.kind {
             Kind::Initial => {
@@ -196,14 +228,101 @@ impl Quic {
                 });
                 &mut tally.setup
             }
-            Kind::Handshake => &mut tally.handshake,
+            Kind::Handshake => self.long(d, Stage::Handshake, long, rest, range, tally, cx),
             Kind::ZeroRtt => {
                 let bytes = range.len();
                 early_data::sent(bytes as u64, range.clone(), cx);
-                cx.emit("quic.zero_rtt", range, || ZeroRtt { ids: ids(), bytes });
-                &mut tally.application
+                cx.emit("quic.zero_rtt", range.clone(), || ZeroRtt { ids: ids(), bytes });
+                self.long(d, Stage::Early, long, rest, range, tally, cx)
             }
             Kind::Unknown => &mut tally.unread,
+        }
+    }
+
+    /// The state of a connection whose secrets are known, with the role of the sender.
+    fn known(&mut self, d: Direction, cx: &mut Cx<'_>) -> Option<Role> {
+        if cx.secrets.is_empty() {
+            return None;
+        }
+        let connection = self.connections.current.as_ref()?;
+        let random = connection.handshake.client_random.filter(|random| cx.secrets.knows(random))?;
+        if self.later.as_ref().is_none_or(|later| later.random != random)
+            && let Some(mut before) = self.later.replace(Box::new(Later::new(random)))
+        {
+            before.finish(cx);
+        }
+        Some(if connection.is_client(d) { Role::Client } else { Role::Server })
+    }
+
+    /// Opens a packet with a long header that is no Initial.
+    #[expect(clippy::too_many_arguments, reason = "the packet, its place, and where to count it")]
+    fn long<'t>(
+        &mut self,
+        d: Direction,
+        stage: Stage,
+        long: &Long<'_>,
+        rest: &[u8],
+        range: Range<usize>,
+        tally: &'t mut Tally,
+        cx: &mut Cx<'_>,
+    ) -> &'t mut usize {
+        let Some(role) = self.known(d, cx) else {
+            return if stage == Stage::Early { &mut tally.application } else { &mut tally.handshake };
+        };
+        let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {
+            return &mut tally.unread;
+        };
+        let around =
+            Around { version: long.version, secrets: cx.secrets, cipher: connection.handshake.cipher };
+        let opened =
+            rest.get(..long.size).and_then(|packet| later.open_long(role, stage, long, packet, &around));
+        let Some(payload) = opened else { return &mut tally.undecrypted };
+        self.later_frames(d, role, stage, &payload, range, cx);
+        &mut tally.decrypted
+    }
+
+    /// Opens a packet with a short header.
+    fn short<'t>(
+        &mut self,
+        d: Direction,
+        packet: &[u8],
+        at: usize,
+        tally: &'t mut Tally,
+        cx: &mut Cx<'_>,
+    ) -> &'t mut usize {
+        let Some(role) = self.known(d, cx) else { return &mut tally.application };
+        let lengths = d.reverse().pick(&mut self.lengths);
+        let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {
+            return &mut tally.unread;
+        };
+        let around = Around {
+            version: connection.version(),
+            secrets: cx.secrets,
+            cipher: connection.handshake.cipher,
+        };
+        let Some(payload) = later.open_short(role, lengths, packet, &around) else {
+            return &mut tally.undecrypted;
+        };
+        self.later_frames(d, role, Stage::Traffic, &payload, at..at + packet.len(), cx);
+        &mut tally.decrypted
+    }
+
+    fn later_frames(
+        &mut self,
+        d: Direction,
+        role: Role,
+        stage: Stage,
+        payload: &[u8],
+        range: Range<usize>,
+        cx: &mut Cx<'_>,
+    ) {
+        let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {
+            return;
+        };
+        let here = Arc::new(cx.frames(range));
+        let new = later.frames(d, role, stage, payload, &mut connection.handshake, &here, cx);
+        for length in new {
+            note_length(d.pick(&mut self.lengths), length);
         }
     }
 
@@ -290,6 +409,15 @@ impl Quic {
             sni: hello.sni.as_deref().map(super::flow::canonical_name),
             user_agent: hello.user_agent,
         });
+    }
+}
+
+/// A side has an id of this length; the one that came last is tried first.
+fn note_length(lengths: &mut Vec<usize>, length: usize) {
+    if lengths.first() != Some(&length) {
+        lengths.retain(|known| *known != length);
+        lengths.insert(0, length);
+        lengths.truncate(MAX_LENGTHS);
     }
 }
 

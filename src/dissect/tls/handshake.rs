@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::super::reader::Reader;
 use super::super::{Cx, Frames, Short, early_data, tor};
 use super::certificate::{self, Certificate};
-use super::hello::{ClientHello, ServerHello, code, version_label};
+use super::hello::{self, ClientHello, ServerHello, code, version_label};
 use crate::capture::hex;
 use crate::model::{Direction, FindingKind, FlowTls, Severity};
 use crate::payload::Masking;
@@ -73,6 +73,13 @@ pub(in crate::dissect) struct Handshake {
     /// Keys for SRTP are part of it (RFC 5764): the server chose a profile or, where its choice is encrypted, the client offered.
     pub(in crate::dissect) srtp: bool,
     offers_srtp: bool,
+    /// What secrets of this connection are known by.
+    pub(in crate::dissect) client_random: Option<[u8; 32]>,
+    pub(in crate::dissect) server_random: Option<[u8; 32]>,
+    /// The protocol within, as the server chose it.
+    pub(in crate::dissect) alpn: Option<String>,
+    /// The MAC of CBC suites is over the ciphertext (RFC 7366).
+    pub(in crate::dissect) encrypt_then_mac: bool,
 }
 
 impl Handshake {
@@ -94,7 +101,10 @@ impl Handshake {
             1 => self.client_hello(body, frames, cx),
             2 => self.server_hello(body, frames, cx),
             4 => self.new_session_ticket(body, cx),
-            8 => early_data::answered(d, body, cx),
+            8 => {
+                self.alpn = hello::chosen_alpn(body);
+                early_data::answered(d, body, cx)
+            }
             11 => self.certificates(d, body, frames, cx),
             _ => Ok(()),
         };
@@ -106,6 +116,9 @@ impl Handshake {
     fn client_hello(&mut self, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> Result<(), Short> {
         let hello = ClientHello::read(body);
         let first = !std::mem::replace(&mut self.begun, true);
+        if hello.random.is_some() {
+            self.client_random = hello.random;
+        }
         self.offers_srtp = hello.extensions.contains(&USE_SRTP);
         let (ja4, raw) = hello.ja4(self.transport.letter());
         let flow = cx.flow();
@@ -152,6 +165,9 @@ impl Handshake {
         if !hello.retry || hello.version == 0x0304 {
             self.version = Some(hello.version);
             self.cipher = Some(hello.cipher);
+            self.server_random = Some(hello.random);
+            self.encrypt_then_mac = hello.encrypt_then_mac;
+            self.alpn.clone_from(&hello.alpn);
         }
         if hello.retry {
             early_data::refused(cx);
@@ -246,7 +262,8 @@ impl Handshake {
         if let (Direction::Up, Some(leaf)) = (d, chain.first()) {
             let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
             let subject = masking.apply_any(leaf.subject.as_deref().unwrap_or_default());
-            let what = format!("client certificate in clear, subject {subject}");
+            let how = if cx.decrypted() { "behind the encryption" } else { "in clear" };
+            let what = format!("client certificate {how}, subject {subject}");
             cx.finding_at(frames.clone(), Severity::Medium, FindingKind::Identifier, what);
         }
         let sni = cx.flow().tls.as_ref().and_then(|t| t.sni.clone()).filter(|_| d == Direction::Down);

@@ -21,6 +21,8 @@ const RETRY: [u8; 32] = [
 pub(super) struct ClientHello {
     /// Legacy version.
     pub(super) version: u16,
+    /// What secrets are known by.
+    pub(super) random: Option<[u8; 32]>,
     /// Suites in order.
     pub(super) ciphers: Vec<u16>,
     /// Extension types in order.
@@ -58,7 +60,7 @@ impl ClientHello {
     fn fill(&mut self, body: &[u8]) -> Result<(), Short> {
         let mut r = Reader::new(body);
         self.version = r.u16("version")?;
-        r.take("random", 32)?;
+        self.random = Some(r.array("random")?);
         let session = r.vec8("session id")?;
         if self.version >= 0xfe00 && self.version != 0xffff {
             r.vec8("cookie")?; // DTLS
@@ -194,6 +196,7 @@ fn ech_config_id(mut value: Reader<'_>) -> Result<Option<u8>, Short> {
 /// What the server chose.
 pub(super) struct ServerHello {
     pub(super) version: u16,
+    pub(super) random: [u8; 32],
     pub(super) cipher: u16,
     pub(super) alpn: Option<String>,
     pub(super) retry: bool,
@@ -201,13 +204,16 @@ pub(super) struct ServerHello {
     pub(super) session: Vec<u8>,
     /// A profile of SRTP was chosen.
     pub(super) srtp: bool,
+    /// The MAC of CBC suites is over the ciphertext (RFC 7366).
+    pub(super) encrypt_then_mac: bool,
 }
 
 impl ServerHello {
     pub(super) fn read(body: &[u8]) -> Result<ServerHello, Short> {
         let mut r = Reader::new(body);
         let mut version = r.u16("version")?;
-        let retry = r.array::<32>("random")? == RETRY;
+        let random = r.array::<32>("random")?;
+        let retry = random == RETRY;
         // Drafts of TLS 1.3 before the 22nd had no session id in the server hello (version 0x7fXX on the wire).
         let mut session = Vec::new();
         if version >> 8 != 0x7f {
@@ -217,16 +223,19 @@ impl ServerHello {
         if version >> 8 == 0x7f {
             return Ok(ServerHello {
                 version: 0x0304,
+                random,
                 cipher,
                 alpn: None,
                 retry,
                 session: Vec::new(),
                 srtp: false,
+                encrypt_then_mac: false,
             });
         }
         r.u8("compression method")?;
         let mut alpn = None;
         let mut srtp = false;
+        let mut encrypt_then_mac = false;
         if !r.is_empty() {
             let mut extensions = r.vec16("extensions")?;
             while !extensions.is_empty() {
@@ -234,6 +243,7 @@ impl ServerHello {
                 let mut value = extensions.vec16("extension")?;
                 match kind {
                     14 => srtp = true,
+                    22 => encrypt_then_mac = true,
                     43 => version = value.u16("selected version")?,
                     16 => {
                         let name = value.vec16("protocol names")?.vec8("protocol name")?;
@@ -249,8 +259,30 @@ impl ServerHello {
         if matches!(version, 0x0304 | 0xfefc) {
             session.clear(); // an echo of the client's dummy
         }
-        Ok(ServerHello { version, cipher, alpn, retry, session, srtp })
+        Ok(ServerHello { version, random, cipher, alpn, retry, session, srtp, encrypt_then_mac })
     }
+}
+
+/// The content of one of the extensions of `EncryptedExtensions` (RFC 8446 section 4.3.1).
+fn extension(body: &[u8], wanted: u16) -> Option<Reader<'_>> {
+    let mut extensions = Reader::new(body).vec16("extensions").ok()?;
+    while let (Ok(kind), Ok(value)) = (extensions.u16("extension type"), extensions.vec16("extension")) {
+        if kind == wanted {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// The server takes 0-RTT data (RFC 8446 section 4.2.10).
+pub(super) fn takes_early_data(encrypted_extensions: &[u8]) -> bool {
+    extension(encrypted_extensions, 42).is_some()
+}
+
+/// The protocol that the server chose (RFC 7301 section 3.1).
+pub(super) fn chosen_alpn(encrypted_extensions: &[u8]) -> Option<String> {
+    let mut names = extension(encrypted_extensions, 16)?.vec16("protocol names").ok()?;
+    Some(names.vec8("protocol name").ok()?.rest().escape_ascii().to_string())
 }
 
 /// A code point as the contract writes it.

@@ -2,12 +2,14 @@
 //!
 //! Takes the bytes of both directions, also from the middle of a connection; gives client and server hellos with JA4, certificates
 //! sent in clear, alerts, and from the server hello on the encryption of the flow. Messages may be spread over
-//! records and segments. Skips ciphertext without a copy. Does not decrypt, and does not call a connection encrypted
-//! whose handshake it has not seen.
+//! records and segments. Where secrets of the connection are known, its records are opened (`opener.rs`), and what they carry is read
+//! like a flow of its own. Skips ciphertext without a copy otherwise. Does not call a connection encrypted whose handshake it has
+//! not seen.
 
 mod certificate;
 mod handshake;
 mod hello;
+mod opener;
 
 pub(super) use handshake::{Handshake, Transport};
 use hello::ClientHello;
@@ -16,6 +18,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use self::opener::{Opener, Outcome};
+use super::flow::{Session, decrypted};
 use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Reader, Short, Step, early_data};
 use crate::model::Direction;
@@ -27,13 +31,17 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "RFC 8446, RFC 5246",
     over: &[IpProto::TCP],
     ports: &[443, 465, 636, 853, 989, 990, 992, 993, 994, 995, 5223, 5228, 8443],
-    reads: "client and server hellos, JA4, certificates in clear (TLS 1.2 and older), alerts in clear; not yet decryption",
+    reads: "client and server hellos, JA4, certificates in clear (TLS 1.2 and older), alerts in clear; with a key log all records and what is inside (AES-GCM, AES-CCM, ChaCha20, AES-CBC), with key updates and 0-RTT",
     probe,
     start: || Box::new(Tls::default()),
 };
 
 const HANDSHAKE: Class = Class::handshake("tls.handshake");
 const APPLICATION: Class = Class::encrypted("tls.application");
+/// Records that a key log opened. On the wire they were ciphertext, and what is in them is searched where it is read.
+const DECRYPTED: Class = Class::encrypted("tls.decrypted");
+/// Records that stayed shut although secrets of the connection are known: other keys, keys that came late, lost records.
+const UNDECRYPTED: Class = Class::opaque("tls.undecrypted");
 /// Records of a connection whose handshake is not in the capture.
 const UNVERIFIED: Class = Class::opaque("tls.unverified");
 
@@ -102,6 +110,12 @@ struct Tls {
     up: Side,
     down: Side,
     handshake: Handshake,
+    /// Made when secrets of the connection are known.
+    opener: Option<Box<Opener>>,
+    /// What the records carry.
+    session: Option<Box<Session>>,
+    /// It has had 0-RTT data of which the server has not said yet whether it takes them.
+    early: bool,
 }
 
 impl Tls {
@@ -142,7 +156,7 @@ impl Dissector for Tls {
             if kind == 23 && d == Direction::Up && self.handshake.version.is_none() {
                 early_data::record(length as u64, 0..size, cx);
             }
-            return Step::Took(size, self.application());
+            return self.sealed(d, kind, size, data, cx);
         }
         let tls13 = self.handshake.version == Some(0x0304);
         if self.side(d).ciphered && !tls13 && kind != 20 {
@@ -151,12 +165,18 @@ impl Dissector for Tls {
             let second_hello = self.handshake.version.is_none()
                 && matches!(data, [22, _, _, _, _, 1, a, b, c, ..] if u32::from_be_bytes([0, *a, *b, *c]) as usize + 4 == length);
             if !second_hello {
-                return Step::Took(size, self.application());
+                return self.sealed(d, kind, size, data, cx);
             }
         }
         let Some(body) = data.get(5..size) else { return Step::More(size) };
         match kind {
-            20 => self.side(d).ciphered = true,
+            20 => {
+                self.side(d).ciphered = true;
+                self.side(d).partial.clear();
+                if let Some(opener) = &mut self.opener {
+                    opener.change_cipher(d);
+                }
+            }
             21 => {
                 if !alert(body, Transport::Tcp, 0..size, cx) {
                     return Step::Took(size, self.application());
@@ -172,7 +192,13 @@ impl Dissector for Tls {
         Step::Took(size, if self.handshake.begun { HANDSHAKE } else { UNVERIFIED })
     }
 
-    fn gap(&mut self, d: Direction, _: u64, _: &mut Cx<'_>) {
+    fn gap(&mut self, d: Direction, missing: u64, cx: &mut Cx<'_>) {
+        if let Some(opener) = &mut self.opener {
+            opener.gap(d, missing);
+        }
+        if let Some(session) = &mut self.session {
+            session.gap(d, missing, cx);
+        }
         let side = self.side(d);
         side.partial.clear();
         side.partial_frames.clear();
@@ -185,6 +211,32 @@ impl Dissector for Tls {
         {
             cx.warn(0, "TLS: the capture ends within a handshake record");
         }
+        // The other direction is delivered to its end before its turn comes.
+        if d == Direction::Down
+            && let Some(session) = &mut self.session
+        {
+            session.finish(cx);
+        }
+    }
+
+    fn end(&mut self, d: Direction, cx: &mut Cx<'_>) {
+        if let Some(session) = &mut self.session {
+            session.end(d, cx);
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.session.as_ref().map_or(0, |s| s.held())
+    }
+
+    fn holds(&self) -> Option<u64> {
+        self.session.as_ref().and_then(|s| s.holds())
+    }
+
+    fn give_up(&mut self, cx: &mut Cx<'_>) {
+        if let Some(session) = &mut self.session {
+            session.give_up(cx);
+        }
     }
 
     fn unfinished(&self) -> Class {
@@ -193,6 +245,84 @@ impl Dissector for Tls {
 }
 
 impl Tls {
+    /// A record of ciphertext: opened when secrets of the connection are known, else passed over unseen.
+    fn sealed(&mut self, d: Direction, kind: u8, size: usize, data: &[u8], cx: &mut Cx<'_>) -> Step {
+        let known = !cx.secrets.is_empty()
+            && self.handshake.client_random.is_some_and(|random| cx.secrets.knows(&random));
+        if !known {
+            return Step::Took(size, self.application());
+        }
+        let Some(record) = data.get(..size) else { return Step::More(size) };
+        let opener = self.opener.get_or_insert_default();
+        let (kind, plain) = match opener.open(d, record, &self.handshake, cx.secrets) {
+            Outcome::Opened(inner, plain) => (inner.unwrap_or(kind), plain),
+            Outcome::Shut => {
+                if let Some(session) = &mut self.session {
+                    session.gap(d, size as u64, cx);
+                }
+                return Step::Took(size, UNDECRYPTED);
+            }
+        };
+        let frames = cx.frames(0..size);
+        match kind {
+            21 => {
+                decrypted(cx, |cx| alert(&plain, Transport::Tcp, 0..size, cx));
+                if let (Some(session), [_, 0]) = (&mut self.session, &plain[..]) {
+                    session.end(d, cx);
+                }
+            }
+            22 => {
+                decrypted(cx, |cx| self.messages(d, &plain, &frames, cx));
+            }
+            23 => self.content(d, &plain, &frames, cx),
+            _ => {}
+        }
+        Step::Took(size, DECRYPTED)
+    }
+
+    /// Application data.
+    fn content(&mut self, d: Direction, plain: &[u8], frames: &Frames, cx: &mut Cx<'_>) {
+        self.early |= self.opener.as_ref().is_some_and(|o| o.is_early(d));
+        if self.session.is_none() {
+            // An empty SETTINGS alone, with which a server may begin, tells no probe enough.
+            let agreed = match self.handshake.alpn.as_deref() {
+                Some("h2") => Some("http2"),
+                _ => cx.flow().protocols.contains(&"dot").then_some("dns"),
+            };
+            let from_start = self.opener.as_ref().is_some_and(|o| !o.has_lost());
+            let new = match agreed.filter(|_| from_start) {
+                Some(id) => Session::of(id, cx),
+                None => Session::new(cx, from_start),
+            };
+            self.session = Some(Box::new(new));
+        }
+        if let Some(session) = &mut self.session {
+            session.bytes(d, plain, frames, cx);
+        }
+    }
+
+    /// What a message behind the encryption changes for the records that follow (RFC 8446 sections 4.2.10, 4.5 and 4.6.3).
+    fn follow(&mut self, d: Direction, kind: u8, message: &[u8], cx: &mut Cx<'_>) {
+        let Some(opener) = &mut self.opener else { return };
+        if self.handshake.version != Some(0x0304) {
+            return;
+        }
+        match kind {
+            8 => {
+                // The server does not take 0-RTT data: the client sends them again.
+                if std::mem::take(&mut self.early)
+                    && !hello::takes_early_data(message)
+                    && let Some(mut session) = self.session.take()
+                {
+                    session.finish(cx);
+                }
+            }
+            5 | 20 => opener.next_phase(d),
+            24 => opener.update(d),
+            _ => {}
+        }
+    }
+
     /// Handshake messages of one record; `false` when they are not in clear.
     fn messages(&mut self, d: Direction, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> bool {
         let mut partial = std::mem::take(&mut self.side(d).partial);
@@ -213,6 +343,9 @@ impl Tls {
             }
             let Some(message) = tail.get(..length) else { break };
             self.handshake.message(d, *kind, message, &frames, cx);
+            if cx.decrypted() {
+                self.follow(d, *kind, message, cx);
+            }
             rest = tail.get(length..).unwrap_or_default();
         }
         if !rest.is_empty() && rest.len() <= MAX_MESSAGE {
