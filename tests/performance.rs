@@ -2,7 +2,7 @@
 //!
 //! Needs a release build, `../shared`, python3, and for each comparison its program; run by hand with
 //! `METALEAK_PERF=1 cargo test --release --test performance -- --ignored --nocapture` (`make bench` prints such figures without judging them). Times are medians of five rounds in which the
-//! programs alternate, so that a busy moment of the machine meets all of them.
+//! programs alternate in changing order, so that a busy moment of the machine meets all of them.
 
 #![allow(
     clippy::unwrap_used,
@@ -127,9 +127,11 @@ fn a_large_capture_in_bounded_memory_and_time() {
     // The first reading fills the page cache for everyone.
     std::io::copy(&mut std::fs::File::open(file).unwrap(), &mut std::io::sink()).unwrap();
     let mut runs = vec![Vec::new(); contenders.len()];
-    for _ in 0..ROUNDS {
-        for ((_, contender), runs) in contenders.iter().zip(&mut runs) {
-            runs.push(contender());
+    // Who comes first changes: a program that gave much memory back makes the next one fetch its own anew.
+    for round in 0..ROUNDS {
+        for turn in 0..contenders.len() {
+            let at = (round + turn) % contenders.len();
+            runs[at].push(contenders[at].1());
         }
     }
     let mebibytes = Path::new(file).metadata().unwrap().len() as f64 / f64::from(1 << 20);

@@ -443,7 +443,8 @@ impl Run<'_> {
         }
         self.file_warnings(&file);
         self.give_out(observed, true);
-        let mut facts: Vec<FlowFacts> = self.shards.iter_mut().flat_map(Shard::take_facts).collect();
+        let mut facts: Vec<FlowFacts> = Vec::with_capacity(self.shards.iter().map(Shard::len).sum());
+        self.shards.iter_mut().for_each(|s| facts.extend(s.take_facts()));
         facts.sort_unstable_by_key(|f| f.first_frame);
         let flow_times = facts.iter().map(|f| f.first_time).collect();
         let numbers: BTreeMap<u64, u64> = facts.iter().map(|f| f.first_frame).zip(1..).collect();

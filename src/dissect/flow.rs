@@ -526,7 +526,8 @@ struct Flow {
 #[derive(Default)]
 pub(super) struct Shard {
     map: HashMap<FlowKey, u32, foldhash::fast::RandomState>,
-    flows: Vec<Flow>,
+    /// Each on its own: a list that grows by moving them all would touch twice the memory.
+    flows: Vec<Box<Flow>>,
     pub(super) out: Output,
     pub(super) ledger: Ledger,
     /// Bytes that all flows hold back together.
@@ -552,13 +553,18 @@ impl Shard {
 
     /// The lowest frame that a message still to come may carry: below it, observations are final.
     pub(super) fn held_back(&self) -> Option<u64> {
-        self.flows.iter().filter_map(Flow::held_back).min()
+        self.flows.iter().filter_map(|f| f.held_back()).min()
     }
 
     /// Takes the facts of all flows, after [`Shard::finish`].
-    pub(super) fn take_facts(&mut self) -> Vec<FlowFacts> {
+    pub(super) fn take_facts(&mut self) -> impl Iterator<Item = FlowFacts> + use<> {
         self.map = HashMap::default();
-        std::mem::take(&mut self.flows).into_iter().map(|f| f.facts).collect()
+        std::mem::take(&mut self.flows).into_iter().map(|f| f.facts)
+    }
+
+    /// Flows so far.
+    pub(super) fn len(&self) -> usize {
+        self.flows.len()
     }
 
     /// One packet; packets of a flow come in frame order.
@@ -639,7 +645,7 @@ impl Shard {
             decrypted: false,
             findings: 0,
         };
-        self.flows.push(Flow::new(facts, whole(p)));
+        self.flows.push(Box::new(Flow::new(facts, whole(p))));
         new as usize
     }
 
@@ -888,6 +894,10 @@ impl Flow {
                 let used = self.run(direction, stream, &pending, sink);
                 stream.pending = pending;
                 stream.pending.drain(..used);
+                if stream.pending.is_empty() {
+                    // Thousands of flows wait now and then, few at once: the room is for the next one.
+                    stream.pending = Vec::new();
+                }
             }
         }
         if stream.pending.len() > MAX_PENDING {
