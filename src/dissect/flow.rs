@@ -18,7 +18,7 @@ use super::{
     Class, Cx, Datagram, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Step,
 };
 use crate::model::{CaptureTime, Direction, FlowTls, SignatureHit};
-use crate::payload::{CanaryState, Masking, RawFinding, Readability, TextMeter};
+use crate::payload::{Found, Masking, RawFinding, Readability, Scanner, TextMeter};
 
 /// Bytes of an unfinished message that are kept, each direction; beyond it the message is given up.
 pub(super) const MAX_PENDING: usize = 1 << 20;
@@ -437,7 +437,9 @@ struct Stream {
 /// Search state of one direction.
 #[derive(Default)]
 struct Search {
-    canaries: CanaryState,
+    scanner: Scanner,
+    /// The bytes at hand are opened by the dissector.
+    unpacked: bool,
     meter: Option<Box<TextMeter>>,
     unknown: u64,
 }
@@ -839,6 +841,7 @@ impl Flow {
             switch: None,
             reprobe: false,
             ending: self.over,
+            unpacked: false,
             options: sink.shared.options,
         }
     }
@@ -870,8 +873,9 @@ impl Flow {
                     };
                     let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
                     let step = dissector.stream(direction, rest, &mut cx);
-                    let (switch, reprobe) = (cx.switch, cx.reprobe);
+                    let (switch, reprobe, unpacked) = (cx.switch, cx.reprobe, cx.unpacked);
                     self.app = App::Known(dissector);
+                    stream.search.unpacked = unpacked;
                     if let Some((id, next)) = switch {
                         self.facts.protocol(id);
                         self.app = App::Known(next);
@@ -1010,20 +1014,32 @@ impl Flow {
         if canaries.is_empty() {
             return;
         }
-        let mut hits = Vec::new();
-        let base = place.base();
-        canaries.feed(&mut search.canaries, base, data, &mut |hit| hits.push(hit));
-        for hit in hits {
-            let raw = canaries.finding(&hit, masking(sink.shared.options), false);
-            let mut frames = match place.source {
-                Source::Datagram(_) => place.frames(0..1),
-                Source::Stream { provenance, .. } => {
-                    let whole = Place { source: Source::Stream { provenance, base: hit.start }, ..place };
-                    whole.frames(0..(hit.end - hit.start) as usize)
+        let (base, mut all) = (place.base(), Vec::new());
+        let frames_of = |start: u64, end: u64| match place.source {
+            Source::Datagram(_) => place.frames(0..1),
+            Source::Stream { provenance, .. } => {
+                let whole = Place { source: Source::Stream { provenance, base: start }, ..place };
+                whole.frames(0..end.saturating_sub(start) as usize)
+            }
+        };
+        let opened = !search.unpacked;
+        search.scanner.feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));
+        for found in all {
+            match found {
+                Found::Here(hit) => {
+                    let frames = frames_of(hit.start, hit.end).all;
+                    let raw = canaries.finding(&hit, masking(sink.shared.options), false);
+                    sink.out.finding(&mut self.facts, direction, frames, raw);
                 }
-            };
-            frames.all.dedup();
-            sink.out.finding(&mut self.facts, direction, frames.all, raw);
+                Found::Within(hit, frames) => {
+                    let raw = canaries.finding(&hit, masking(sink.shared.options), false);
+                    sink.out.finding(&mut self.facts, direction, frames, raw);
+                }
+                Found::GivenUp(_, why) => {
+                    let frames = frames_of(base, base.saturating_add(data.len() as u64));
+                    sink.out.warn(&self.facts, direction, &frames, why, false);
+                }
+            }
         }
     }
 
@@ -1145,6 +1161,7 @@ impl Flow {
                 switch: None,
                 reprobe: false,
                 ending: false,
+                unpacked: false,
                 options: sink.shared.options,
             };
             let class = dissector.datagram(direction, payload, &mut cx);
@@ -1191,6 +1208,7 @@ impl Flow {
                 switch: None,
                 reprobe: false,
                 ending: true,
+                unpacked: false,
                 options: sink.shared.options,
             };
             dissector.finish(direction, &[], &mut cx);

@@ -89,6 +89,7 @@ impl Bodies {
             cx.search(&mut body.content, data, 0..data.len());
             return;
         }
+        cx.unpacked();
         let mut joined = Vec::new();
         let mut packed = data;
         if let Some(header) = &mut body.header {

@@ -3,7 +3,7 @@
 //! Takes the bytes of one direction of a flow in order, with their stream offsets, as far as they are not
 //! encrypted (or were decrypted with the auditor's keys); gives [`RawFinding`]s with the byte range they rest on.
 //! Knows neither flows nor captures nor protocols: `dissect` says where a protocol carries a log-in, and turns
-//! byte ranges into frames. Sees nothing inside compression or encryption, and calls nothing encrypted.
+//! byte ranges into frames. Sees nothing inside encryption, and calls nothing encrypted.
 
 pub mod base64;
 pub mod canary;
@@ -11,7 +11,12 @@ pub mod credential;
 mod forms;
 pub mod imap;
 pub mod mask;
+mod matcher;
+pub mod scan;
+mod spelling;
 pub mod text;
+mod transform;
+pub mod unpack;
 
 use crate::model::{Direction, Finding, FindingKind, Severity};
 
@@ -19,7 +24,9 @@ pub use canary::{CanaryError, CanarySet, CanaryState, Hit};
 pub use credential::{Credential, SaslLogin, UserPass};
 pub use imap::ImapLogin;
 pub use mask::{Masking, mask, mask_header, mask_target};
+pub use scan::{Found, Scanner};
 pub use text::{Readability, Run, TextMeter};
+pub use transform::{Key, KeyError, KeyOver, Keys};
 
 /// A finding before it is known in which flow and capture it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
