@@ -14,7 +14,7 @@ use crate::dissect::{CaptureAnalysis, Options, analyse_file};
 use crate::model::{
     Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
 };
-use crate::payload::CanarySet;
+use crate::payload::{CanarySet, Keys};
 use crate::scenario;
 
 /// Captures larger than this are worth more than one thread each.
@@ -34,6 +34,8 @@ pub struct Capture {
 pub struct Settings {
     /// Secrets to search for, by name; those of a run description come on top.
     pub canaries: Vec<(String, String)>,
+    /// Keys of hashes of those secrets.
+    pub keys: Keys,
     /// Do not mask secrets.
     pub show_secrets: bool,
     /// More than one thread may be used.
@@ -62,8 +64,10 @@ pub fn analyse_all(
     settings: &Settings,
     done: &(dyn Fn(&Capture) + Sync),
 ) -> Vec<Result<CaptureAnalysis, Unread>> {
+    // Made once for all captures that plant no canaries of their own.
+    let shared = CanarySet::with_keys(&settings.canaries, settings.keys.clone()).ok().map(Arc::new);
     let one = |capture: &Capture| {
-        let result = analyse_one(capture, settings);
+        let result = analyse_one(capture, settings, shared.as_ref());
         done(capture);
         result
     };
@@ -74,7 +78,11 @@ pub fn analyse_all(
     }
 }
 
-fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis, Unread> {
+fn analyse_one(
+    capture: &Capture,
+    settings: &Settings,
+    shared: Option<&Arc<CanarySet>>,
+) -> Result<CaptureAnalysis, Unread> {
     let unread = |reason: String| Unread { name: capture.name.clone(), reason };
     let mut run = scenario::run_beside(&capture.path).map_err(|e| unread(e.to_string()))?;
     if settings.app.is_some() || settings.vantage.is_some() || settings.place.is_some() {
@@ -90,11 +98,16 @@ fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis
             canaries.push((name.clone(), value.clone()));
         }
     }
-    let canaries = CanarySet::new(&canaries).map_err(|e| unread(format!("{:?}: {e}", capture.path)))?;
+    let canaries = match shared.filter(|_| canaries.len() == settings.canaries.len()) {
+        Some(shared) => Arc::clone(shared),
+        None => CanarySet::with_keys(&canaries, settings.keys.clone())
+            .map(Arc::new)
+            .map_err(|e| unread(format!("{:?}: {e}", capture.path)))?,
+    };
     let size = std::fs::metadata(&capture.path).map_or(u64::MAX, |m| m.len());
     let options = Options {
         observe: false,
-        canaries: Arc::new(canaries),
+        canaries,
         show_secrets: settings.show_secrets,
         parallel: settings.parallel && size > SPLIT_BYTES,
     };

@@ -26,7 +26,7 @@ pub(super) struct CoverageArgs {
 
 /// Runs the command.
 pub(super) fn run(args: &CoverageArgs, quiet: bool) -> Result<(), Failure> {
-    let options = inputs::options(&args.common, &[], false)?;
+    let options = inputs::options(&args.common, &inputs::Planted::default(), false)?;
     let (mut ledgers, mut faults) = (Vec::new(), 0);
     for (path, name) in args.files.iter().zip(inputs::names(&args.files)) {
         match inputs::on_threads(&args.common, || analyse_file(path, &name, &options, &mut |_| {}))? {

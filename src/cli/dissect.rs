@@ -22,8 +22,8 @@ pub(super) struct DissectArgs {
 
 /// Runs the command.
 pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
-    let canaries = inputs::canaries(&args.common.canaries)?;
-    inputs::options(&args.common, &canaries, true)?;
+    let planted = inputs::planted(&args.common)?;
+    let own = inputs::options(&args.common, &planted, true)?;
     let mut out = inputs::output(args.common.output.as_deref())?;
     let (mut read, mut faults) = (0, 0);
     let mut last = String::new();
@@ -41,9 +41,11 @@ pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
                 continue;
             }
         };
-        let mut all = canaries.clone();
-        all.extend(run.canaries.into_iter().filter(|(name, _)| !canaries.iter().any(|(n, _)| n == name)));
-        let options = inputs::options(&args.common, &all, true)?;
+        let mut all = planted.clone();
+        let known = |name: &str| planted.canaries.iter().any(|(n, _)| n == name);
+        all.canaries.extend(run.canaries.into_iter().filter(|(name, _)| !known(name)));
+        let more = all.canaries.len() > planted.canaries.len();
+        let options = if more { inputs::options(&args.common, &all, true)? } else { own.clone() };
         let analysis = inputs::on_threads(&args.common, || {
             let mut print = |o: Observation| {
                 if failed.is_none() {

@@ -266,8 +266,10 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
     let mut captures: Vec<Capture> =
         inputs::names(&files).into_iter().zip(files).map(|(name, path)| Capture { path, name }).collect();
     captures.sort_by(|a, b| a.name.cmp(&b.name));
+    let planted = inputs::planted(&args.common)?;
     let settings = Settings {
-        canaries: inputs::canaries(&args.common.canaries)?,
+        canaries: planted.canaries.clone(),
+        keys: planted.keys.clone(),
         show_secrets: args.common.show_secrets,
         parallel: args.common.threads != Some(1),
         app: args.app.clone(),
@@ -275,7 +277,7 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
         place: args.vantage.as_ref().and_then(|v| v.place.clone()),
     };
     // A canary that is refused is a mistake of the command line, not of a capture.
-    inputs::options(&args.common, &settings.canaries, false)?;
+    inputs::options(&args.common, &planted, false)?;
     let bar = progress(captures.len(), quiet);
     let results =
         inputs::on_threads(&args.common, || pipeline::analyse_all(&captures, &settings, &|_| bar.inc(1)))?;

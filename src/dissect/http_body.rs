@@ -228,7 +228,7 @@ mod tests {
             ("gzip in chunks", answer("GZIP", &gzip(TEXT), 7), "[5] chunked,gzip"),
             ("zlib", answer("deflate", &deflate(TEXT, true), 0), "[5] deflate"),
             ("bare deflate", answer("deflate", &deflate(TEXT, false), 30), "[5] chunked,deflate"),
-            ("another coding", answer("br", &gzip(TEXT), 0), ""),
+            ("another coding than it says", answer("br", &gzip(TEXT), 0), "[5] gzip"),
             ("not what it says", answer("gzip", &deflate(TEXT, true), 0), ""),
         ] {
             assert_eq!(found(&opened().down(&answer)), expected, "{name}");

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::RawFinding;
 use super::forms::{Form, forms};
 use super::mask::Masking;
-use super::matcher::{Entry, Table, Tables, View, Window, digits_print, fingerprint};
+use super::matcher::{Entry, Kind, Tables, View, Window, digits_print, fingerprint};
 use super::scan::{self, Marker};
 use super::spelling::{Number, number};
 use super::transform::Keys;
@@ -182,7 +182,7 @@ impl CanarySet {
         let mut kept: Vec<Canary> = Vec::new();
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-        let (mut long, mut short, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut text, mut binary, mut short, mut numbers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut longest = 0;
         for (place, (name, value)) in canaries.iter().enumerate() {
             let bytes = value.len();
@@ -204,13 +204,15 @@ impl CanarySet {
             let canary = kept.len() as u32;
             for (form, at) in forms(value, &keys).iter().zip(0..) {
                 longest = longest.max(form.least());
-                match fingerprint(form) {
-                    Some((true, print)) => long.push((print, canary, at, form.bytes.len())),
-                    Some((false, print)) => short.push((print, canary, at, form.bytes.len())),
-                    None => {}
-                }
+                let Some((kind, print)) = fingerprint(form) else { continue };
+                let list = match kind {
+                    Kind::Text => &mut text,
+                    Kind::Binary => &mut binary,
+                    Kind::Short => &mut short,
+                };
+                list.push((print, canary, at, form.bytes.len()));
             }
-            if long.len() + short.len() > most {
+            if text.len() + binary.len() + short.len() > most {
                 return Err(CanaryError::TooMany);
             }
             let number = number(value).filter(|n| n.national.len() >= 7);
@@ -219,13 +221,13 @@ impl CanarySet {
             }
             kept.push(Canary { name: name.clone(), value: value.clone(), number, forms: OnceLock::new() });
         }
-        let forms = long.len() + short.len();
+        let forms = text.len() + binary.len() + short.len();
         let markers = if kept.is_empty() { Vec::new() } else { scan::markers() };
         for (marker, at) in markers.iter().zip(0..) {
             let print = marker.bytes.iter().fold(0, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
             short.push((print, MARKER, at, marker.bytes.len()));
         }
-        let tables = Tables { long: Table::new(long), short: Table::new(short), numbers: Table::new(numbers) };
+        let tables = Tables::new(text, binary, short, numbers);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
         // Line breaks come on top: one in 76 characters of folded text at most.
         let keep = if kept.is_empty() { 0 } else { longest + longest / 16 + 96 };

@@ -171,7 +171,6 @@ fn around(forms: &[Form], place: impl Fn(&Transform) -> bool, outer: bool) -> Ve
 pub(super) fn forms(value: &str, keys: &Keys) -> Vec<Form> {
     let mut all = Collector { forms: Vec::new(), seen: HashSet::default() };
     let texts = |t: &Transform| t.place != Place::Innermost;
-    let innermost = |t: &Transform| t.place == Place::Innermost;
     let anywhere = |t: &Transform| t.place == Place::Anywhere;
     let plain = Form::plain(value.as_bytes());
     all.add(plain.clone(), MIN_VALUE);
@@ -188,14 +187,16 @@ pub(super) fn forms(value: &str, keys: &Keys) -> Vec<Form> {
     // Two and three around the value.
     let beginning = (0..=NESTED_VALUE.min(value.len())).rev().find(|at| value.is_char_boundary(*at));
     let short = Form::plain(value.get(..beginning.unwrap_or_default()).unwrap_or_default().as_bytes());
-    let inner = around(std::slice::from_ref(&short), |_| true, false);
+    let mut inner = around(std::slice::from_ref(&short), |_| true, false);
+    // Behind base64 a part of the length is shared with what stands before it: the value alone says as much.
+    inner.retain(|f| f.chain != [Label::Name("protobuf")]);
     let second = around(&inner, texts, true);
     all.add_all(&second, MIN_NESTED);
     let narrow: Vec<Form> =
         around(&around(std::slice::from_ref(&short), |t| anywhere(t) || t.place == Place::Inner, false), anywhere, true);
     all.add_all(&around(&narrow, anywhere, true), MIN_NESTED);
-    let letters = around(&around(&[short], innermost, false), anywhere, true);
-    let letters: Vec<Form> = letters.into_iter().filter(|f| !f.is_rotated()).collect();
+    inner.retain(|f| f.is_innermost() && !f.is_rotated());
+    let letters = around(&inner, anywhere, true);
     all.add_all(&around(&letters, anywhere, true), MIN_NESTED);
     for digest in digests(value, keys) {
         let deep = digest.chain.len() == 1;
@@ -215,6 +216,12 @@ impl Form {
     /// Of the many shifts of the alphabet only the usual one is nested deep.
     fn is_rotated(&self) -> bool {
         self.chain.iter().any(|l| matches!(l, Label::Name(n) if n.starts_with("rot") && *n != "rot13"))
+    }
+
+    /// Nothing but what stands around the value itself.
+    fn is_innermost(&self) -> bool {
+        let of = |t: &&&Transform| matches!(self.chain.first(), Some(Label::Name(n)) if t.ids.contains(n));
+        TRANSFORMS.iter().find(of).is_some_and(|t| t.place == Place::Innermost)
     }
 
     /// The outermost layer takes any bytes, not texts alone.

@@ -45,25 +45,34 @@ pub(super) struct Table {
 }
 
 /// Spreads a fingerprint over all bits; the upper ones depend on every bit of it.
+#[inline]
 fn hash(key: u64) -> u64 {
     key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+/// The two bits of an entry in its word of the filter.
+#[inline]
+fn bits_of(hash: u64, shift: u32) -> (usize, u64) {
+    let word = hash >> shift;
+    let rest = hash >> (shift - 12);
+    (word as usize, 1 << (rest & 63) | 1 << (rest >> 6 & 63))
+}
+
 impl Table {
-    pub(super) fn new(list: impl IntoIterator<Item = (u64, u32, u32, usize)>) -> Table {
+    fn new(list: Vec<Print>) -> Table {
         let mut entries: Vec<Entry> = list
             .into_iter()
             .map(|(key, canary, form, length)| Entry { hash: hash(key), shorter: u32::MAX - length as u32, canary, form })
             .collect();
         entries.sort_unstable();
-        // Twenty bits an entry: one in twenty bytes of noise is looked up in vain.
-        let bits = (entries.len() * 20).next_power_of_two().clamp(1 << 9, 1 << 27);
-        let filter_shift = 64 - bits.trailing_zeros();
-        let mut filter = vec![0_u64; bits / 64];
+        // Sixteen bits an entry or more, two of them set: one in a hundred bytes of noise at most is looked up in vain.
+        let words = (entries.len() / 4).next_power_of_two().clamp(1 << 9, 1 << 20);
+        let filter_shift = 64 - words.trailing_zeros();
+        let mut filter = vec![0_u64; words];
         for entry in &entries {
-            let bit = entry.hash >> filter_shift;
-            if let Some(word) = filter.get_mut((bit / 64) as usize) {
-                *word |= 1 << (bit % 64);
+            let (word, bits) = bits_of(entry.hash, filter_shift);
+            if let Some(word) = filter.get_mut(word) {
+                *word |= bits;
             }
         }
         let buckets = entries.len().next_power_of_two().clamp(2, 1 << 22);
@@ -82,14 +91,14 @@ impl Table {
         Table { filter, filter_shift, starts, start_shift, entries }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     #[inline]
     fn may(&self, key: u64) -> bool {
-        let bit = hash(key) >> self.filter_shift;
-        self.filter.get((bit / 64) as usize).is_some_and(|word| word >> (bit % 64) & 1 == 1)
+        let (word, bits) = bits_of(hash(key), self.filter_shift);
+        self.filter.get(word).is_some_and(|word| word & bits == bits)
     }
 
     /// What ends with this fingerprint.
@@ -102,14 +111,27 @@ impl Table {
     }
 }
 
-/// The fingerprint of a form that must be there up to `least`: in which table, and the number.
-pub(super) fn fingerprint(form: &Form) -> Option<(bool, u64)> {
+/// In which table a form is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Its window holds nothing but letters, digits and what encodings add to them.
+    Text,
+    /// Any other bytes.
+    Binary,
+    /// It is shorter than a window.
+    Short,
+}
+
+/// The fingerprint of a form, at the end of the part that must be there.
+pub(super) fn fingerprint(form: &Form) -> Option<(Kind, u64)> {
     let least = form.bytes.get(..form.least())?;
-    let number = |width: usize| {
-        let last = least.get(least.len().checked_sub(width)?..)?;
-        Some(last.iter().fold(0_u64, |n, b| n << 8 | u64::from(b.to_ascii_lowercase())))
-    };
-    number(WINDOW).map(|n| (true, n)).or_else(|| number(SHORT).map(|n| (false, n)))
+    let last = |width: usize| least.get(least.len().checked_sub(width)?..);
+    let number = |last: &[u8]| last.iter().fold(0_u64, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
+    if let Some(window) = last(WINDOW) {
+        let kind = if window.iter().all(|b| is_text(*b)) { Kind::Text } else { Kind::Binary };
+        return Some((kind, number(window)));
+    }
+    last(SHORT).map(|window| (Kind::Short, number(window)))
 }
 
 /// The fingerprint of a number's last digits.
@@ -118,25 +140,89 @@ pub(super) fn digits_print(digits: &str) -> Option<u64> {
     Some(last.bytes().fold(0, |n, b| n << 4 | u64::from(b & 15)))
 }
 
+/// What every byte is asked first: may the last four bytes be the last four of any form?
+#[derive(Clone, Debug, Default)]
+struct Gate {
+    bits: Vec<u64>,
+    shift: u32,
+}
+
+impl Gate {
+    fn new(prints: &[u64]) -> Gate {
+        // A megabyte at most: it shall stay in the processor's cache.
+        let size = (prints.len() * 16).next_power_of_two().clamp(1 << 15, 1 << 23);
+        let mut gate = Gate { bits: vec![0; size / 64], shift: 64 - size.trailing_zeros() };
+        for print in prints {
+            let bit = hash(print & SHORT_MASK) >> gate.shift;
+            if let Some(word) = gate.bits.get_mut((bit / 64) as usize) {
+                *word |= 1 << (bit % 64);
+            }
+        }
+        gate
+    }
+
+    #[inline]
+    fn lets(&self, hash: u64) -> bool {
+        let bit = hash >> self.shift;
+        self.bits.get((bit / 64) as usize).is_some_and(|word| word >> (bit % 64) & 1 == 1)
+    }
+}
+
 /// All tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
-    pub(super) long: Table,
-    pub(super) short: Table,
-    pub(super) numbers: Table,
+    text_gate: Gate,
+    binary_gate: Gate,
+    text: Table,
+    binary: Table,
+    short: Table,
+    numbers: Table,
+}
+
+/// A fingerprint, whose it is, which form, and its length.
+pub(super) type Print = (u64, u32, u32, usize);
+
+impl Tables {
+    pub(super) fn new(text: Vec<Print>, binary: Vec<Print>, short: Vec<Print>, numbers: Vec<Print>) -> Tables {
+        let is_text = |print: &u64| (0..4).all(|n| is_text((print >> (8 * n)) as u8));
+        let all = text.iter().chain(&binary).chain(&short).map(|(print, ..)| *print);
+        let (texts, others): (Vec<u64>, Vec<u64>) = all.partition(is_text);
+        Tables {
+            text_gate: Gate::new(&texts),
+            binary_gate: Gate::new(&others),
+            text: Table::new(text),
+            binary: Table::new(binary),
+            short: Table::new(short),
+            numbers: Table::new(numbers),
+        }
+    }
 }
 
 /// The last bytes and digits seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
     bytes: u64,
+    /// One bit for each of the last bytes: it was text.
+    text: u8,
     digits: u64,
     count: u32,
     gap: u32,
 }
 
-/// Lower eight bits: the byte in small letters. Above: 0 for most, 1 for line breaks, 2 for digits, 3 for what groups them.
+/// Letters, digits, and what base64, percent escapes and quoted-printable add: most forms hold nothing else, and noise has
+/// six of them in a row once in two thousand bytes.
+const fn is_text(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'%')
+}
+
+/// Lower eight bits: the byte in small letters. Next three: 0 for most, 1 for line breaks, 2 for digits, 3 for what groups them.
+/// Above: text.
 static CLASSES: [u16; 256] = classes();
+const TEXT: u16 = 1 << 11;
+
+fn class(byte: u8) -> u16 {
+    CLASSES.get(usize::from(byte)).map_or(0, |c| c >> 8 & 7)
+}
 
 const fn classes() -> [u16; 256] {
     let mut table = [0; 256];
@@ -148,7 +234,8 @@ const fn classes() -> [u16; 256] {
             b' ' | b'-' | b'.' | b'/' | b'(' | b')' | 0xc2 | 0xa0 => 3,
             _ => 0,
         };
-        table[byte] = class << 8 | (byte as u8).to_ascii_lowercase() as u16;
+        let text = if is_text(byte as u8) { TEXT } else { 0 };
+        table[byte] = text | class << 8 | (byte as u8).to_ascii_lowercase() as u16;
         byte += 1;
     }
     table
@@ -157,21 +244,12 @@ const fn classes() -> [u16; 256] {
 impl Tables {
     /// Takes bytes up to and including the next at which something may end; gives how many, and what.
     pub(super) fn advance(&self, window: &mut Window, bytes: &[u8]) -> (usize, Option<Stop>) {
-        // A loop of its own for what is searched: what is not there costs nothing.
-        match (self.short.is_empty(), self.numbers.is_empty()) {
-            (true, true) => self.steps::<false, false>(window, bytes),
-            (true, false) => self.steps::<false, true>(window, bytes),
-            (false, true) => self.steps::<true, false>(window, bytes),
-            (false, false) => self.steps::<true, true>(window, bytes),
-        }
+        // A loop of its own without numbers: what is not searched costs nothing.
+        if self.numbers.is_empty() { self.steps::<false>(window, bytes) } else { self.steps::<true>(window, bytes) }
     }
 
     #[inline(never)]
-    fn steps<const WITH_SHORT: bool, const WITH_DIGITS: bool>(
-        &self,
-        window: &mut Window,
-        bytes: &[u8],
-    ) -> (usize, Option<Stop>) {
+    fn steps<const WITH_DIGITS: bool>(&self, window: &mut Window, bytes: &[u8]) -> (usize, Option<Stop>) {
         let mut w = *window;
         for (at, &byte) in bytes.iter().enumerate() {
             let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
@@ -184,12 +262,14 @@ impl Tables {
                 continue;
             }
             w.bytes = w.bytes << 8 | u64::from(class & 0xff);
-            let mut stop = Stop { long: self.long.may(w.bytes & WINDOW_MASK), ..Stop::default() };
-            if WITH_SHORT {
-                stop.short = self.short.may(w.bytes & SHORT_MASK);
+            w.text = w.text << 1 | (class >> 11) as u8;
+            let gate = if w.text & 0xf == 0xf { &self.text_gate } else { &self.binary_gate };
+            let mut stop = Stop::default();
+            if gate.lets(hash(w.bytes & SHORT_MASK)) {
+                stop = self.ask(&w);
             }
             if WITH_DIGITS {
-                match class >> 8 {
+                match class >> 8 & 7 {
                     2 => {
                         w.digits = w.digits << 4 | u64::from(byte & 15);
                         w.count += 1;
@@ -209,20 +289,36 @@ impl Tables {
         (bytes.len(), None)
     }
 
+    /// The tables behind the gate.
+    #[inline(never)]
+    fn ask(&self, window: &Window) -> Stop {
+        let text = window.text & 0x3f == 0x3f;
+        let table = if text { &self.text } else { &self.binary };
+        let long = table.may(window.bytes & WINDOW_MASK);
+        Stop {
+            text: text && long,
+            binary: !text && long,
+            short: self.short.may(window.bytes & SHORT_MASK),
+            number: false,
+        }
+    }
+
     /// What may end where the window stopped, the longest first; numbers last.
     pub(super) fn candidates<'t>(&'t self, window: &Window, stop: Stop) -> impl Iterator<Item = (bool, &'t Entry)> + use<'t> {
         let of = |wanted: bool, table: &'t Table, key: u64| wanted.then(|| table.of(key)).into_iter().flatten();
-        let long = of(stop.long, &self.long, window.bytes & WINDOW_MASK);
+        let text = of(stop.text, &self.text, window.bytes & WINDOW_MASK);
+        let binary = of(stop.binary, &self.binary, window.bytes & WINDOW_MASK);
         let short = of(stop.short, &self.short, window.bytes & SHORT_MASK);
         let numbers = of(stop.number, &self.numbers, window.digits & DIGITS_MASK);
-        long.chain(short).map(|e| (false, e)).chain(numbers.map(|e| (true, e)))
+        text.chain(binary).chain(short).map(|e| (false, e)).chain(numbers.map(|e| (true, e)))
     }
 }
 
 /// Which tables have something at a byte, perhaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stop {
-    long: bool,
+    text: bool,
+    binary: bool,
     short: bool,
     number: bool,
 }
@@ -326,7 +422,7 @@ impl View<'_> {
                     at -= 1;
                     match view.at(at) {
                         Some(byte) if byte == digit => break,
-                        Some(byte) if CLASSES.get(usize::from(byte)).is_some_and(|c| c >> 8 == 3) && between < MAX_GAP => {
+                        Some(byte) if class(byte) == 3 && between < MAX_GAP => {
                             between += 1;
                             parted = true;
                         }

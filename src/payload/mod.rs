@@ -7,6 +7,7 @@
 
 pub mod base64;
 pub mod canary;
+pub mod canary_file;
 pub mod credential;
 mod forms;
 pub mod imap;
@@ -21,6 +22,7 @@ pub mod unpack;
 use crate::model::{Direction, Finding, FindingKind, Severity};
 
 pub use canary::{CanaryError, CanarySet, CanaryState, Hit};
+pub use canary_file::{CanaryFile, CanaryFileError};
 pub use credential::{Credential, SaslLogin, UserPass};
 pub use imap::ImapLogin;
 pub use mask::{Masking, mask, mask_header, mask_target};
