@@ -10,6 +10,7 @@
 
 pub mod capture;
 pub mod claims;
+pub mod controls;
 pub mod cli;
 pub mod destination;
 pub mod dissect;

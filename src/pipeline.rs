@@ -3,16 +3,18 @@
 //! Takes paths and settings; runs `dissect` on each capture, several at a time, then `destination` and `claims` over all of
 //! them, and gives the finished [`Report`]. Holds no judgement of its own; the result does not depend on threads.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::claims::{self, Catalogue};
+use crate::controls::{self, Tally};
 use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, analyse_file};
 use crate::model::{
-    Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
+    Control, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
 };
 use crate::payload::{CanarySet, Keys};
 use crate::scenario;
@@ -117,8 +119,42 @@ fn analyse_one(
     Ok(analysis)
 }
 
-/// Judges what was read.
-pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Catalogue) -> Report {
+/// Plants `number` controls into a copy of each capture; gives what was found, by the capture's name. A capture that cannot be
+/// read twice (a pipe) has none.
+pub fn plant(
+    captures: &[Capture],
+    analyses: &[CaptureAnalysis],
+    number: u32,
+    parallel: bool,
+) -> BTreeMap<String, Tally> {
+    let one = |analysis: &CaptureAnalysis| {
+        let capture = captures.iter().find(|c| c.name == analysis.input.file && c.path != Path::new("-"))?;
+        let tally = controls::run(&capture.path, analysis, number, parallel).ok()?;
+        Some((capture.name.clone(), tally))
+    };
+    analyses.iter().filter_map(one).collect()
+}
+
+/// The controls of each claim that rests on canaries not seen (`K1`): those of all captures with its messenger.
+fn controls_of(catalogue: &Catalogue, report: &Report, planted: &BTreeMap<String, Tally>) -> BTreeMap<String, Control> {
+    let mut by_claim = BTreeMap::new();
+    for claim in catalogue.claims().iter().filter(|c| c.control == "K1") {
+        let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
+        let captures: std::collections::BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();
+        let mut sum = Tally::default();
+        captures.iter().filter_map(|c| planted.get(*c)).for_each(|tally| sum.add(tally));
+        by_claim.extend(sum.control().map(|control| (claim.id.clone(), control)));
+    }
+    by_claim
+}
+
+/// Judges what was read; `planted` are the controls of each capture.
+pub fn report(
+    analyses: Vec<CaptureAnalysis>,
+    db: &ReferenceDb,
+    catalogue: &Catalogue,
+    planted: &BTreeMap<String, Tally>,
+) -> Report {
     let mut report = Report {
         schema: REPORT_SCHEMA.into(),
         tool: Tool::this(),
@@ -150,7 +186,8 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
     report.warnings.extend(ages);
     report.push = push_traffic(&report);
     name_findings(&mut report);
-    report.claims = claims::judge(catalogue, &report);
+    let controls = controls_of(catalogue, &report, planted);
+    report.claims = claims::judge_with_controls(catalogue, &report, &controls);
     report
 }
 

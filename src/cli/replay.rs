@@ -31,6 +31,10 @@ pub(super) struct Judging {
     /// Reference data to use instead of the built-in table.
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
+    /// Plant so many leaks into a copy of each capture in memory and say what share the search finds; verdicts that rest on silence
+    /// carry it, or become inconclusive: control-failed.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(crate::controls::MAX_CONTROLS)))]
+    controls: u32,
     /// Language of tables and pages.
     #[arg(long, value_name = "LANG", default_value = "en", value_parser = ["en", "de"])]
     lang: String,
@@ -310,7 +314,13 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
             }
         }
     }
-    Ok(Judged { report: pipeline::report(analyses, db, &catalogue), unread })
+    let planted = if args.controls == 0 {
+        std::collections::BTreeMap::new()
+    } else {
+        let work = || pipeline::plant(&captures, &analyses, args.controls, settings.parallel);
+        inputs::on_threads(&args.common, work)?
+    };
+    Ok(Judged { report: pipeline::report(analyses, db, &catalogue, &planted), unread })
 }
 
 /// Faults of files, and link types that cannot be read, go to standard error; those of the traffic are in the report, and

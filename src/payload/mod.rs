@@ -30,6 +30,36 @@ pub use scan::{Found, Scanner};
 pub use text::{Readability, Run, TextMeter};
 pub use transform::{Key, KeyError, KeyOver, Keys};
 
+/// All ways to write a value that are searched for, without those of digests of other spellings being told apart: for controls.
+#[must_use]
+pub fn written(value: &str) -> Vec<Vec<u8>> {
+    forms::forms(value, &Keys::embedded()).into_iter().map(|form| form.bytes).collect()
+}
+
+/// The layers that `encoding` of a canary may name: ids, what they stand for, and where they may stand (for `docs/payload.md`).
+#[must_use]
+pub fn layers() -> Vec<(String, String, &'static str)> {
+    let places = |place: transform::Place| match place {
+        transform::Place::Innermost => "innermost",
+        transform::Place::Inner => "first or second from inside",
+        transform::Place::Anywhere => "anywhere",
+    };
+    let mut all: Vec<(String, String, &'static str)> = transform::TRANSFORMS
+        .iter()
+        .map(|t| {
+            let ids = if t.ids.len() > 8 { format!("`{}` … `{}`", t.ids[0], t.ids[t.ids.len() - 1]) } else { t.ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ") };
+            (ids, t.says.to_owned(), places(t.place))
+        })
+        .collect();
+    let digests: Vec<String> = transform::DIGESTS.iter().map(|d| format!("`{}`", d.id)).collect();
+    let cut = "a digest, whole or cut to its first 8, 10 or 16 bytes (`sha256/8`)".to_owned();
+    all.push((digests.join(", "), cut, "innermost"));
+    let keys: Vec<String> = Keys::embedded().iter().map(|k| format!("`{}`", k.name())).collect();
+    all.push((keys.join(", "), "a digest with a published key (`reference/hash-keys.toml`), whole or cut".to_owned(), "innermost"));
+    all.extend(spelling::IDS.map(|(id, says)| (format!("`{id}`"), says.to_owned(), "another spelling, innermost")));
+    all
+}
+
 /// A finding before it is known in which flow and capture it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawFinding {
