@@ -25,7 +25,7 @@ pub const MIN_VALUE: usize = 4;
 /// Longest value.
 pub const MAX_VALUE: usize = 1024;
 /// Most forms that all canaries may have together; each costs 24 bytes of memory, and a few bits.
-pub const MAX_FORMS: usize = 2 << 20;
+pub const MAX_FORMS: usize = 4 << 20;
 /// Stands for no canary but for the beginning of a container.
 const MARKER: u32 = u32::MAX;
 /// Cut digests that may go on in the bytes to come, each direction.
@@ -142,6 +142,14 @@ struct Recent {
     canary: usize,
     inexact: bool,
     end: u64,
+}
+
+/// What may be a hit.
+#[derive(Debug)]
+struct Candidate {
+    hit: Hit,
+    inexact: bool,
+    open: Option<Open>,
 }
 
 /// A digest whose cut form was reported at the end of the bytes at hand, and may go on.
@@ -379,6 +387,7 @@ impl CanarySet {
             let (taken, stop) = self.tables.advance(&mut window, rest);
             done += taken;
             let Some(stop) = stop else { continue };
+            let mut here: Vec<Candidate> = Vec::new();
             for (number, entry) in self.tables.candidates(&window, stop) {
                 if entry.canary == MARKER {
                     if let Some((marker, at)) = self.marker(entry, state, offset, bytes, done) {
@@ -386,12 +395,18 @@ impl CanarySet {
                     }
                     continue;
                 }
-                let hit = if number {
+                here.extend(if number {
                     self.confirm_number(entry, state, offset, bytes, done)
                 } else {
                     self.confirm(entry, state, offset, bytes, done)
-                };
-                if let Some(hit) = hit {
+                });
+            }
+            // What reaches further says more: both alphabets of base64 agree on the beginning of many a digest.
+            here.sort_by_key(|c| (c.inexact, std::cmp::Reverse(c.hit.end), c.hit.start));
+            for Candidate { hit, inexact, open } in here {
+                // One that begins like the one reported may still prove to be what goes on.
+                state.open.extend(open.filter(|_| state.open.len() < MAX_OPEN));
+                if unknown(state, &hit, inexact) {
                     on_hit(hit);
                 }
             }
@@ -420,9 +435,15 @@ impl CanarySet {
         canary.forms.get_or_init(|| forms(&canary.value, &self.keys)).get(form as usize)
     }
 
-    /// The hit of a form that ends before `bytes[done]`, or with its cut part, unless its case is wrong or it was reported
-    /// already.
-    fn confirm(&self, entry: &Entry, state: &mut CanaryState, offset: u64, bytes: &[u8], done: usize) -> Option<Hit> {
+    /// The hit of a form that ends before `bytes[done]`, or with its cut part, unless its case is wrong.
+    fn confirm(
+        &self,
+        entry: &Entry,
+        state: &CanaryState,
+        offset: u64,
+        bytes: &[u8],
+        done: usize,
+    ) -> Option<Candidate> {
         let canary = entry.canary as usize;
         let form = self.form(canary, entry.form)?;
         let (least, more) = form.bytes.split_at_checked(form.least())?;
@@ -448,15 +469,13 @@ impl CanarySet {
             start,
             end: offset.saturating_add(end as u64),
         };
-        let hit = unknown(state, hit, cased || form.cased)?;
-        if open && state.open.len() < MAX_OPEN {
-            state.open.push(Open { canary, form: entry.form, start, seen: seen.bytes, folded: seen.folded });
-        }
-        Some(hit)
+        let open = open.then(|| Open { canary, form: entry.form, start, seen: seen.bytes, folded: seen.folded });
+        Some(Candidate { hit, inexact: cased || form.cased, open })
     }
 
     /// Digests that were cut by the end of the bytes before.
     fn reopen(&self, state: &mut CanaryState, offset: u64, bytes: &[u8], on_hit: &mut impl FnMut(Hit)) {
+        let mut longer: Vec<Hit> = Vec::new();
         for mut open in std::mem::take(&mut state.open) {
             let Some(form) = self.form(open.canary, open.form) else { continue };
             let before = length_of(form, open.seen.len());
@@ -469,7 +488,7 @@ impl CanarySet {
             let Some(cased) = parts.and_then(|(want, seen)| form.case.judge(want, seen)) else { continue };
             if length > before {
                 let end = if length == open.seen.len() { taken } else { length.saturating_sub(had) };
-                on_hit(Hit {
+                longer.push(Hit {
                     canary: open.canary,
                     encoding: self.encoding(form, length, cased, open.folded),
                     start: open.start,
@@ -480,6 +499,10 @@ impl CanarySet {
                 state.open.push(open);
             }
         }
+        // Of those that began alike, the one that goes on furthest.
+        longer.sort_by_key(|hit| (hit.canary, hit.start, std::cmp::Reverse(hit.end)));
+        longer.dedup_by_key(|hit| (hit.canary, hit.start));
+        longer.into_iter().for_each(on_hit);
     }
 
     fn encoding(&self, form: &Form, length: usize, cased: bool, folded: bool) -> Vec<String> {
@@ -497,11 +520,11 @@ impl CanarySet {
     fn confirm_number(
         &self,
         entry: &Entry,
-        state: &mut CanaryState,
+        state: &CanaryState,
         offset: u64,
         bytes: &[u8],
         done: usize,
-    ) -> Option<Hit> {
+    ) -> Option<Candidate> {
         let canary = entry.canary as usize;
         let number = self.canaries.get(canary)?.number.as_ref()?;
         let view = View { tail: &state.tail, bytes, done };
@@ -512,7 +535,7 @@ impl CanarySet {
             start: offset.saturating_add_signed(start as i64),
             end: offset.saturating_add(done as u64),
         };
-        unknown(state, hit, true)
+        Some(Candidate { hit, inexact: true, open: None })
     }
 }
 
@@ -524,15 +547,15 @@ fn length_of(form: &Form, seen: usize) -> usize {
     form.cuts.iter().rev().map(|(length, _)| *length).find(|length| *length <= seen).unwrap_or(form.bytes.len())
 }
 
-/// The hit, unless one that it overlaps was reported already.
-fn unknown(state: &mut CanaryState, hit: Hit, inexact: bool) -> Option<Hit> {
+/// Notes a hit; `false` when one that it overlaps was reported already.
+fn unknown(state: &mut CanaryState, hit: &Hit, inexact: bool) -> bool {
     let known = |r: &Recent| r.canary == hit.canary && r.end > hit.start && (inexact || !r.inexact);
     if state.recent.iter().any(known) {
-        return None;
+        return false;
     }
     state.recent.retain(|r| r.canary != hit.canary || r.inexact != inexact);
     state.recent.push(Recent { canary: hit.canary, inexact, end: hit.end });
-    Some(hit)
+    true
 }
 
 #[cfg(test)]

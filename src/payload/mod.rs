@@ -30,7 +30,7 @@ pub use scan::{Found, Scanner};
 pub use text::{Readability, Run, TextMeter};
 pub use transform::{Key, KeyError, KeyOver, Keys};
 
-/// All ways to write a value that are searched for, without those of digests of other spellings being told apart: for controls.
+/// All ways to write a value that are searched for, the value itself first: for controls.
 #[must_use]
 pub fn written(value: &str) -> Vec<Vec<u8>> {
     forms::forms(value, &Keys::embedded()).into_iter().map(|form| form.bytes).collect()
@@ -47,7 +47,10 @@ pub fn layers() -> Vec<(String, String, &'static str)> {
     let mut all: Vec<(String, String, &'static str)> = transform::TRANSFORMS
         .iter()
         .map(|t| {
-            let ids = if t.ids.len() > 8 { format!("`{}` … `{}`", t.ids[0], t.ids[t.ids.len() - 1]) } else { t.ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ") };
+            let ids = match t.ids {
+                [first, .., before, last] if t.ids.len() > 8 => format!("`{first}` … `{before}`, `{last}`"),
+                all => all.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "),
+            };
             (ids, t.says.to_owned(), places(t.place))
         })
         .collect();

@@ -342,6 +342,8 @@ mod tests {
             for size in [1, 2, 3, 5, 17, 1400] {
                 let mut all = found(&data, size);
                 all.sort();
+                // Zstandard keeps short words as they are: they are seen within the container too.
+                all.dedup();
                 assert_eq!(all, ["", expected], "{name} by {size}");
             }
         }

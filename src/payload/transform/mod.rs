@@ -125,19 +125,37 @@ impl Case {
         Case { escape: self.escape, rest }
     }
 
+    /// Digits of an escape that follow this byte: the next one is of an escape when there are any.
+    fn follow(self, free: usize, before: Option<u8>, byte: u8) -> usize {
+        match (self.escape, byte) {
+            (Escape::Percent, b'%') | (Escape::Equals, b'=') => 2,
+            (Escape::Unicode, b'u') if before == Some(b'\\') => 4,
+            (Escape::Entity, b'x') if before == Some(b'#') => usize::MAX,
+            (Escape::Entity, b';') => 0,
+            _ => free.saturating_sub(1),
+        }
+    }
+
+    /// `form` with capital digits in its escapes.
+    pub(super) fn capitals(self, form: &[u8]) -> Vec<u8> {
+        let (mut free, mut before) = (0, None);
+        let mut one = |&byte: &u8| {
+            let inside = free > 0;
+            free = self.follow(free, before, byte);
+            before = Some(byte);
+            if inside { byte.to_ascii_uppercase() } else { byte }
+        };
+        form.iter().map(&mut one).collect()
+    }
+
     /// Whether `seen`, equal to `form` but for ASCII case, means the same: `None` when not, else whether letters differ.
     pub(super) fn judge(self, form: &[u8], seen: &[u8]) -> Option<bool> {
-        let mut free = 0_usize;
+        let (mut free, mut before) = (0_usize, None);
         let mut differs = false;
-        for (at, (&want, &got)) in form.iter().zip(seen).enumerate() {
+        for (&want, &got) in form.iter().zip(seen) {
             let inside = free > 0;
-            free = match (self.escape, want) {
-                (Escape::Percent, b'%') | (Escape::Equals, b'=') => 2,
-                (Escape::Unicode, b'u') if at > 0 && form.get(at - 1) == Some(&b'\\') => 4,
-                (Escape::Entity, b'x') if at > 0 && form.get(at - 1) == Some(&b'#') => usize::MAX,
-                (Escape::Entity, b';') => 0,
-                _ => free.saturating_sub(1),
-            };
+            free = self.follow(free, before, want);
+            before = Some(want);
             if want != got && !inside && self.rest != Rest::Free {
                 // The `x` of an entity may be a capital too.
                 let marker = self.escape == Escape::Entity && free == usize::MAX;
