@@ -333,7 +333,13 @@ fn recall() -> (BTreeMap<(usize, usize, usize), Count>, Vec<String>) {
                     let count: &mut Count = counts.entry((t, b, form.chain.len())).or_default();
                     count.planted += 1;
                     let expected = canonical(&form.chain);
-                    let there = seen.get(client.as_str()).is_some_and(|all| all.contains(&expected));
+                    // What is escaped may lie beside the value only, where base64 has taken up its neighbours.
+                    let escapes = expected.iter().take_while(|l| ESCAPES.iter().any(|(id, _)| id == *l)).count();
+                    let rest = &expected[escapes..];
+                    let fits = |chain: &Vec<String>| {
+                        *chain == expected || (rest.first().is_some_and(|l| l == "base64") && chain[..] == *rest)
+                    };
+                    let there = seen.get(client.as_str()).is_some_and(|all| all.iter().any(fits));
                     count.found += usize::from(there);
                     if !there {
                         missed.push(format!("{name} {transport} {border}: {} (found: {:?}): {:?}", form.chain.join(","), seen.get(client.as_str()), String::from_utf8_lossy(&form.bytes)));

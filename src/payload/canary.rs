@@ -401,8 +401,9 @@ impl CanarySet {
                     self.confirm(entry, state, offset, bytes, done)
                 });
             }
-            // What reaches further says more: both alphabets of base64 agree on the beginning of many a digest.
-            here.sort_by_key(|c| (c.inexact, std::cmp::Reverse(c.hit.end), c.hit.start));
+            // What reaches further says more: both alphabets of base64 agree on the beginning of many a digest. Of equals the
+            // simplest: a layer that changed nothing is none.
+            here.sort_by_key(|c| (c.inexact, std::cmp::Reverse(c.hit.end), c.hit.start, c.hit.encoding.len()));
             for Candidate { hit, inexact, open } in here {
                 // One that begins like the one reported may still prove to be what goes on.
                 state.open.extend(open.filter(|_| state.open.len() < MAX_OPEN));
@@ -470,7 +471,7 @@ impl CanarySet {
             end: offset.saturating_add(end as u64),
         };
         let open = open.then(|| Open { canary, form: entry.form, start, seen: seen.bytes, folded: seen.folded });
-        Some(Candidate { hit, inexact: cased || form.cased, open })
+        Some(Candidate { hit, inexact: cased || form.cased || form.is_spelled(), open })
     }
 
     /// Digests that were cut by the end of the bytes before.
@@ -500,7 +501,7 @@ impl CanarySet {
             }
         }
         // Of those that began alike, the one that goes on furthest.
-        longer.sort_by_key(|hit| (hit.canary, hit.start, std::cmp::Reverse(hit.end)));
+        longer.sort_by_key(|hit| (hit.canary, hit.start, std::cmp::Reverse(hit.end), hit.encoding.len()));
         longer.dedup_by_key(|hit| (hit.canary, hit.start));
         longer.into_iter().for_each(on_hit);
     }

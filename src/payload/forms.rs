@@ -66,6 +66,11 @@ impl Form {
         self.cuts.first().map_or(self.bytes.len(), |(length, _)| *length)
     }
 
+    /// The value is spelled in another way than it was given.
+    pub(super) fn is_spelled(&self) -> bool {
+        self.chain.iter().any(|l| matches!(l, Label::Name(n) if spelling::IDS.iter().any(|(id, _)| id == n)))
+    }
+
     /// The chain in words, when the first `length` bytes were seen.
     pub(super) fn encoding(&self, length: usize, keys: &Keys) -> Vec<String> {
         let cut = if length >= self.bytes.len() {
@@ -208,18 +213,17 @@ pub(super) fn forms(value: &str, keys: &Keys) -> Vec<Form> {
     // Two and three around the value.
     let beginning = (0..=NESTED_VALUE.min(value.len())).rev().find(|at| value.is_char_boundary(*at));
     let short = Form::plain(value.get(..beginning.unwrap_or_default()).unwrap_or_default().as_bytes());
-    let mut inner = around(std::slice::from_ref(&short), |_| true, false);
-    // Behind base64 a part of the length is shared with what stands before it: the value alone says as much.
-    inner.retain(|f| f.chain != [Label::Name("protobuf")]);
-    let mut inner = both_cases(inner);
+    let mut inner = both_cases(around(std::slice::from_ref(&short), |_| true, false));
+    // Of a value that chance does not produce, neither does it any writing.
+    let nested = if value.len() >= 8 { CUTS[0] } else { MIN_NESTED };
     let second = around(&inner, texts, true);
-    all.add_all(&second, MIN_NESTED);
+    all.add_all(&second, nested);
     let outside: Vec<Form> = inner.iter().filter(|f| !f.is_innermost()).cloned().collect();
     let narrow = both_cases(around(&outside, anywhere, true));
-    all.add_all(&around(&narrow, anywhere, true), MIN_NESTED);
+    all.add_all(&around(&narrow, anywhere, true), nested);
     inner.retain(|f| f.is_innermost() && !f.is_rotated());
     let letters = both_cases(around(&inner, anywhere, true));
-    all.add_all(&around(&letters, anywhere, true), MIN_NESTED);
+    all.add_all(&around(&letters, anywhere, true), nested);
     for digest in digests(value, keys) {
         let deep = digest.chain.len() == 1;
         let digest = [digest];

@@ -336,7 +336,7 @@ mod tests {
             ("in lines", lines, "base64,gzip from 2"),
             ("hex", hex, "hex,gzip from 2"),
             ("base64 in JSON in gzip", packed(Coding::Gzip, &json), "gzip,base64 from 2"),
-            ("gzip in gzip", packed(Coding::Gzip, &packed(Coding::Zstd, text)), "gzip,zstd from 2"),
+            ("gzip in zstd", packed(Coding::Zstd, &packed(Coding::Gzip, text)), "zstd,gzip from 2"),
         ] {
             let data = [b"..", &data[..], b" end, canary-4711"].concat();
             for size in [1, 2, 3, 5, 17, 1400] {

@@ -1,26 +1,21 @@
-//! Values as fields of protocol buffers (encoding guide, "Message structure"): text behind its length, and telephone numbers
-//! as integers: varint, or eight bytes in either order, as contact discoveries send them.
+//! Telephone numbers as integers in fields of protocol buffers (encoding guide, "Message structure"): varint, or eight bytes in
+//! either order, as contact discoveries send them. Text stands in such fields as it is, and is found so.
 
 use super::{Case, Place, Transform, Written};
 
 pub(super) static TRANSFORM: Transform = Transform {
-    ids: &["protobuf", "varint", "u64le", "u64be"],
-    says: "`protobuf`: text of up to 31 or from 127 bytes behind its length; a number of 11 to 19 digits as `varint`, `u64le` (fixed64) or `u64be`",
+    ids: &["varint", "u64le", "u64be"],
+    says: "a number of 11 to 19 digits as an integer of protocol buffers (varint, fixed64), or of eight bytes from the highest; text in their fields stands as it is",
     place: Place::Innermost,
     write: |bytes, _| {
-        let own = |id, bytes, case| Written { id, bytes, case };
+        let own = |id, bytes| Written { id, bytes, case: Case::EXACT };
         let mut all = Vec::new();
-        let length = bytes.len();
-        // A length that is a printable character or a line end may stand before the value by chance.
-        if (4..32).contains(&length) && ![9, 10, 13].contains(&length) || length >= 127 {
-            all.push(own("protobuf", [&varint(length as u64)[..], bytes].concat(), Case::LETTERS));
-        }
         let digits: Option<&str> = std::str::from_utf8(bytes).ok().map(|t| t.strip_prefix('+').unwrap_or(t));
         let number = digits.filter(|d| (11..20).contains(&d.len()) && !d.starts_with('0') && d.bytes().all(|b| b.is_ascii_digit()));
         if let Some(number) = number.and_then(|d| d.parse::<u64>().ok()) {
-            all.push(own("varint", varint(number), Case::EXACT));
-            all.push(own("u64le", number.to_le_bytes().to_vec(), Case::EXACT));
-            all.push(own("u64be", number.to_be_bytes().to_vec(), Case::EXACT));
+            all.push(own("varint", varint(number)));
+            all.push(own("u64le", number.to_le_bytes().to_vec()));
+            all.push(own("u64be", number.to_be_bytes().to_vec()));
         }
         all
     },
