@@ -101,7 +101,12 @@ struct Plant {
 ///
 /// # Errors
 /// When the capture cannot be read any more.
-pub fn run(path: &Path, analysis: &CaptureAnalysis, number: u32, parallel: bool) -> Result<Tally, CaptureError> {
+pub fn run(
+    path: &Path,
+    analysis: &CaptureAnalysis,
+    number: u32,
+    parallel: bool,
+) -> Result<Tally, CaptureError> {
     let seed = analysis.input.sha256.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let mut seeded = Seeded(seed.unwrap_or_default());
     let plants: Vec<Plant> = (0..number.min(MAX_CONTROLS)).map(|n| plant(n, &mut seeded)).collect();
@@ -137,7 +142,12 @@ fn plant(number: u32, seeded: &mut Seeded) -> Plant {
 }
 
 /// The capture with the plants, as pcapng.
-fn copy(path: &Path, analysis: &CaptureAnalysis, plants: &[Plant], seeded: &mut Seeded) -> Result<Vec<u8>, CaptureError> {
+fn copy(
+    path: &Path,
+    analysis: &CaptureAnalysis,
+    plants: &[Plant],
+    seeded: &mut Seeded,
+) -> Result<Vec<u8>, CaptureError> {
     // Every fourth goes over a frame in clear, as far as there are any.
     let clear: BTreeSet<u64> = analysis
         .flows
@@ -154,11 +164,11 @@ fn copy(path: &Path, analysis: &CaptureAnalysis, plants: &[Plant], seeded: &mut 
     while out.bytes.len() < MAX_COPY && reader.next(&mut batch) {
         for frame in &batch.frames {
             let mut bytes = batch.bytes(frame).to_vec();
-            if clear.contains(&frame.number) && over.last().is_some_and(|p| bytes.len() >= HEADERS + p.bytes.len() + 8) {
-                if let Some(plant) = over.pop() {
-                    let at = bytes.len() - plant.bytes.len() - 4;
-                    bytes.splice(at..at + plant.bytes.len(), plant.bytes.iter().copied());
-                }
+            if clear.contains(&frame.number)
+                && let Some(plant) = over.pop_if(|p| bytes.len() >= HEADERS + p.bytes.len() + 8)
+            {
+                let at = bytes.len() - plant.bytes.len() - 4;
+                bytes.splice(at..at + plant.bytes.len(), plant.bytes.iter().copied());
             }
             last = frame.time.0.max(last);
             out.packet(frame.link, frame.time.0, &bytes);
@@ -221,7 +231,8 @@ impl Pcapng {
         let text = [b"<", bytes, b">"].concat();
         if how == 3 {
             let length = (8 + text.len()) as u16;
-            let mut udp = [40_000_u16, 9999, length, 0].iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+            let mut udp =
+                [40_000_u16, 9999, length, 0].iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
             udp.extend(text);
             self.ip(client, time, 17, &udp);
             return;

@@ -10,8 +10,8 @@
 
 pub mod capture;
 pub mod claims;
-pub mod controls;
 pub mod cli;
+pub mod controls;
 pub mod destination;
 pub mod dissect;
 pub mod drift;

@@ -136,7 +136,11 @@ pub fn plant(
 }
 
 /// The controls of each claim that rests on canaries not seen (`K1`): those of all captures with its messenger.
-fn controls_of(catalogue: &Catalogue, report: &Report, planted: &BTreeMap<String, Tally>) -> BTreeMap<String, Control> {
+fn controls_of(
+    catalogue: &Catalogue,
+    report: &Report,
+    planted: &BTreeMap<String, Tally>,
+) -> BTreeMap<String, Control> {
     let mut by_claim = BTreeMap::new();
     for claim in catalogue.claims().iter().filter(|c| c.control == "K1") {
         let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));

@@ -387,7 +387,8 @@ fn leaking() -> Vec<u8> {
 fn find_prints_every_place_with_its_chain() {
     let folder = Folder::new();
     let file = folder.file("a.pcap", &leaking());
-    let output = metaleak().arg("find").arg("+4915112345678").arg(&file).args(["--format", "json"]).assert().code(0);
+    let output =
+        metaleak().arg("find").arg("+4915112345678").arg(&file).args(["--format", "json"]).assert().code(0);
     let places: Vec<(Value, Value)> = text(&output.get_output().stdout)
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
@@ -425,7 +426,10 @@ fn canaries_come_from_files_and_controls_stand_beside_verdicts() {
         assert_eq!(control["planted"], 20);
         assert!(control["found"].as_u64().unwrap() > 18, "{control}");
     }
-    assert_eq!(controlled, replay(&["--controls".as_ref(), "20".as_ref(), "--threads".as_ref(), "1".as_ref()]));
+    assert_eq!(
+        controlled,
+        replay(&["--controls".as_ref(), "20".as_ref(), "--threads".as_ref(), "1".as_ref()])
+    );
     let wrong = folder.file("wrong.toml", b"[canaries]\na = 1\n");
     let output = metaleak().arg("replay").arg(&file).arg("--canary-file").arg(&wrong).assert().code(2);
     assert!(text(&output.get_output().stderr).contains(":2: "));

@@ -70,7 +70,9 @@ fn text(bytes: &[u8]) -> String {
 const ANYWHERE: [Layer; 3] = [
     ("hex", |b, s| {
         let upper = s.below(2) == 0;
-        b.iter().flat_map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") }.into_bytes()).collect()
+        b.iter()
+            .flat_map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") }.into_bytes())
+            .collect()
     }),
     ("base64", |b, s| base64(&surrounded(b, s, 3), "+/")),
     ("base64url", |b, s| base64(&surrounded(b, s, 3), "-_")),
@@ -79,14 +81,23 @@ const ANYWHERE: [Layer; 3] = [
 /// Layers that escape what has to be escaped, and may change nothing.
 const ESCAPES: [Layer; 2] = [
     ("url", |b, _| {
-        b.iter().flat_map(|&b| if unreserved(b) { vec![b] } else { format!("%{b:02X}").into_bytes() }).collect()
+        b.iter()
+            .flat_map(|&b| if unreserved(b) { vec![b] } else { format!("%{b:02X}").into_bytes() })
+            .collect()
     }),
     ("json", |b, _| match std::str::from_utf8(b) {
-        Ok(text) => text.chars().flat_map(|c| match c {
-            '/' => b"\\/".to_vec(),
-            c if c.is_ascii() => vec![c as u8],
-            c => c.encode_utf16(&mut [0; 2]).iter().flat_map(|u| format!("\\u{u:04X}").into_bytes()).collect(),
-        }).collect(),
+        Ok(text) => text
+            .chars()
+            .flat_map(|c| match c {
+                '/' => b"\\/".to_vec(),
+                c if c.is_ascii() => vec![c as u8],
+                c => c
+                    .encode_utf16(&mut [0; 2])
+                    .iter()
+                    .flat_map(|u| format!("\\u{u:04X}").into_bytes())
+                    .collect(),
+            })
+            .collect(),
         Err(_) => b.to_vec(),
     }),
 ];
@@ -106,17 +117,24 @@ const TEXTS: [Layer; 10] = [
     ("url", |b, _| ESCAPES[0].1(b, &mut Seeded(0))),
     ("json", |b, _| ESCAPES[1].1(b, &mut Seeded(0))),
     ("quoted-printable", |b, _| {
-        b.iter().flat_map(|&b| if (33..127).contains(&b) && b != b'=' { vec![b] } else { format!("={b:02X}").into_bytes() }).collect()
+        b.iter()
+            .flat_map(|&b| {
+                if (33..127).contains(&b) && b != b'=' { vec![b] } else { format!("={b:02X}").into_bytes() }
+            })
+            .collect()
     }),
 ];
 
 fn rotated(bytes: &[u8], by: u8) -> Vec<u8> {
     let turn = |b: u8, from: u8| from + (b - from + by) % 26;
-    bytes.iter().map(|&b| match b {
-        b'a'..=b'z' => turn(b, b'a'),
-        b'A'..=b'Z' => turn(b, b'A'),
-        _ => b,
-    }).collect()
+    bytes
+        .iter()
+        .map(|&b| match b {
+            b'a'..=b'z' => turn(b, b'a'),
+            b'A'..=b'Z' => turn(b, b'A'),
+            _ => b,
+        })
+        .collect()
 }
 
 fn varint(mut value: u64) -> Vec<u8> {
@@ -135,7 +153,10 @@ fn innermost(value: &str) -> Vec<(String, Vec<u8>)> {
         ("utf-16le".to_owned(), value.encode_utf16().flat_map(u16::to_le_bytes).collect()),
         ("utf-16be".to_owned(), value.encode_utf16().flat_map(u16::to_be_bytes).collect()),
         ("reversed".to_owned(), value.chars().rev().collect::<String>().into_bytes()),
-        ("rot47".to_owned(), value.bytes().map(|b| if (33..127).contains(&b) { (b - 33 + 47) % 94 + 33 } else { b }).collect()),
+        (
+            "rot47".to_owned(),
+            value.bytes().map(|b| if (33..127).contains(&b) { (b - 33 + 47) % 94 + 33 } else { b }).collect(),
+        ),
     ];
     if value == NUMBER {
         let number: u64 = value[1..].parse().unwrap();
@@ -196,10 +217,17 @@ fn forms(value: &str, seeded: &mut Seeded) -> Vec<Form> {
     let letters: Vec<Form> = innermost(value).into_iter().map(own).collect();
     let digests: Vec<Form> = digests(value).into_iter().map(own).collect();
     let around = |forms: &[Form], layers: &[Layer], seeded: &mut Seeded| -> Vec<Form> {
-        forms.iter().flat_map(|f| layers.iter().filter_map(|l| f.within(l, seeded)).collect::<Vec<_>>()).collect()
+        forms
+            .iter()
+            .flat_map(|f| layers.iter().filter_map(|l| f.within(l, seeded)).collect::<Vec<_>>())
+            .collect()
     };
     // The name of a user stands in a field of its own: nothing is around it.
-    let nested: Vec<Form> = one.iter().filter(|f| f.chain != ["caritas-name"]).map(|f| Form { chain: f.chain.clone(), bytes: f.bytes.clone() }).collect();
+    let nested: Vec<Form> = one
+        .iter()
+        .filter(|f| f.chain != ["caritas-name"])
+        .map(|f| Form { chain: f.chain.clone(), bytes: f.bytes.clone() })
+        .collect();
     let two = around(&nested, &outer, seeded);
     let three = around(&two, &outer, seeded);
     let letters_two = around(&letters, &ANYWHERE, seeded);
@@ -324,7 +352,8 @@ fn recall() -> (BTreeMap<(usize, usize, usize), Count>, Vec<String>) {
                 }
                 let read = analyse_bytes("made.pcap", &capture.finish(), &options).unwrap();
                 let mut seen: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
-                for finding in read.findings.iter().filter(|f| f.kind == metaleak::model::FindingKind::Canary) {
+                for finding in read.findings.iter().filter(|f| f.kind == metaleak::model::FindingKind::Canary)
+                {
                     let flow = read.flows.iter().find(|f| f.flow == finding.flow).unwrap();
                     seen.entry(flow.client.as_str()).or_default().push(canonical(&finding.encoding));
                 }
@@ -334,15 +363,22 @@ fn recall() -> (BTreeMap<(usize, usize, usize), Count>, Vec<String>) {
                     count.planted += 1;
                     let expected = canonical(&form.chain);
                     // What is escaped may lie beside the value only, where base64 has taken up its neighbours.
-                    let escapes = expected.iter().take_while(|l| ESCAPES.iter().any(|(id, _)| id == *l)).count();
+                    let escapes =
+                        expected.iter().take_while(|l| ESCAPES.iter().any(|(id, _)| id == *l)).count();
                     let rest = &expected[escapes..];
                     let fits = |chain: &Vec<String>| {
-                        *chain == expected || (rest.first().is_some_and(|l| l == "base64") && chain[..] == *rest)
+                        *chain == expected
+                            || (rest.first().is_some_and(|l| l == "base64") && chain[..] == *rest)
                     };
                     let there = seen.get(client.as_str()).is_some_and(|all| all.iter().any(fits));
                     count.found += usize::from(there);
                     if !there {
-                        missed.push(format!("{name} {transport} {border}: {} (found: {:?}): {:?}", form.chain.join(","), seen.get(client.as_str()), String::from_utf8_lossy(&form.bytes)));
+                        missed.push(format!(
+                            "{name} {transport} {border}: {} (found: {:?}): {:?}",
+                            form.chain.join(","),
+                            seen.get(client.as_str()),
+                            String::from_utf8_lossy(&form.bytes)
+                        ));
                     }
                 }
             }
@@ -389,7 +425,9 @@ fn silence(most: usize) -> Vec<(&'static str, usize, usize)> {
     }
     while packed.0 < most {
         // Text of words with noise between, compressed: what a stream of documents looks like.
-        let text: Vec<u8> = (0..1 << 18).flat_map(|_| format!("{:x} ", seeded.next() >> seeded.below(60)).into_bytes()).collect();
+        let text: Vec<u8> = (0..1 << 18)
+            .flat_map(|_| format!("{:x} ", seeded.next() >> seeded.below(60)).into_bytes())
+            .collect();
         let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut writer, &text).unwrap();
         let block = writer.finish().unwrap();
@@ -418,7 +456,9 @@ fn every_listed_form_is_found_and_the_table_says_so() {
     let (counts, missed) = recall();
     let shown: Vec<&String> = missed.iter().take(40).collect();
     assert!(missed.is_empty(), "{} missed, the first ones:\n{shown:#?}", missed.len());
-    let mut page = String::from("| transport | border | plain | one layer | two | three | found |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+    let mut page = String::from(
+        "| transport | border | plain | one layer | two | three | found |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+    );
     for (t, transport) in TRANSPORTS.iter().enumerate() {
         for (b, border) in BORDERS.iter().enumerate() {
             let of = |depth| counts.get(&(t, b, depth)).map_or(0, |c: &Count| c.planted);
@@ -426,7 +466,10 @@ fn every_listed_form_is_found_and_the_table_says_so() {
             let found: usize = (0..4).filter_map(|d| counts.get(&(t, b, d))).map(|c| c.found).sum();
             let planted: usize = all.iter().sum();
             if planted > 0 {
-                page += &format!("| {transport} | {border} | {} | {} | {} | {} | {found} of {planted} |\n", all[0], all[1], all[2], all[3]);
+                page += &format!(
+                    "| {transport} | {border} | {} | {} | {} | {} | {found} of {planted} |\n",
+                    all[0], all[1], all[2], all[3]
+                );
             }
         }
     }
@@ -441,7 +484,8 @@ fn nothing_is_found_where_nothing_was_planted() {
         assert_eq!(*hits, 0, "in {bytes} bytes of {what}");
     }
     let mib = |bytes: usize| bytes >> 20;
-    let lines: String = rows.iter().map(|(what, bytes, hits)| format!("| {what} | {} | {hits} |\n", mib(*bytes))).collect();
+    let lines: String =
+        rows.iter().map(|(what, bytes, hits)| format!("| {what} | {} | {hits} |\n", mib(*bytes))).collect();
     let page = format!("| traffic | MiB | hits |\n| --- | --- | --- |\n{lines}");
     if update {
         stored("silence", &page);
@@ -461,6 +505,9 @@ fn stored(mark: &str, table: &str) {
     if std::env::var_os("METALEAK_UPDATE_DOCS").is_some() {
         std::fs::write(&path, format!("{before}{begin}{table}{end}{after}")).unwrap();
     } else {
-        assert_eq!(old, table, "docs/recall.md is out of date: METALEAK_UPDATE_DOCS=1 cargo test --test conformance");
+        assert_eq!(
+            old, table,
+            "docs/recall.md is out of date: METALEAK_UPDATE_DOCS=1 cargo test --test conformance"
+        );
     }
 }

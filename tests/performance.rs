@@ -181,7 +181,9 @@ fn a_thousand_canaries_cost_less_than_another_run() {
     let Some(shared) = shared() else { return };
     let file = big_capture(&shared);
     let file = file.to_str().unwrap();
-    let list: String = (0..1000).map(|n| format!("contact-{n},+4915{}\n", 110_000_000 + n * 7919)).collect();
+    let list: Vec<String> =
+        (0..1000).map(|n| format!("contact-{n},+4915{}\n", 110_000_000 + n * 7919)).collect();
+    let list = list.concat();
     let folder = tempfile::tempdir().unwrap();
     let canaries = folder.path().join("canaries.csv");
     std::fs::write(&canaries, format!("name,value\n{list}")).unwrap();

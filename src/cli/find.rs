@@ -60,14 +60,20 @@ pub(super) fn run(args: &FindArgs, quiet: bool) -> Result<(), Failure> {
                 for place in places(&analysis) {
                     found += 1;
                     match args.format {
-                        TableOrJson::Json => writeln!(out, "{}", serde_json::to_string(&place).unwrap_or_default())?,
+                        TableOrJson::Json => {
+                            writeln!(out, "{}", serde_json::to_string(&place).unwrap_or_default())?;
+                        }
                         TableOrJson::Table => writeln!(out, "{}", line(&place))?,
                     }
                 }
                 if !quiet {
                     for warning in &analysis.warnings {
                         if warning.what.contains("given up") || warning.what.contains("not kept") {
-                            anstream::eprintln!("metaleak: warning: {}: {}", escape_terminal(&name), escape_terminal(&warning.what));
+                            anstream::eprintln!(
+                                "metaleak: warning: {}: {}",
+                                escape_terminal(&name),
+                                escape_terminal(&warning.what)
+                            );
                         }
                     }
                 }
@@ -86,10 +92,15 @@ pub(super) fn run(args: &FindArgs, quiet: bool) -> Result<(), Failure> {
     }
     if !quiet {
         let forms = options.canaries.forms();
-        anstream::eprintln!("metaleak: {found} places in {read} captures; {forms} ways to write the value were searched");
+        anstream::eprintln!(
+            "metaleak: {found} places in {read} captures; {forms} ways to write the value were searched"
+        );
     }
     if args.common.strict && faults > 0 {
-        return Err(Failure::Unreadable(format!("{faults} of {} inputs were unreadable or truncated", args.files.len())));
+        return Err(Failure::Unreadable(format!(
+            "{faults} of {} inputs were unreadable or truncated",
+            args.files.len()
+        )));
     }
     Ok(())
 }
@@ -100,7 +111,8 @@ fn places(analysis: &CaptureAnalysis) -> Vec<Place<'_>> {
     canaries
         .map(|finding| {
             let (client, server) = of(finding).map_or(("", ""), |f| (f.client.as_str(), f.server.as_str()));
-            let (from, to) = if finding.direction == Some(Direction::Down) { (server, client) } else { (client, server) };
+            let (from, to) =
+                if finding.direction == Some(Direction::Down) { (server, client) } else { (client, server) };
             Place {
                 capture: &analysis.input.file,
                 frames: &finding.frames,

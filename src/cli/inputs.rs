@@ -46,12 +46,9 @@ fn canaries(arguments: &[String]) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// Options of an analysis with these canaries.
-pub(super) fn options(
-    common: &Common,
-    planted: &Planted,
-    observe: bool,
-) -> Result<Options, Failure> {
-    let set = CanarySet::with_keys(&planted.canaries, planted.keys.clone()).map_err(|e| Failure::Usage(e.to_string()))?;
+pub(super) fn options(common: &Common, planted: &Planted, observe: bool) -> Result<Options, Failure> {
+    let set = CanarySet::with_keys(&planted.canaries, planted.keys.clone())
+        .map_err(|e| Failure::Usage(e.to_string()))?;
     let parallel = common.threads != Some(1);
     Ok(Options { observe, canaries: Arc::new(set), show_secrets: common.show_secrets, parallel })
 }

@@ -1023,7 +1023,9 @@ impl Flow {
             }
         };
         let opened = !search.unpacked;
-        search.scanner.feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));
+        search
+            .scanner
+            .feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));
         for found in all {
             match found {
                 Found::Here(hit) => {

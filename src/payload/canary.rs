@@ -361,7 +361,8 @@ impl CanarySet {
     /// is `medium`.
     #[must_use]
     pub fn finding(&self, hit: &Hit, masking: Masking, decrypted: bool) -> RawFinding {
-        let (name, value) = self.canaries.get(hit.canary).map_or(("", ""), |c| (c.name.as_str(), c.value.as_str()));
+        let (name, value) =
+            self.canaries.get(hit.canary).map_or(("", ""), |c| (c.name.as_str(), c.value.as_str()));
         let severity = if decrypted { Severity::Medium } else { Severity::High };
         RawFinding {
             kind: FindingKind::Canary,
@@ -403,7 +404,9 @@ impl CanarySet {
             }
             // What reaches further says more: both alphabets of base64 agree on the beginning of many a digest. Of equals the
             // simplest: a layer that changed nothing is none.
-            here.sort_by_key(|c| (c.inexact, std::cmp::Reverse(c.hit.end), c.hit.start, c.hit.encoding.len()));
+            here.sort_by_key(|c| {
+                (c.inexact, std::cmp::Reverse(c.hit.end), c.hit.start, c.hit.encoding.len())
+            });
             for Candidate { hit, inexact, open } in here {
                 // One that begins like the one reported may still prove to be what goes on.
                 state.open.extend(open.filter(|_| state.open.len() < MAX_OPEN));
@@ -470,7 +473,8 @@ impl CanarySet {
             start,
             end: offset.saturating_add(end as u64),
         };
-        let open = open.then(|| Open { canary, form: entry.form, start, seen: seen.bytes, folded: seen.folded });
+        let open =
+            open.then_some(Open { canary, form: entry.form, start, seen: seen.bytes, folded: seen.folded });
         Some(Candidate { hit, inexact: cased || form.cased || form.is_spelled(), open })
     }
 
@@ -545,7 +549,12 @@ fn length_of(form: &Form, seen: usize) -> usize {
     if seen >= form.bytes.len() {
         return form.bytes.len();
     }
-    form.cuts.iter().rev().map(|(length, _)| *length).find(|length| *length <= seen).unwrap_or(form.bytes.len())
+    form.cuts
+        .iter()
+        .rev()
+        .map(|(length, _)| *length)
+        .find(|length| *length <= seen)
+        .unwrap_or(form.bytes.len())
 }
 
 /// Notes a hit; `false` when one that it overlaps was reported already.
@@ -588,7 +597,10 @@ mod tests {
         assert_eq!(found(&[&digest]), "sha256 0-32");
         assert_eq!(found(&[&digest[..16], b"xxxx"]), "sha256/16 0-16");
         assert_eq!(found(&[&digest[..20]]), "sha256/16 0-16");
-        assert_eq!(found(&[b"xx", &digest[..10], &digest[10..12], &digest[12..]]), "sha256/10 2-12 | sha256 2-34");
+        assert_eq!(
+            found(&[b"xx", &digest[..10], &digest[10..12], &digest[12..]]),
+            "sha256/10 2-12 | sha256 2-34"
+        );
         assert_eq!(found(&[&digest[..7]]), "");
     }
 }

@@ -77,14 +77,24 @@ impl CanaryFile {
                 ("canaries", DeValue::Table(table)) => {
                     for (name, node) in table {
                         let DeValue::String(value) = node.get_ref() else {
-                            return Err((at(name.span().start), "a value is a text: put it into quotes".to_owned()));
+                            return Err((
+                                at(name.span().start),
+                                "a value is a text: put it into quotes".to_owned(),
+                            ));
                         };
                         canaries.push((name.get_ref().to_string(), value.to_string()));
                     }
                 }
-                ("canaries", _) => return Err((line, "write [canaries], and below it name = \"value\"".to_owned())),
+                ("canaries", _) => {
+                    return Err((line, "write [canaries], and below it name = \"value\"".to_owned()));
+                }
                 ("key" | "schema", _) => {}
-                _ => return Err((line, "unknown field: a canary file has [canaries], [[key]] and schema".to_owned())),
+                _ => {
+                    return Err((
+                        line,
+                        "unknown field: a canary file has [canaries], [[key]] and schema".to_owned(),
+                    ));
+                }
             }
         }
         let keys = Keys::read(text).map_err(|e| (e.line, e.what))?;
@@ -101,16 +111,21 @@ impl CanaryFile {
         if header.as_deref() != Some(&["name".to_owned(), "value".to_owned()]) {
             return Err((1, "the first line has to be: name,value".to_owned()));
         }
-        let row = |(line, fields): (usize, Vec<String>)| match <[String; 2]>::try_from(fields) {
+        let row = |(line, fields): Row| match <[String; 2]>::try_from(fields) {
             Ok([name, value]) => Ok((name, value)),
-            Err(_) => Err((line, "a line has two fields: name,value; quote a field that holds a comma".to_owned())),
+            Err(_) => {
+                Err((line, "a line has two fields: name,value; quote a field that holds a comma".to_owned()))
+            }
         };
         Ok(CanaryFile { canaries: rows.map(row).collect::<Result<_, _>>()?, keys: Keys::default() })
     }
 }
 
+/// A line's number and its fields.
+type Row = (usize, Vec<String>);
+
 /// The rows of a CSV text with their lines; empty lines are passed over.
-fn csv_rows(text: &str) -> Result<Vec<(usize, Vec<String>)>, (usize, String)> {
+fn csv_rows(text: &str) -> Result<Vec<Row>, (usize, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut rows, mut fields, mut field) = (Vec::new(), Vec::new(), String::new());
     let (mut line, mut begun, mut quoted) = (1, 1, false);
@@ -154,7 +169,8 @@ mod tests {
     fn both_formats_say_the_same() {
         let toml = "[canaries]\nnumber = \"+4915112345678\"\nnote = \"a, \\\"b\\\"\"\n";
         let csv = "name,value\r\nnumber,+4915112345678\r\n\r\nnote,\"a, \"\"b\"\"\"\r\n";
-        let expected = [("number", "+4915112345678"), ("note", "a, \"b\"")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let expected =
+            [("number", "+4915112345678"), ("note", "a, \"b\"")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         let mut read = CanaryFile::from_toml(toml).unwrap().canaries;
         read.sort_by_key(|(name, _)| name == "note");
         assert_eq!(read, expected);

@@ -80,7 +80,9 @@ impl Form {
         };
         let name = |label: &Label| match label {
             Label::Name(name) => (*name).to_owned(),
-            Label::Key(place) => keys.iter().nth(usize::from(*place)).map_or_else(String::new, |k| k.name().to_owned()),
+            Label::Key(place) => {
+                keys.iter().nth(usize::from(*place)).map_or_else(String::new, |k| k.name().to_owned())
+            }
         };
         let layer = |(at, label)| match cut {
             Some(bytes) if at == self.digest => format!("{}/{bytes}", name(label)),
@@ -149,7 +151,11 @@ impl Collector {
         // Where case carries meaning, texts that differ in it are two.
         let exact = form.case.rest == Rest::Exact;
         let state = foldhash::fast::FixedState::with_seed(1);
-        let key = if exact { state.hash_one((true, &form.bytes)) } else { state.hash_one((false, form.bytes.to_ascii_lowercase())) };
+        let key = if exact {
+            state.hash_one((true, &form.bytes))
+        } else {
+            state.hash_one((false, form.bytes.to_ascii_lowercase()))
+        };
         if self.seen.insert(key) {
             self.forms.push(form);
         }
@@ -230,7 +236,7 @@ pub(super) fn forms(value: &str, keys: &Keys) -> Vec<Form> {
         // A digest may hold line breaks, which are not seen.
         all.add_all(&digest, MIN_DIGEST);
         let one = around(&digest, anywhere, false);
-        let one: Vec<Form> = one.into_iter().filter(|f| f.is_of_bytes()).collect();
+        let one: Vec<Form> = one.into_iter().filter(Form::is_of_bytes).collect();
         all.add_all(&one, MIN_NESTED);
         if deep {
             all.add_all(&around(&both_cases(one), anywhere, true), MIN_NESTED);
@@ -242,7 +248,9 @@ pub(super) fn forms(value: &str, keys: &Keys) -> Vec<Form> {
 impl Form {
     /// Of the many shifts of the alphabet only the usual ones are nested deep.
     fn is_rotated(&self) -> bool {
-        self.chain.iter().any(|l| matches!(l, Label::Name(n) if n.starts_with("rot") && !["rot13", "rot47"].contains(n)))
+        self.chain
+            .iter()
+            .any(|l| matches!(l, Label::Name(n) if n.starts_with("rot") && !["rot13", "rot47"].contains(n)))
     }
 
     /// Nothing but what stands around the value itself.
@@ -297,7 +305,9 @@ mod tests {
         let keys = Keys::embedded();
         for (value, most) in [("+4915112345678", 3200), ("anna@example.org", 3200), ("zqjx", 1800)] {
             let (a, b) = (forms(value, &keys), forms(value, &keys));
-            assert!(a.iter().zip(&b).all(|(a, b)| a.bytes == b.bytes && a.chain == b.chain) && a.len() == b.len());
+            assert!(
+                a.iter().zip(&b).all(|(a, b)| a.bytes == b.bytes && a.chain == b.chain) && a.len() == b.len()
+            );
             let bytes: usize = a.iter().map(|f| f.bytes.len()).sum();
             println!("{value}: {} forms, {bytes} bytes", a.len());
             assert!(a.len() < most, "{value}: {} forms, {bytes} bytes", a.len());

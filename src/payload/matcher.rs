@@ -62,7 +62,12 @@ impl Table {
     fn new(list: Vec<Print>) -> Table {
         let mut entries: Vec<Entry> = list
             .into_iter()
-            .map(|(key, canary, form, length)| Entry { hash: hash(key), shorter: u32::MAX - length as u32, canary, form })
+            .map(|(key, canary, form, length)| Entry {
+                hash: hash(key),
+                shorter: u32::MAX - length as u32,
+                canary,
+                form,
+            })
             .collect();
         entries.sort_unstable();
         // Sixteen bits an entry or more, two of them set: one in a hundred bytes of noise at most is looked up in vain.
@@ -125,13 +130,13 @@ pub(super) enum Kind {
 /// The fingerprint of a form, at the end of the part that must be there.
 pub(super) fn fingerprint(form: &Form) -> Option<(Kind, u64)> {
     let least = form.bytes.get(..form.least())?;
-    let last = |width: usize| least.get(least.len().checked_sub(width)?..);
+    let ending = |width: usize| least.get(least.len().checked_sub(width)?..);
     let number = |last: &[u8]| last.iter().fold(0_u64, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
-    if let Some(window) = last(WINDOW) {
+    if let Some(window) = ending(WINDOW) {
         let kind = if window.iter().all(|b| is_text(*b)) { Kind::Text } else { Kind::Binary };
         return Some((kind, number(window)));
     }
-    last(SHORT).map(|window| (Kind::Short, number(window)))
+    ending(SHORT).map(|window| (Kind::Short, number(window)))
 }
 
 /// The fingerprint of a number's last digits.
@@ -183,7 +188,12 @@ pub(super) struct Tables {
 pub(super) type Print = (u64, u32, u32, usize);
 
 impl Tables {
-    pub(super) fn new(text: Vec<Print>, binary: Vec<Print>, short: Vec<Print>, numbers: Vec<Print>) -> Tables {
+    pub(super) fn new(
+        text: Vec<Print>,
+        binary: Vec<Print>,
+        short: Vec<Print>,
+        numbers: Vec<Print>,
+    ) -> Tables {
         let is_text = |print: &u64| (0..4).all(|n| is_text((print >> (8 * n)) as u8));
         let all = text.iter().chain(&binary).chain(&short).map(|(print, ..)| *print);
         let (texts, others): (Vec<u64>, Vec<u64>) = all.partition(is_text);
@@ -224,6 +234,7 @@ fn class(byte: u8) -> u16 {
     CLASSES.get(usize::from(byte)).map_or(0, |c| c >> 8 & 7)
 }
 
+#[expect(clippy::indexing_slicing, reason = "evaluated while compiling, where `get_mut` cannot be called")]
 const fn classes() -> [u16; 256] {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -245,7 +256,11 @@ impl Tables {
     /// Takes bytes up to and including the next at which something may end; gives how many, and what.
     pub(super) fn advance(&self, window: &mut Window, bytes: &[u8]) -> (usize, Option<Stop>) {
         // A loop of its own without numbers: what is not searched costs nothing.
-        if self.numbers.is_empty() { self.steps::<false>(window, bytes) } else { self.steps::<true>(window, bytes) }
+        if self.numbers.is_empty() {
+            self.steps::<false>(window, bytes)
+        } else {
+            self.steps::<true>(window, bytes)
+        }
     }
 
     #[inline(never)]
@@ -304,8 +319,13 @@ impl Tables {
     }
 
     /// What may end where the window stopped, the longest first; numbers last.
-    pub(super) fn candidates<'t>(&'t self, window: &Window, stop: Stop) -> impl Iterator<Item = (bool, &'t Entry)> + use<'t> {
-        let of = |wanted: bool, table: &'t Table, key: u64| wanted.then(|| table.of(key)).into_iter().flatten();
+    pub(super) fn candidates<'t>(
+        &'t self,
+        window: &Window,
+        stop: Stop,
+    ) -> impl Iterator<Item = (bool, &'t Entry)> + use<'t> {
+        let of =
+            |wanted: bool, table: &'t Table, key: u64| wanted.then(|| table.of(key)).into_iter().flatten();
         let text = of(stop.text, &self.text, window.bytes & WINDOW_MASK);
         let binary = of(stop.binary, &self.binary, window.bytes & WINDOW_MASK);
         let short = of(stop.short, &self.short, window.bytes & SHORT_MASK);
@@ -440,7 +460,8 @@ impl View<'_> {
             return None;
         }
         // `(0)` between country code and number.
-        let with_country = !country.is_empty() && (take(self, country) || (take(self, "0") && take(self, country)));
+        let with_country =
+            !country.is_empty() && (take(self, country) || (take(self, "0") && take(self, country)));
         let doubled = with_country && take(self, "00");
         let zero = !with_country && take(self, "0");
         let plus = self.at(start - 1) == Some(b'+') && with_country && !doubled;

@@ -58,8 +58,14 @@ pub fn layers() -> Vec<(String, String, &'static str)> {
     let cut = "a digest, whole or cut to its first 8, 10 or 16 bytes (`sha256/8`)".to_owned();
     all.push((digests.join(", "), cut, "innermost"));
     let keys: Vec<String> = Keys::embedded().iter().map(|k| format!("`{}`", k.name())).collect();
-    all.push((keys.join(", "), "a digest with a published key (`reference/hash-keys.toml`), whole or cut".to_owned(), "innermost"));
-    all.extend(spelling::IDS.map(|(id, says)| (format!("`{id}`"), says.to_owned(), "another spelling, innermost")));
+    all.push((
+        keys.join(", "),
+        "a digest with a published key (`reference/hash-keys.toml`), whole or cut".to_owned(),
+        "innermost",
+    ));
+    all.extend(
+        spelling::IDS.map(|(id, says)| (format!("`{id}`"), says.to_owned(), "another spelling, innermost")),
+    );
     all
 }
 

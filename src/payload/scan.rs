@@ -56,7 +56,7 @@ pub(super) fn markers() -> Vec<Marker> {
 
 impl Marker {
     /// Text that goes on before the marker is not a container's beginning.
-    pub(super) fn may_follow(&self, before: Option<u8>) -> bool {
+    pub(super) fn may_follow(self, before: Option<u8>) -> bool {
         match (self.text, before) {
             (None, _) | (_, None) => true,
             (Some(Text::Base64), Some(b)) => !(b.is_ascii_alphanumeric() || b"+/-_".contains(&b)),
@@ -168,11 +168,17 @@ impl Scanner {
         let end = offset.saturating_add(bytes.len() as u64);
         self.go_on(set, offset, bytes, depth, marks, found);
         let mut begun = Vec::new();
-        set.feed_with_markers(&mut self.canaries, offset, bytes, &mut |hit| found(Found::Here(hit)), &mut |marker, at| {
-            if depth > 0 {
-                begun.push((marker, at));
-            }
-        });
+        set.feed_with_markers(
+            &mut self.canaries,
+            offset,
+            bytes,
+            &mut |hit| found(Found::Here(hit)),
+            &mut |marker, at| {
+                if depth > 0 {
+                    begun.push((marker, at));
+                }
+            },
+        );
         for (marker, at) in begun {
             if self.open.is_some() || at < self.busy {
                 continue;
@@ -241,7 +247,14 @@ enum Pushed {
 }
 
 impl Container {
-    fn push(&mut self, set: &CanarySet, bytes: &[u8], offset: u64, depth: usize, found: &mut dyn FnMut(Found)) -> Pushed {
+    fn push(
+        &mut self,
+        set: &CanarySet,
+        bytes: &[u8],
+        offset: u64,
+        depth: usize,
+        found: &mut dyn FnMut(Found),
+    ) -> Pushed {
         let decoded;
         let (packed, mut ended, mut used) = match &mut self.text {
             None => (bytes, false, None),
@@ -292,7 +305,11 @@ impl Container {
                 ended = true;
             }
         }
-        if ended { Pushed::Ended(offset.saturating_add(used.unwrap_or(bytes.len()) as u64)) } else { Pushed::More }
+        if ended {
+            Pushed::Ended(offset.saturating_add(used.unwrap_or(bytes.len()) as u64))
+        } else {
+            Pushed::More
+        }
     }
 }
 

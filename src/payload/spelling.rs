@@ -22,7 +22,10 @@ pub(super) struct Number {
 
 /// The names that spellings may have in `encoding`.
 pub(super) const IDS: [(&str, &str); 4] = [
-    ("international", "the number with its country code, after `00` or nothing where it was given with `+`, or the reverse"),
+    (
+        "international",
+        "the number with its country code, after `00` or nothing where it was given with `+`, or the reverse",
+    ),
     ("national", "the number without its country code, with or without a `0`"),
     ("grouped", "the digits with spaces, dots, slashes, hyphens or brackets between them, in any grouping"),
     ("lower", "small letters, before hashing"),
@@ -52,9 +55,9 @@ pub(super) fn number(value: &str) -> Option<Number> {
 /// Length of the country code that a number in international form begins with (ITU-T E.164, list of assigned codes).
 fn country_code(digits: &str) -> Option<usize> {
     const TWO: [&str; 44] = [
-        "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49", "51",
-        "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84", "86", "90",
-        "91", "92", "93", "94", "95", "98",
+        "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48",
+        "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81",
+        "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
     ];
     let first = digits.get(..1)?;
     if first == "0" {
@@ -87,7 +90,9 @@ pub(super) fn spellings(value: &str) -> Vec<Spelling> {
         add("national", national.clone());
     }
     // The two groupings that address books show most; in clear any grouping is found.
-    for prefix in [(!country.is_empty()).then(|| format!("+{country} ")), Some("0".to_owned())].into_iter().flatten() {
+    for prefix in
+        [(!country.is_empty()).then(|| format!("+{country} ")), Some("0".to_owned())].into_iter().flatten()
+    {
         if let Some((area, line)) = national.split_at_checked(3) {
             add("grouped", format!("{prefix}{area} {line}"));
         }
@@ -133,7 +138,10 @@ mod tests {
     #[test]
     fn spellings_of_a_number() {
         let texts: Vec<String> = spellings("+4915112345678").into_iter().map(|s| s.text).collect();
-        assert_eq!(texts, ["4915112345678", "004915112345678", "015112345678", "+49 151 12345678", "0151 12345678"]);
+        assert_eq!(
+            texts,
+            ["4915112345678", "004915112345678", "015112345678", "+49 151 12345678", "0151 12345678"]
+        );
         let hashed: Vec<String> = hashed("Anna@Example.org").into_iter().map(|s| s.text).collect();
         assert_eq!(hashed, ["Anna@Example.org", "anna@example.org"]);
     }

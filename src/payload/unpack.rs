@@ -163,7 +163,9 @@ impl Unpacker {
             Engine::Header(_) => return Err(Fault::Broken),
             Engine::Inflate(engine) => inflate(engine, data, &mut taken, &mut self.ended, &mut limited)?,
             Engine::Brotli(state) => unbrotli(state, data, &mut taken, &mut self.ended, &mut limited)?,
-            Engine::Zstd(decoder, held) => unzstd(decoder, held, data, &mut taken, &mut self.ended, &mut limited)?,
+            Engine::Zstd(decoder, held) => {
+                unzstd(decoder, held, data, &mut taken, &mut self.ended, &mut limited)?
+            }
         };
         self.taken = taken;
         self.given = given;
@@ -173,7 +175,13 @@ impl Unpacker {
 
 type Give<'a> = dyn FnMut(&[u8], u64) -> Result<(), Fault> + 'a;
 
-fn inflate(engine: &mut Decompress, data: &[u8], sum: &mut u64, ended: &mut bool, give: &mut Give<'_>) -> Result<usize, Fault> {
+fn inflate(
+    engine: &mut Decompress,
+    data: &[u8],
+    sum: &mut u64,
+    ended: &mut bool,
+    give: &mut Give<'_>,
+) -> Result<usize, Fault> {
     let mut piece = [0; PIECE];
     let mut done = 0;
     while !*ended {
@@ -209,7 +217,14 @@ fn unbrotli(
         let (mut room, mut written, mut total) = (PIECE, 0, 0);
         let before = offset;
         let result = BrotliDecompressStream(
-            &mut available, &mut offset, data, &mut room, &mut written, &mut piece, &mut total, state,
+            &mut available,
+            &mut offset,
+            data,
+            &mut room,
+            &mut written,
+            &mut piece,
+            &mut total,
+            state,
         );
         *sum += (offset - before) as u64;
         if written > 0 {
@@ -367,7 +382,9 @@ pub(super) mod tests {
         for coding in ALL {
             let bomb = packed(coding, &vec![0; 32 << 20]);
             let (mut unpacker, mut size) = (Unpacker::new(coding), 0_u64);
-            let fault = bomb.chunks(1400).find_map(|part| unpacker.push(part, &mut |piece| size += piece.len() as u64).err());
+            let fault = bomb
+                .chunks(1400)
+                .find_map(|part| unpacker.push(part, &mut |piece| size += piece.len() as u64).err());
             assert!(matches!(fault, Some(Fault::Bomb | Fault::Long)), "{coding:?}: {fault:?}");
             assert!(size <= MAX_CONTENT + (1 << 17), "{coding:?}: {size}");
             let mut state = 1_u64;

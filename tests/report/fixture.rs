@@ -477,7 +477,13 @@ fn claims() -> Vec<ClaimResult> {
                 "Ten contacts were planted and the app was given access; none was seen in what could be read.",
                 "Zehn Kontakte waren ausgelegt und die App hatte Zugriff; im Lesbaren war keiner zu sehen.",
             ),
-            control: Some(Control { planted: 10, found: 9, power: 0.9, ci95: [0.596, 0.982], smallest_bytes: Some(8) }),
+            control: Some(Control {
+                planted: 10,
+                found: 9,
+                power: 0.9,
+                ci95: [0.596, 0.982],
+                smallest_bytes: Some(8),
+            }),
             evidence: vec![evidence(xm, &[], "tcp.stream == 0", "all frames of the sign-up")],
             ..claim(
                 "conversations.no-contact-upload",

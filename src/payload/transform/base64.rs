@@ -9,8 +9,14 @@ pub(super) static TRANSFORM: Transform = Transform {
     place: Place::Anywhere,
     write: |bytes, _| {
         let alphabets = [("base64", STANDARD), ("base64url", URL_SAFE)];
-        let all = alphabets.into_iter().flat_map(|(id, alphabet)| (0..3).map(move |shift| (id, alphabet, shift)));
-        all.map(|(id, alphabet, shift)| Written { id, bytes: aligned(bytes, shift, alphabet), case: Case::EXACT }).collect()
+        let all =
+            alphabets.into_iter().flat_map(|(id, alphabet)| (0..3).map(move |shift| (id, alphabet, shift)));
+        all.map(|(id, alphabet, shift)| Written {
+            id,
+            bytes: aligned(bytes, shift, alphabet),
+            case: Case::EXACT,
+        })
+        .collect()
     },
 };
 

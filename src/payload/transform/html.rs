@@ -8,7 +8,11 @@ pub(super) static TRANSFORM: Transform = Transform {
     place: Place::Inner,
     write: |bytes, outer| {
         let Ok(text) = std::str::from_utf8(bytes) else { return Vec::new() };
-        let own = |text: String| Written { id: "html", bytes: text.into_bytes(), case: Case::escaped(Escape::Entity) };
+        let own = |text: String| Written {
+            id: "html",
+            bytes: text.into_bytes(),
+            case: Case::escaped(Escape::Entity),
+        };
         let decimal = |c: char| format!("&#{};", u32::from(c));
         let hexadecimal = |c: char| format!("&#x{:x};", u32::from(c));
         let special = |c: char| "&<>\"'".contains(c) || !c.is_ascii();

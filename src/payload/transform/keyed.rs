@@ -35,7 +35,7 @@ enum Function {
 pub struct Key {
     name: String,
     function: Function,
-    key: Vec<u8>,
+    secret: Vec<u8>,
     over: KeyOver,
 }
 
@@ -72,7 +72,7 @@ impl Key {
         macro_rules! hmac {
             ($digest:ty) => {
                 // HMAC takes keys of any length.
-                Hmac::<$digest>::new_from_slice(&self.key)
+                Hmac::<$digest>::new_from_slice(&self.secret)
                     .map(|mac| mac.chain_update(value).finalize().into_bytes().to_vec())
                     .unwrap_or_default()
             };
@@ -83,7 +83,8 @@ impl Key {
             Function::HmacSha256 => hmac!(sha2::Sha256),
             Function::HmacSha512 => hmac!(sha2::Sha512),
             Function::Salted(digest, first) => {
-                let text = if first { [&self.key, value].concat() } else { [value, &self.key].concat() };
+                let text =
+                    if first { [&self.secret, value].concat() } else { [value, &self.secret].concat() };
                 super::DIGESTS.get(digest).map(|d| (d.of)(&text)).unwrap_or_default()
             }
         }
@@ -116,8 +117,8 @@ impl Keys {
     pub fn read(text: &str) -> Result<Keys, KeyError> {
         let at = |offset: usize| text.get(..offset).unwrap_or_default().matches('\n').count() + 1;
         let fault = |offset, what: &str| KeyError { line: at(offset), what: what.to_owned() };
-        let document = DeTable::parse(text)
-            .map_err(|e| fault(e.span().map_or(0, |s| s.start), e.message()))?;
+        let document =
+            DeTable::parse(text).map_err(|e| fault(e.span().map_or(0, |s| s.start), e.message()))?;
         let Some(list) = document.get_ref().get("key") else { return Ok(Keys::default()) };
         let DeValue::Array(tables) = list.get_ref() else {
             return Err(fault(list.span().start, "write each key as a table of its own: [[key]]"));
@@ -157,7 +158,7 @@ impl Keys {
                 Some(("mail", _)) => KeyOver::Mail,
                 Some((_, place)) => return Err(fault(place, "over is numbers, mail or all")),
             };
-            Ok(Key { name: name.to_owned(), function, key, over })
+            Ok(Key { name: name.to_owned(), function, secret: key, over })
         }).collect::<Result<Vec<_>, _>>().map(Keys)
     }
 }
@@ -193,11 +194,17 @@ mod tests {
         let keys = Keys::read(BUILT_IN).unwrap();
         let hex = |name: &str, value: &str| {
             let key = keys.iter().find(|k| k.name == name).unwrap();
-            key.of(value.as_bytes()).iter().map(|b| format!("{b:02x}")).collect::<String>()
+            key.of(value.as_bytes()).iter().fold(String::new(), |text, b| text + &format!("{b:02x}"))
         };
         // The examples in the documentation of Threema's message API.
-        assert_eq!(hex("threema-number", "41791234567"), "ad398f4d7ebe63c6550a486cc6e07f9baa09bd9d8b3d8cb9d9be106d35a7fdbc");
-        assert_eq!(hex("threema-mail", "test@threema.ch"), "1ea093239cc5f0e1b6ec81b866265b921f26dc4033025410063309f4d1a8ee2c");
+        assert_eq!(
+            hex("threema-number", "41791234567"),
+            "ad398f4d7ebe63c6550a486cc6e07f9baa09bd9d8b3d8cb9d9be106d35a7fdbc"
+        );
+        assert_eq!(
+            hex("threema-mail", "test@threema.ch"),
+            "1ea093239cc5f0e1b6ec81b866265b921f26dc4033025410063309f4d1a8ee2c"
+        );
     }
 
     #[test]

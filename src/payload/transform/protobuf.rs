@@ -11,7 +11,9 @@ pub(super) static TRANSFORM: Transform = Transform {
         let own = |id, bytes| Written { id, bytes, case: Case::EXACT };
         let mut all = Vec::new();
         let digits: Option<&str> = std::str::from_utf8(bytes).ok().map(|t| t.strip_prefix('+').unwrap_or(t));
-        let number = digits.filter(|d| (11..20).contains(&d.len()) && !d.starts_with('0') && d.bytes().all(|b| b.is_ascii_digit()));
+        let number = digits.filter(|d| {
+            (11..20).contains(&d.len()) && !d.starts_with('0') && d.bytes().all(|b| b.is_ascii_digit())
+        });
         if let Some(number) = number.and_then(|d| d.parse::<u64>().ok()) {
             all.push(own("varint", varint(number)));
             all.push(own("u64le", number.to_le_bytes().to_vec()));

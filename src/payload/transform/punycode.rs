@@ -92,7 +92,11 @@ mod tests {
 
     #[test]
     fn known_names() {
-        for (name, code) in [("bücher", "bcher-kva"), ("münchen-ost", "mnchen-ost-9db"), ("他们为什么不说中文", "ihqwcrb4cv8a8dqg056pqjye")] {
+        for (name, code) in [
+            ("bücher", "bcher-kva"),
+            ("münchen-ost", "mnchen-ost-9db"),
+            ("他们为什么不说中文", "ihqwcrb4cv8a8dqg056pqjye"),
+        ] {
             assert_eq!(encode(name).as_deref(), Some(code));
         }
         let written = &(TRANSFORM.write)("Jörg@Bücher.example".as_bytes(), false)[0];

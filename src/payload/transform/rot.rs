@@ -4,9 +4,9 @@ use super::{Case, Place, Transform, Written};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &[
-        "rot1", "rot2", "rot3", "rot4", "rot5", "rot6", "rot7", "rot8", "rot9", "rot10", "rot11", "rot12", "rot13",
-        "rot14", "rot15", "rot16", "rot17", "rot18", "rot19", "rot20", "rot21", "rot22", "rot23", "rot24", "rot25",
-        "rot47",
+        "rot1", "rot2", "rot3", "rot4", "rot5", "rot6", "rot7", "rot8", "rot9", "rot10", "rot11", "rot12",
+        "rot13", "rot14", "rot15", "rot16", "rot17", "rot18", "rot19", "rot20", "rot21", "rot22", "rot23",
+        "rot24", "rot25", "rot47",
     ],
     says: "a to z moved by 1 to 25 places, of values with at least four such letters; printable ASCII moved by 47",
     place: Place::Innermost,
@@ -15,7 +15,11 @@ pub(super) static TRANSFORM: Transform = Transform {
         let mut all = Vec::new();
         if bytes.iter().filter(|b| b.is_ascii_alphabetic()).count() >= 4 {
             for (id, by) in letters.iter().zip(1..) {
-                all.push(Written { id, bytes: bytes.iter().map(|&b| moved(b, by)).collect(), case: Case::LETTERS });
+                all.push(Written {
+                    id,
+                    bytes: bytes.iter().map(|&b| moved(b, by)).collect(),
+                    case: Case::LETTERS,
+                });
             }
         }
         let turned: Vec<u8> =
