@@ -307,7 +307,7 @@ fn write(to: &mut PacketBuilder, transport: &str, client: &str, pieces: &[Vec<u8
                 let mut data = vec![last | kind];
                 match p.len() {
                     n @ 0..126 => data.push(0x80 | n as u8),
-                    n => data.extend([0x80 | 126, (n >> 8) as u8, n as u8]),
+                    n => data.extend([0xfe, (n >> 8) as u8, n as u8]),
                 }
                 data.extend(mask);
                 data.extend(p.iter().zip(mask.iter().cycle()).map(|(b, m)| b ^ m));
@@ -334,7 +334,10 @@ struct Count {
     found: usize,
 }
 
-fn recall() -> (BTreeMap<(usize, usize, usize), Count>, Vec<String>) {
+/// By transport, border and layers.
+type Counts = BTreeMap<(usize, usize, usize), Count>;
+
+fn recall() -> (Counts, Vec<String>) {
     let (mut counts, mut missed) = (BTreeMap::new(), Vec::new());
     for (value, name) in [(TEXT, "text"), (NUMBER, "number")] {
         let set = Arc::new(CanarySet::new(&[(name.into(), value.into())]).unwrap());
@@ -484,19 +487,21 @@ fn nothing_is_found_where_nothing_was_planted() {
         assert_eq!(*hits, 0, "in {bytes} bytes of {what}");
     }
     let mib = |bytes: usize| bytes >> 20;
-    let lines: String =
+    let lines: Vec<String> =
         rows.iter().map(|(what, bytes, hits)| format!("| {what} | {} | {hits} |\n", mib(*bytes))).collect();
+    let lines = lines.concat();
     let page = format!("| traffic | MiB | hits |\n| --- | --- | --- |\n{lines}");
     if update {
         stored("silence", &page);
     }
 }
 
+/// Both tests may write the page.
+static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// Compares a part of `docs/recall.md`, between its marks, with what was measured, or stores it.
 fn stored(mark: &str, table: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recall.md");
-    // Both tests may write the page.
-    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _held = LOCK.lock().unwrap();
     let page = std::fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- end of {mark} -->"));

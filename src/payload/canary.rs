@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 use super::RawFinding;
-use super::forms::{Form, forms};
+use super::forms::{Form, forms, unbroken};
 use super::mask::Masking;
 use super::matcher::{Entry, Kind, Tables, View, Window, digits_print, fingerprint};
 use super::scan::{self, Marker};
@@ -197,7 +197,11 @@ impl CanarySet {
             match bytes {
                 _ if name.is_empty() => return Err(CanaryError::Nameless { number: place + 1 }),
                 0 => return Err(CanaryError::Empty { name: name.clone() }),
-                1..MIN_VALUE => return Err(CanaryError::TooShort { name: name.clone(), bytes }),
+                // Line breaks are not seen.
+                _ if unbroken(value.as_bytes()).len() < MIN_VALUE => {
+                    let bytes = unbroken(value.as_bytes()).len();
+                    return Err(CanaryError::TooShort { name: name.clone(), bytes });
+                }
                 _ if bytes > MAX_VALUE => return Err(CanaryError::TooLong { name: name.clone(), bytes }),
                 _ => {}
             }
@@ -403,9 +407,14 @@ impl CanarySet {
                 });
             }
             // What reaches further says more: both alphabets of base64 agree on the beginning of many a digest. Of equals the
-            // simplest: a layer that changed nothing is none.
+            // simplest, unless another explains two bytes more for each layer: a layer that changed nothing is none.
             here.sort_by_key(|c| {
-                (c.inexact, std::cmp::Reverse(c.hit.end), c.hit.start, c.hit.encoding.len())
+                (
+                    c.inexact,
+                    std::cmp::Reverse(c.hit.end),
+                    c.hit.start + 2 * c.hit.encoding.len() as u64,
+                    c.hit.encoding.len(),
+                )
             });
             for Candidate { hit, inexact, open } in here {
                 // One that begins like the one reported may still prove to be what goes on.
