@@ -12,6 +12,7 @@ pub mod bundle;
 pub mod capture;
 pub mod claims;
 pub mod cli;
+pub mod controls;
 pub mod destination;
 pub mod dissect;
 pub mod drift;

@@ -67,6 +67,9 @@ pub struct Report {
     /// The claim files that the claims were judged by.
     #[serde(default)]
     pub catalogue: Vec<ClaimFile>,
+    /// Controls that were planted into a copy of each capture (`--controls`).
+    #[serde(default)]
+    pub controls: u32,
     /// One ledger an input, in the same order.
     pub coverage: Vec<Coverage>,
     /// All flows, by capture and first frame.
@@ -946,6 +949,9 @@ pub struct Control {
     pub power: f64,
     /// Wilson interval.
     pub ci95: [f64; 2],
+    /// The shortest planted value from which on 95 of 100 were found, in bytes; null when even the longest were not.
+    #[serde(default)]
+    pub smallest_bytes: Option<u64>,
 }
 
 /// A fault of a capture or of what is in it.

@@ -3,6 +3,7 @@
 //! Takes paths and settings; runs `dissect` on each capture, several at a time, then `destination` and `claims` over all of
 //! them, and gives the finished [`Report`]. Holds no judgement of its own; the result does not depend on threads.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::claims::{self, Catalogue};
+use crate::controls::{self, Tally};
 use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_file};
 use crate::leakage;
 use crate::model::{
-    Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
+    Control, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
 };
-use crate::payload::CanarySet;
+use crate::payload::{CanarySet, Keys};
 use crate::scenario;
 
 /// Captures larger than this are worth more than one thread each.
@@ -36,6 +38,10 @@ pub struct Capture {
 pub struct Settings {
     /// Secrets to search for, by name; those of a run description come on top.
     pub canaries: Vec<(String, String)>,
+    /// Keys of hashes of those secrets.
+    pub keys: Keys,
+    /// What searches for them, where it was made already.
+    pub search: Option<Arc<CanarySet>>,
     /// Do not mask secrets.
     pub show_secrets: bool,
     /// Secrets of connections, to read what is encrypted with them.
@@ -66,8 +72,11 @@ pub fn analyse_all(
     settings: &Settings,
     done: &(dyn Fn(&Capture) + Sync),
 ) -> Vec<Result<CaptureAnalysis, Unread>> {
+    // Made once for all captures that plant no canaries of their own.
+    let made = || CanarySet::with_keys(&settings.canaries, settings.keys.clone()).ok().map(Arc::new);
+    let shared = settings.search.clone().or_else(made);
     let one = |capture: &Capture| {
-        let result = analyse_one(capture, settings);
+        let result = analyse_one(capture, settings, shared.as_ref());
         done(capture);
         result
     };
@@ -78,7 +87,11 @@ pub fn analyse_all(
     }
 }
 
-fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis, Unread> {
+fn analyse_one(
+    capture: &Capture,
+    settings: &Settings,
+    shared: Option<&Arc<CanarySet>>,
+) -> Result<CaptureAnalysis, Unread> {
     let unread = |reason: String| Unread { name: capture.name.clone(), reason };
     if capture.path.is_dir() {
         let path = &capture.path;
@@ -98,11 +111,16 @@ fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis
             canaries.push((name.clone(), value.clone()));
         }
     }
-    let canaries = CanarySet::new(&canaries).map_err(|e| unread(format!("{:?}: {e}", capture.path)))?;
+    let canaries = match shared.filter(|_| canaries.len() == settings.canaries.len()) {
+        Some(shared) => Arc::clone(shared),
+        None => CanarySet::with_keys(&canaries, settings.keys.clone())
+            .map(Arc::new)
+            .map_err(|e| unread(format!("{:?}: {e}", capture.path)))?,
+    };
     let size = std::fs::metadata(&capture.path).map_or(u64::MAX, |m| m.len());
     let options = Options {
         observe: false,
-        canaries: Arc::new(canaries),
+        canaries,
         show_secrets: settings.show_secrets,
         secrets: Arc::clone(&settings.secrets),
         parallel: settings.parallel && size > SPLIT_BYTES,
@@ -113,8 +131,46 @@ fn analyse_one(capture: &Capture, settings: &Settings) -> Result<CaptureAnalysis
     Ok(analysis)
 }
 
-/// Judges what was read.
-pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Catalogue) -> Report {
+/// Plants `number` controls into a copy of each capture; gives what was found, by the capture's name. A capture that cannot be
+/// read twice (a pipe) has none.
+pub fn plant(
+    captures: &[Capture],
+    analyses: &[CaptureAnalysis],
+    number: u32,
+    parallel: bool,
+) -> BTreeMap<String, Tally> {
+    let one = |analysis: &CaptureAnalysis| {
+        let capture = captures.iter().find(|c| c.name == analysis.input.file && c.path != Path::new("-"))?;
+        let tally = controls::run(&capture.path, analysis, number, parallel).ok()?;
+        Some((capture.name.clone(), tally))
+    };
+    analyses.iter().filter_map(one).collect()
+}
+
+/// The controls of each claim that rests on canaries not seen (`K1`): those of all captures with its messenger.
+fn controls_of(
+    catalogue: &Catalogue,
+    report: &Report,
+    planted: &BTreeMap<String, Tally>,
+) -> BTreeMap<String, Control> {
+    let mut by_claim = BTreeMap::new();
+    for claim in catalogue.claims().iter().filter(|c| c.control == "K1") {
+        let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
+        let captures: std::collections::BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();
+        let mut sum = Tally::default();
+        captures.iter().filter_map(|c| planted.get(*c)).for_each(|tally| sum.add(tally));
+        by_claim.extend(sum.control().map(|control| (claim.id.clone(), control)));
+    }
+    by_claim
+}
+
+/// Judges what was read; `planted` are the controls of each capture.
+pub fn report(
+    analyses: Vec<CaptureAnalysis>,
+    db: &ReferenceDb,
+    catalogue: &Catalogue,
+    planted: &BTreeMap<String, Tally>,
+) -> Report {
     let mut report = Report {
         schema: REPORT_SCHEMA.into(),
         tool: Tool::this(),
@@ -157,7 +213,8 @@ pub fn report(analyses: Vec<CaptureAnalysis>, db: &ReferenceDb, catalogue: &Cata
     report.warnings.extend(ages);
     report.push = push_traffic(&report);
     name_findings(&mut report);
-    report.claims = claims::judge(catalogue, &report);
+    let controls = controls_of(catalogue, &report, planted);
+    report.claims = claims::judge_with_controls(catalogue, &report, &controls);
     report
 }
 

@@ -596,7 +596,8 @@ fn controls_weigh_on_what_was_not_seen() {
     let absence =
         format!("absence = true\nsupports = {{ none = \"flows\", encryption = [\"none\"] }}\n{CLEAR}");
     let judged = |found, report: &Report| {
-        let control = Control { planted: 4, found, power: found as f64 / 4.0, ci95: [0.0, 1.0] };
+        let control =
+            Control { planted: 4, found, power: found as f64 / 4.0, ci95: [0.0, 1.0], smallest_bytes: None };
         let controls = BTreeMap::from([("signal.x".to_owned(), control)]);
         one(
             &judge_with_controls(&catalogue(&claim_text("signal.x", &absence)), report, &controls),

@@ -52,7 +52,7 @@ fn text(bytes: &[u8]) -> String {
 fn help_names_every_command_and_goes_to_stdout() {
     let output = metaleak().arg("--help").assert().code(0).get_output().clone();
     let help = text(&output.stdout);
-    for command in ["study", "replay", "dissect", "claims", "db", "doctor", "completions", "man"] {
+    for command in ["study", "replay", "dissect", "find", "claims", "db", "doctor", "completions", "man"] {
         assert!(help.contains(command), "--help does not name {command}");
         let own = metaleak().args([command, "--help"]).assert().code(0).get_output().clone();
         assert!(text(&own.stdout).contains("Usage"), "{command} --help shows its usage");
@@ -444,4 +444,67 @@ fn coverage_tells_of_cut_and_compressed_files() {
     assert_eq!((&ledger[0]["total"], &ledger[0]["stored"]), (&whole.len().into(), &bytes.len().into()));
     let table = String::from_utf8(run(&["coverage"], &packed).stdout).unwrap();
     assert!(table.contains("of the file, compressed") && table.contains(&bytes.len().to_string()), "{table}");
+}
+
+/// A capture with a number behind base64 over two segments, and what else a test wants.
+fn leaking() -> Vec<u8> {
+    let mut capture = PacketBuilder::new();
+    let mut tcp = Tcp::new("192.0.2.10:40000", "203.0.113.80:9999");
+    tcp.open(&mut capture);
+    // `tel: +49 (151) 1234-5678`, then base64 of `tel:+4915112345678`.
+    tcp.up(&mut capture, b"tel: +49 (151) 1234-5678; dGVsOis0OTE1MT");
+    tcp.up(&mut capture, b"EyMzQ1Njc4.");
+    capture.finish()
+}
+
+#[test]
+fn find_prints_every_place_with_its_chain() {
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &leaking());
+    let output =
+        metaleak().arg("find").arg("+4915112345678").arg(&file).args(["--format", "json"]).assert().code(0);
+    let places: Vec<(Value, Value)> = text(&output.get_output().stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|place| (place["encoding"].clone(), place["frames"].clone()))
+        .collect();
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(places, [(json(r#"["grouped"]"#), json("[4]")), (json(r#"["base64"]"#), json("[4, 5]"))]);
+    let table = metaleak().arg("find").arg("+4915112345678").arg(&file).assert().code(0);
+    let table = text(&table.get_output().stdout);
+    assert!(table.contains("base64") && !table.contains("4915112345678"), "{table}");
+    let nothing = metaleak().args(["find", "+4915112345679"]).arg(&file).assert().code(0);
+    assert!(nothing.get_output().stdout.is_empty());
+    metaleak().args(["find", "abc"]).arg(&file).assert().code(2);
+}
+
+#[test]
+fn canaries_come_from_files_and_controls_stand_beside_verdicts() {
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &leaking());
+    let list = folder.file("list.csv", b"name,value\nnumber,+4915112345678\n");
+    let replay = |more: &[&std::ffi::OsStr]| {
+        let mut command = metaleak();
+        command.arg("replay").arg(&file).args(["--format", "json", "--app", "conversations"]).args(more);
+        let output = command.assert().code(0).get_output().clone();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let report = replay(&["--canary-file".as_ref(), list.as_os_str()]);
+    let canaries = report["findings"].as_array().unwrap().iter().filter(|f| f["kind"] == "canary");
+    assert_eq!(canaries.count(), 2);
+    let controlled = replay(&["--controls".as_ref(), "20".as_ref()]);
+    let claims = controlled["claims"].as_array().unwrap();
+    let controls: Vec<&Value> = claims.iter().map(|c| &c["control"]).filter(|c| !c.is_null()).collect();
+    assert!(!controls.is_empty());
+    for control in controls {
+        assert_eq!(control["planted"], 20);
+        assert!(control["found"].as_u64().unwrap() > 18, "{control}");
+    }
+    assert_eq!(
+        controlled,
+        replay(&["--controls".as_ref(), "20".as_ref(), "--threads".as_ref(), "1".as_ref()])
+    );
+    let wrong = folder.file("wrong.toml", b"[canaries]\na = 1\n");
+    let output = metaleak().arg("replay").arg(&file).arg("--canary-file").arg(&wrong).assert().code(2);
+    assert!(text(&output.get_output().stderr).contains(":2: "));
 }

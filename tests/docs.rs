@@ -334,6 +334,22 @@ fn every_dependency_is_explained() {
 
 // ---------------------------------------------------------------------------------------------- links
 
+// ------------------------------------------------------------------------------------------------- canaries
+
+#[test]
+fn the_table_of_encodings_is_that_of_the_program() {
+    let page = read("docs/payload.md");
+    let (begin, end) = ("<!-- layers -->\n", "<!-- end of layers -->");
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let rows: Vec<String> = metaleak::payload::layers()
+        .iter()
+        .map(|(ids, says, place)| format!("| {} | {} | {place} |\n", cell(ids), cell(says)))
+        .collect();
+    let rows = rows.concat();
+    same_as_stored("docs/payload.md", &format!("{before}{begin}{rows}{end}{after}"));
+}
+
 fn is_markdown(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "md")
 }

@@ -170,3 +170,35 @@ fn a_large_capture_in_bounded_memory_and_time() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+#[test]
+#[ignore = "takes minutes and a release build; `make bench` runs it"]
+fn a_thousand_canaries_cost_less_than_another_run() {
+    let debug = std::hint::black_box(cfg!(debug_assertions));
+    assert!(!debug, "times of a debug build say nothing: run with --release");
+    if std::env::var_os("METALEAK_PERF").is_none() {
+        println!("skipped: set METALEAK_PERF=1 to measure");
+        return;
+    }
+    let Some(shared) = shared() else { return };
+    let file = big_capture(&shared);
+    let file = file.to_str().unwrap();
+    let list: Vec<String> =
+        (0..1000).map(|n| format!("contact-{n},+4915{}\n", 110_000_000 + n * 7919)).collect();
+    let list = list.concat();
+    let folder = tempfile::tempdir().unwrap();
+    let canaries = folder.path().join("canaries.csv");
+    std::fs::write(&canaries, format!("name,value\n{list}")).unwrap();
+    let ours = |more: &[&str]| {
+        let common = ["replay", file, "--format", "json", "-o", "/dev/null", "--threads", "1"];
+        run(BINARY, &[&common[..], more].concat())
+    };
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        without.push(ours(&[]));
+        with.push(ours(&["--canary-file", canaries.to_str().unwrap()]));
+    }
+    let (without, with) = (median(&without), median(&with));
+    println!("without canaries {without:?}, with 1,000 {with:?}");
+    assert!(with < without * 2, "1,000 canaries: {with:?} against {without:?}");
+}

@@ -64,7 +64,7 @@ pub fn report() -> &'static Report {
         let messenger = Some("conversations".to_owned());
         analysis.input.run = Some(Run { messenger, steps: vec!["text-1to1".into()], ..Run::default() });
         let db = ReferenceDb::embedded().expect("the built-in table");
-        pipeline::report(vec![analysis], db, &Catalogue::default())
+        pipeline::report(vec![analysis], db, &Catalogue::default(), &std::collections::BTreeMap::new())
     })
 }
 

@@ -17,6 +17,7 @@ use crate::claims::Catalogue;
 use crate::destination::{FactTexts, ReferenceDb};
 use crate::dissect::Secrets;
 use crate::model::{Report, Run};
+use crate::payload::Keys;
 use crate::pipeline::{self, Capture, Settings};
 use crate::scenario;
 
@@ -335,6 +336,7 @@ impl Evidence {
                 canaries: given.canaries.to_vec(),
                 parallel: given.parallel,
                 secrets: Arc::clone(&given.secrets),
+                keys: Keys::embedded(),
                 app: run.as_ref().and_then(|r| r.messenger.clone()),
                 vantage: run.as_ref().and_then(|r| r.vantage),
                 place: run.as_ref().and_then(|r| r.place.clone()),
@@ -347,7 +349,13 @@ impl Evidence {
                 }
             }
         }
-        let again = pipeline::report(analyses, &self.db, &self.catalogue);
+        let planted = if self.report.controls == 0 {
+            BTreeMap::new()
+        } else {
+            let captures: Vec<Capture> = self.captures.iter().map(|(capture, _)| capture.clone()).collect();
+            pipeline::plant(&captures, &analyses, self.report.controls, given.parallel)
+        };
+        let again = pipeline::report(analyses, &self.db, &self.catalogue, &planted);
         let new: BTreeMap<&str, _> = again.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let old: BTreeMap<&str, _> = self.report.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let mut differing = Vec::new();

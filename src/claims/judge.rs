@@ -6,7 +6,7 @@
 //! 3. The claim asks for a vantage and no such capture has the messenger: `inconclusive: vantage-unsuitable`.
 //! 4. `contradicts` matches: `contradicted`. A contradiction needs neither steps nor repeats nor a control: the frames show it.
 //! 5. Fewer captures than `min_runs`: `inconclusive: too-few-runs`.
-//! 6. The control was run and found nothing: `inconclusive: control-failed`.
+//! 6. The control was run and found nothing, or for certain less than 95 % (the upper end of its interval): `inconclusive: control-failed`.
 //! 7. `supports` matches and the steps were exercised: `supported`, or `not-contradicted` for a claim of absence. Steps count
 //!    from captures whose run names this very messenger: what another app was made to do says nothing of this one.
 //! 8. `supports` matches and steps are missing: `inconclusive: not-exercised`.
@@ -175,7 +175,8 @@ fn rule(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>) -> Ruli
         let shown = show(claim, report, &facts);
         return Ruling { values, ..ruling(Verdict::Inconclusive, "too-few-runs", "too-few-runs", shown) };
     }
-    if control.is_some_and(|c| c.planted > 0 && c.found == 0) {
+    // A detector that for certain misses more than one leak in twenty proves nothing by its silence.
+    if control.is_some_and(|c| c.planted > 0 && (c.found == 0 || c.ci95[1] < 0.95)) {
         return ruling(
             Verdict::Inconclusive,
             "control-failed",

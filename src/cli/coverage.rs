@@ -29,7 +29,7 @@ pub(super) struct CoverageArgs {
 /// Runs the command.
 pub(super) fn run(args: &CoverageArgs, quiet: bool) -> Result<(), Failure> {
     let secrets = inputs::secrets(&args.common.keylogs, &args.files, quiet)?;
-    let options = inputs::options(&args.common, &[], &secrets, false)?;
+    let options = inputs::options(&args.common, &inputs::Planted::default(), &secrets, false)?;
     let (mut ledgers, mut faults) = (Vec::new(), 0);
     for (path, name) in args.files.iter().zip(inputs::names(&args.files)) {
         match inputs::on_threads(&args.common, || analyse_file(path, &name, &options, &mut |_| {}))? {

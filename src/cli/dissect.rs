@@ -22,9 +22,9 @@ pub(super) struct DissectArgs {
 
 /// Runs the command.
 pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
-    let canaries = inputs::canaries(&args.common.canaries)?;
+    let planted = inputs::planted(&args.common)?;
     let secrets = inputs::secrets(&args.common.keylogs, &args.files, quiet)?;
-    inputs::options(&args.common, &canaries, &secrets, true)?;
+    let own = inputs::options(&args.common, &planted, &secrets, true)?;
     let mut out = inputs::output(args.common.output.as_deref())?;
     let (mut read, mut faults) = (0, 0);
     let mut last = String::new();
@@ -42,9 +42,11 @@ pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
                 continue;
             }
         };
-        let mut all = canaries.clone();
-        all.extend(run.canaries.into_iter().filter(|(name, _)| !canaries.iter().any(|(n, _)| n == name)));
-        let options = inputs::options(&args.common, &all, &secrets, true)?;
+        let mut all = planted.clone();
+        let known = |name: &str| planted.canaries.iter().any(|(n, _)| n == name);
+        all.canaries.extend(run.canaries.into_iter().filter(|(name, _)| !known(name)));
+        let more = all.canaries.len() > planted.canaries.len();
+        let options = if more { inputs::options(&args.common, &all, &secrets, true)? } else { own.clone() };
         let analysis = inputs::on_threads(&args.common, || {
             let mut print = |o: Observation| {
                 if failed.is_none() {

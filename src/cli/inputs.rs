@@ -9,7 +9,31 @@ use std::sync::Arc;
 use super::{Common, Failure};
 use crate::dissect::secrets::KeyLogFaults;
 use crate::dissect::{Options, Secrets};
-use crate::payload::CanarySet;
+use crate::payload::{CanaryFile, CanarySet, Keys};
+
+/// What is searched for: canaries by name, and the keys that digests are made with.
+#[derive(Clone, Debug)]
+pub(super) struct Planted {
+    pub(super) canaries: Vec<(String, String)>,
+    pub(super) keys: Keys,
+}
+
+impl Default for Planted {
+    fn default() -> Planted {
+        Planted { canaries: Vec::new(), keys: Keys::embedded() }
+    }
+}
+
+/// The canaries of `--canary` and `--canary-file`, in this order.
+pub(super) fn planted(common: &Common) -> Result<Planted, Failure> {
+    let mut planted = Planted { canaries: canaries(&common.canaries)?, ..Planted::default() };
+    for path in &common.canary_files {
+        let file = CanaryFile::open(path).map_err(|e| Failure::Usage(e.to_string()))?;
+        planted.canaries.extend(file.canaries);
+        planted.keys = planted.keys.with(file.keys);
+    }
+    Ok(planted)
+}
 
 /// `NAME=VALUE` arguments as pairs.
 pub(super) fn canaries(arguments: &[String]) -> Result<Vec<(String, String)>, Failure> {
@@ -68,11 +92,12 @@ fn warn_of_keys(path: &Path, read: &std::io::Result<KeyLogFaults>, quiet: bool) 
 /// Options of an analysis with these canaries.
 pub(super) fn options(
     common: &Common,
-    canaries: &[(String, String)],
+    planted: &Planted,
     secrets: &Arc<Secrets>,
     observe: bool,
 ) -> Result<Options, Failure> {
-    let set = CanarySet::new(canaries).map_err(|e| Failure::Usage(e.to_string()))?;
+    let set = CanarySet::with_keys(&planted.canaries, planted.keys.clone())
+        .map_err(|e| Failure::Usage(e.to_string()))?;
     let parallel = common.threads != Some(1);
     Ok(Options {
         observe,

@@ -8,6 +8,7 @@ mod coverage;
 pub mod db;
 mod dissect;
 mod doctor;
+mod find;
 mod inputs;
 mod replay;
 
@@ -55,6 +56,8 @@ enum Command {
     Study(replay::StudyArgs),
     /// Show into which class each byte of a capture falls: read, encrypted by which protocol, opaque, lost.
     Coverage(coverage::CoverageArgs),
+    /// Print every place in captures at which a value occurs, in any chain of encodings and hashes.
+    Find(find::FindArgs),
     /// List, explain and check claims.
     Claims {
         #[command(subcommand)]
@@ -167,6 +170,9 @@ pub struct Common {
     /// A secret to search for, planted by you; may be repeated.
     #[arg(long = "canary", value_name = "NAME=VALUE")]
     canaries: Vec<String>,
+    /// A file with more of them, and with keys of hashes: TOML ([canaries] name = "value"), or CSV (name,value); may be repeated.
+    #[arg(long = "canary-file", value_name = "FILE")]
+    canary_files: Vec<std::path::PathBuf>,
     /// A key log (NSS format, as SSLKEYLOGFILE makes it) to decrypt with; `-` is standard input; may be repeated.
     #[arg(long = "keylog", value_name = "FILE")]
     keylogs: Vec<std::path::PathBuf>,
@@ -229,6 +235,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args, cli.loudness()),
         Command::Study(args) => replay::study(args, cli.loudness()),
         Command::Coverage(args) => coverage::run(args, cli.quiet),
+        Command::Find(args) => find::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),
         Command::Db { command } => reference(command),
         Command::Bundle(args) => bundle::make(args, cli.quiet),

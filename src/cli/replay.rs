@@ -31,6 +31,10 @@ pub(super) struct Judging {
     /// Reference data to use instead of the built-in table.
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
+    /// Plant so many leaks into a copy of each capture in memory and say what share the search finds; verdicts that rest on silence
+    /// carry it, or become inconclusive: control-failed.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(crate::controls::MAX_CONTROLS)))]
+    controls: u32,
     /// Language of tables and pages.
     #[arg(long, value_name = "LANG", default_value = "en", value_parser = ["en", "de"])]
     lang: String,
@@ -271,8 +275,12 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
     let mut captures: Vec<Capture> =
         inputs::names(&files).into_iter().zip(files).map(|(name, path)| Capture { path, name }).collect();
     captures.sort_by(|a, b| a.name.cmp(&b.name));
+    let planted = inputs::planted(&args.common)?;
     let settings = Settings {
-        canaries: inputs::canaries(&args.common.canaries)?,
+        canaries: planted.canaries.clone(),
+        keys: planted.keys.clone(),
+        // A canary that is refused is a mistake of the command line, not of a capture.
+        search: Some(inputs::options(&args.common, &planted, &secrets, false)?.canaries),
         show_secrets: args.common.show_secrets,
         secrets,
         parallel: args.common.threads != Some(1),
@@ -280,8 +288,6 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
         vantage: args.vantage.as_ref().and_then(|v| v.how),
         place: args.vantage.as_ref().and_then(|v| v.place.clone()),
     };
-    // A canary that is refused is a mistake of the command line, not of a capture.
-    inputs::options(&args.common, &settings.canaries, &settings.secrets, false)?;
     let bar = progress(captures.len(), quiet);
     let results =
         inputs::on_threads(&args.common, || pipeline::analyse_all(&captures, &settings, &|_| bar.inc(1)))?;
@@ -318,7 +324,15 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
             }
         }
     }
-    Ok(Judged { report: pipeline::report(analyses, db, &catalogue), unread })
+    let planted = if args.controls == 0 {
+        std::collections::BTreeMap::new()
+    } else {
+        let work = || pipeline::plant(&captures, &analyses, args.controls, settings.parallel);
+        inputs::on_threads(&args.common, work)?
+    };
+    let mut report = pipeline::report(analyses, db, &catalogue, &planted);
+    report.controls = args.controls;
+    Ok(Judged { report, unread })
 }
 
 /// Faults of files, and link types that cannot be read, go to standard error; those of the traffic are in the report, and

@@ -19,7 +19,7 @@ use super::{
     Step,
 };
 use crate::model::{CaptureTime, Direction, FlowCall, FlowTls, SignatureHit};
-use crate::payload::{CanaryState, Masking, RawFinding, Readability, TextMeter};
+use crate::payload::{Found, Masking, RawFinding, Readability, Scanner, TextMeter};
 
 mod session;
 
@@ -492,7 +492,9 @@ struct Stream {
 /// Search state of one direction.
 #[derive(Default)]
 struct Search {
-    canaries: CanaryState,
+    scanner: Scanner,
+    /// The bytes at hand are opened by the dissector.
+    unpacked: bool,
     meter: Option<Box<TextMeter>>,
     unknown: u64,
 }
@@ -527,6 +529,7 @@ struct Flow {
 pub(super) struct Shard {
     map: HashMap<FlowKey, u32, foldhash::fast::RandomState>,
     /// Each on its own: a list that grows by moving them all would touch twice the memory.
+    #[expect(clippy::vec_box, reason = "flows stay where they are while the list grows")]
     flows: Vec<Box<Flow>>,
     pub(super) out: Output,
     pub(super) ledger: Ledger,
@@ -924,6 +927,7 @@ impl Flow {
             switch: None,
             reprobe: false,
             ending: self.over,
+            unpacked: false,
             options: sink.shared.options,
             secrets: sink.shared.secrets,
         }
@@ -956,8 +960,9 @@ impl Flow {
                     };
                     let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
                     let step = dissector.stream(direction, rest, &mut cx);
-                    let (switch, reprobe) = (cx.switch, cx.reprobe);
+                    let (switch, reprobe, unpacked) = (cx.switch, cx.reprobe, cx.unpacked);
                     self.app = App::Known(dissector);
+                    stream.search.unpacked = unpacked;
                     if let Some((id, next)) = switch {
                         self.facts.protocol(id);
                         self.app = App::Known(next);
@@ -1096,20 +1101,34 @@ impl Flow {
         if canaries.is_empty() {
             return;
         }
-        let mut hits = Vec::new();
-        let base = place.base();
-        canaries.feed(&mut search.canaries, base, data, &mut |hit| hits.push(hit));
-        for hit in hits {
-            let raw = canaries.finding(&hit, masking(sink.shared.options), false);
-            let mut frames = match place.source {
-                Source::Datagram(_) => place.frames(0..1),
-                Source::Stream { provenance, .. } => {
-                    let whole = Place { source: Source::Stream { provenance, base: hit.start }, ..place };
-                    whole.frames(0..(hit.end - hit.start) as usize)
+        let (base, mut all) = (place.base(), Vec::new());
+        let frames_of = |start: u64, end: u64| match place.source {
+            Source::Datagram(_) => place.frames(0..1),
+            Source::Stream { provenance, .. } => {
+                let whole = Place { source: Source::Stream { provenance, base: start }, ..place };
+                whole.frames(0..end.saturating_sub(start) as usize)
+            }
+        };
+        let opened = !search.unpacked;
+        search
+            .scanner
+            .feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));
+        for found in all {
+            match found {
+                Found::Here(hit) => {
+                    let frames = frames_of(hit.start, hit.end).all;
+                    let raw = canaries.finding(&hit, masking(sink.shared.options), false);
+                    sink.out.finding(&mut self.facts, direction, frames, raw);
                 }
-            };
-            frames.all.dedup();
-            sink.out.finding(&mut self.facts, direction, frames.all, raw);
+                Found::Within(hit, frames) => {
+                    let raw = canaries.finding(&hit, masking(sink.shared.options), false);
+                    sink.out.finding(&mut self.facts, direction, frames, raw);
+                }
+                Found::GivenUp(_, why) => {
+                    let frames = frames_of(base, base.saturating_add(data.len() as u64));
+                    sink.out.warn(&self.facts, direction, &frames, why, false);
+                }
+            }
         }
     }
 
@@ -1230,6 +1249,7 @@ impl Flow {
                 switch: None,
                 reprobe: false,
                 ending: false,
+                unpacked: false,
                 options: sink.shared.options,
                 secrets: sink.shared.secrets,
             };
@@ -1277,6 +1297,7 @@ impl Flow {
                 switch: None,
                 reprobe: false,
                 ending: true,
+                unpacked: false,
                 options: sink.shared.options,
                 secrets: sink.shared.secrets,
             };

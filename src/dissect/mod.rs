@@ -318,6 +318,7 @@ pub struct Cx<'a> {
     pub(in crate::dissect) switch: Option<(&'static str, Box<dyn Dissector>)>,
     pub(in crate::dissect) reprobe: bool,
     pub(in crate::dissect) ending: bool,
+    pub(in crate::dissect) unpacked: bool,
     pub(in crate::dissect) options: &'a Options,
     pub(in crate::dissect) secrets: &'a Secrets,
 }
@@ -476,6 +477,12 @@ impl Cx<'_> {
         self.out.finding(self.facts, self.direction, frames.all, finding);
     }
 
+    /// The bytes that the step takes are compressed, and their content is searched by [`Cx::search`]: they are not opened once
+    /// more where they lie in the stream.
+    pub fn unpacked(&mut self) {
+        self.unpacked = true;
+    }
+
     /// Whether there are canaries to look for.
     #[must_use]
     pub fn searching(&self) -> bool {
@@ -500,8 +507,14 @@ impl Cx<'_> {
         frames: Vec<u64>,
         offset: u64,
     ) {
-        for (frames, raw) in content.search(data, frames, offset, self.options) {
-            self.out.finding(self.facts, self.direction, frames, raw);
+        for (frames, found) in content.search(data, frames, offset, self.options) {
+            match found {
+                Ok(raw) => self.out.finding(self.facts, self.direction, frames, raw),
+                Err(why) => {
+                    let now = self.now();
+                    self.out.warn(self.facts, self.direction, &now, why, false);
+                }
+            }
         }
     }
 

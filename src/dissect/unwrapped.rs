@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::Options;
-use crate::payload::{CanaryState, Masking, RawFinding};
+use crate::payload::{Found, Masking, RawFinding, Scanner};
 
 /// Content that stays known by its frames: no form of a canary is longer (a value of 1024 bytes, percent-encoded).
 const KEPT: u64 = 4096;
@@ -34,7 +34,7 @@ pub(super) struct Unwrapped {
     layers: &'static [&'static str],
     only_across: bool,
     whole: bool,
-    canaries: CanaryState,
+    scanner: Scanner,
     /// Content so far.
     next: u64,
     parts: VecDeque<Part>,
@@ -48,7 +48,7 @@ impl Unwrapped {
             layers,
             only_across: false,
             whole: false,
-            canaries: CanaryState::default(),
+            scanner: Scanner::default(),
             next: 0,
             parts: VecDeque::new(),
             border: false,
@@ -79,29 +79,32 @@ impl Unwrapped {
 
     /// Content is missing here.
     pub(super) fn gap(&mut self) {
-        self.canaries.reset();
+        self.scanner = Scanner::default();
         self.parts.clear();
     }
 
-    /// Searches the next part; gives hits with their frames.
+    /// Searches the next part; gives hits with their frames, and in words what was given up.
     pub(super) fn search(
         &mut self,
         data: &[u8],
         frames: Vec<u64>,
         offset: u64,
         options: &Options,
-    ) -> Vec<(Vec<u64>, RawFinding)> {
+    ) -> Vec<(Vec<u64>, Result<RawFinding, String>)> {
         let canaries = &options.canaries;
         if canaries.is_empty() || (data.is_empty() && !self.whole) {
             return Vec::new();
         }
         let apart = std::mem::take(&mut self.border);
         self.parts.push_back(Part { start: self.next, offset, frames, apart });
-        let mut hits = Vec::new();
-        canaries.feed(&mut self.canaries, self.next, data, &mut |hit| hits.push(hit));
+        let (mut hits, mut found) = (Vec::new(), Vec::new());
+        self.scanner.feed(canaries, self.next, data, true, &mut |_, _| Vec::new(), &mut |what| match what {
+            // A container's range is a range of the content like any other: its frames are found by it.
+            Found::Here(hit) | Found::Within(hit, _) => hits.push(hit),
+            Found::GivenUp(_, why) => found.push((Vec::new(), Err(why))),
+        });
         self.next += data.len() as u64;
         let masking = if options.show_secrets { Masking::Off } else { Masking::On };
-        let mut found = Vec::new();
         for hit in hits {
             if self.only_across
                 && !self.parts.iter().any(|p| p.apart && hit.start < p.start && p.start < hit.end)
@@ -126,7 +129,7 @@ impl Unwrapped {
             let within = if self.whole { 0 } else { hit.start - part.map_or(hit.start, |p| p.start) };
             let start = part.map_or(0, |p| p.offset) + within;
             raw.range = (start, start + (hit.end - hit.start));
-            found.push((frames, raw));
+            found.push((frames, Ok(raw)));
         }
         self.forget();
         found
@@ -164,6 +167,7 @@ mod tests {
                 content.border();
             }
             for (frames, raw) in content.search(text.as_bytes(), vec![*frame], *offset, &options) {
+                let raw = raw.unwrap();
                 all.push(format!("{frames:?} {} at {}", raw.encoding.join(","), raw.range.0));
             }
         }

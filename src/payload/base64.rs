@@ -46,7 +46,8 @@ pub fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> Vec<u8> {
     out
 }
 
-fn sextet(byte: u8) -> Option<u32> {
+/// The six bits of a character of either alphabet.
+pub(super) fn sextet(byte: u8) -> Option<u32> {
     let value = match byte {
         b'A'..=b'Z' => byte - b'A',
         b'a'..=b'z' => byte - b'a' + 26,

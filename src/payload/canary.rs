@@ -1,30 +1,35 @@
 //! Canaries: planted secrets that must not be seen, found in one pass over a stream.
 //!
 //! Takes names and values once ([`CanarySet::new`]), then the bytes of each direction in order; gives [`Hit`]s with
-//! their encoding and stream offsets. A value may lie across any number of segments: the automaton's state and a
-//! tail shorter than the longest form are kept, never the stream. One layer of encoding: no decompression, no
-//! nesting, no line breaks within base64, no hashes.
+//! their encoding and stream offsets. A value may lie across any number of segments: a window of a few bytes and a
+//! tail not much longer than the longest form are kept, never the stream. Finds every form that [`super::forms`] makes; what is
+//! compressed is not seen here but behind [`super::scan`].
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aho_corasick::automaton::{Automaton, StateID};
-use aho_corasick::{Anchored, MatchKind, StartKind, dfa, nfa};
 use thiserror::Error;
 
 use super::RawFinding;
-use super::forms::{Form, add_forms};
+use super::forms::{Form, forms, unbroken};
 use super::mask::Masking;
+use super::matcher::{Entry, Kind, Tables, View, Window, digits_print, fingerprint};
+use super::scan::{self, Marker};
+use super::spelling::{Number, number};
+use super::transform::Keys;
 use crate::model::{FindingKind, Severity};
 
 /// Shortest value: anything shorter turns up in traffic by chance.
 pub const MIN_VALUE: usize = 4;
 /// Longest value.
 pub const MAX_VALUE: usize = 1024;
-/// Most bytes that all forms of all canaries may have together; bounds the automaton's memory.
+/// Most forms that all canaries may have together; each costs 24 bytes of memory, and a few bits.
 pub const MAX_FORMS: usize = 4 << 20;
-/// Up to this many bytes of forms the faster, larger automaton is built.
-const DFA_FORMS: usize = 64 << 10;
+/// Stands for no canary but for the beginning of a container.
+const MARKER: u32 = u32::MAX;
+/// Cut digests that may go on in the bytes to come, each direction.
+const MAX_OPEN: usize = 8;
 
 /// Why a set of canaries was refused. Never holds a value, only names.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -73,19 +78,19 @@ pub enum CanaryError {
         /// The other.
         second: String,
     },
-    /// More than [`MAX_FORMS`] or than the automaton can hold.
+    /// More than [`MAX_FORMS`].
     #[error("the canaries are too many or too long to search at once: give fewer or shorter ones")]
     TooMany,
 }
 
 /// An occurrence of a canary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hit {
     /// Index for [`CanarySet::name`].
     pub canary: usize,
     /// Encodings around the value, outermost first; empty when it stands there as it is. `case` means that the
-    /// letters differ in case only.
-    pub encoding: &'static [&'static str],
+    /// letters differ in case only, `folded` that line breaks stand within.
+    pub encoding: Vec<String>,
     /// Stream offset of its first byte. In base64, of the first character that the value alone decides.
     pub start: u64,
     /// Stream offset after its last byte.
@@ -95,34 +100,40 @@ pub struct Hit {
 /// Numbers the sets from 1: a fresh state belongs to none. The numbers reach no output.
 static SETS: AtomicU64 = AtomicU64::new(1);
 
-/// All canaries of a run in one automaton; shared by all threads.
+/// All canaries of a run in one matcher; shared by all threads.
 #[derive(Debug)]
 pub struct CanarySet {
     id: u64,
-    canaries: Vec<(String, String)>,
-    forms: Vec<Form>,
-    longest: usize,
-    engine: Engine,
+    canaries: Vec<Canary>,
+    keys: Keys,
+    markers: Vec<Marker>,
+    tables: Tables,
+    /// Bytes of the past that are kept.
+    keep: usize,
+    forms: usize,
 }
 
 #[derive(Debug)]
-enum Engine {
-    Empty,
-    Dfa(dfa::DFA),
-    Nfa(nfa::contiguous::NFA),
+struct Canary {
+    name: String,
+    value: String,
+    number: Option<Number>,
+    /// Made anew when something like it was seen; until then only fingerprints are kept.
+    forms: OnceLock<Vec<Form>>,
 }
 
 /// Where the search stands in one direction of one flow; [`Default`] is the beginning.
 #[derive(Clone, Debug, Default)]
 pub struct CanaryState {
-    /// The set that `at` belongs to: a state of another automaton means nothing in this one.
+    /// The set that the rest belongs to.
     set: u64,
-    at: Option<StateID>,
+    window: Window,
     /// Stream offset of the next byte.
     next: u64,
-    /// Last bytes seen, while a form may have begun in them.
+    /// Last bytes seen.
     tail: Vec<u8>,
     recent: Vec<Recent>,
+    open: Vec<Open>,
 }
 
 /// A hit that later ones may overlap.
@@ -133,7 +144,30 @@ struct Recent {
     end: u64,
 }
 
+/// What may be a hit.
+#[derive(Debug)]
+struct Candidate {
+    hit: Hit,
+    inexact: bool,
+    open: Option<Open>,
+}
+
+/// A digest whose cut form was reported at the end of the bytes at hand, and may go on.
+#[derive(Clone, Debug)]
+struct Open {
+    canary: usize,
+    form: u32,
+    start: u64,
+    seen: Vec<u8>,
+    folded: bool,
+}
+
 impl CanaryState {
+    /// What comes at this offset follows what was seen.
+    pub(super) fn adjoins(&self, offset: u64) -> bool {
+        self.next == offset
+    }
+
     /// Forgets everything: what comes next does not adjoin what was seen.
     pub fn reset(&mut self) {
         *self = CanaryState::default();
@@ -141,18 +175,33 @@ impl CanaryState {
 }
 
 impl CanarySet {
-    /// Builds the automaton for (name, value) pairs; the same pair given again is ignored.
+    /// Gets ready to search (name, value) pairs; the same pair given again is ignored. Digests are searched with the built-in
+    /// keys.
     pub fn new(canaries: &[(String, String)]) -> Result<CanarySet, CanaryError> {
-        let mut kept: Vec<(String, String)> = Vec::new();
+        CanarySet::with_keys(canaries, Keys::embedded())
+    }
+
+    /// As [`CanarySet::new`], with these keys.
+    pub fn with_keys(canaries: &[(String, String)], keys: Keys) -> Result<CanarySet, CanaryError> {
+        CanarySet::within(canaries, keys, MAX_FORMS)
+    }
+
+    fn within(canaries: &[(String, String)], keys: Keys, most: usize) -> Result<CanarySet, CanaryError> {
+        let mut kept: Vec<Canary> = Vec::new();
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-        let mut forms = Vec::new();
+        let (mut text, mut binary, mut short, mut numbers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut longest = 0;
         for (place, (name, value)) in canaries.iter().enumerate() {
             let bytes = value.len();
             match bytes {
                 _ if name.is_empty() => return Err(CanaryError::Nameless { number: place + 1 }),
                 0 => return Err(CanaryError::Empty { name: name.clone() }),
-                1..MIN_VALUE => return Err(CanaryError::TooShort { name: name.clone(), bytes }),
+                // Line breaks are not seen.
+                _ if unbroken(value.as_bytes()).len() < MIN_VALUE => {
+                    let bytes = unbroken(value.as_bytes()).len();
+                    return Err(CanaryError::TooShort { name: name.clone(), bytes });
+                }
                 _ if bytes > MAX_VALUE => return Err(CanaryError::TooLong { name: name.clone(), bytes }),
                 _ => {}
             }
@@ -164,13 +213,37 @@ impl CanarySet {
             if let Some(first) = values.insert(value, name) {
                 return Err(CanaryError::DuplicateValue { first: first.to_owned(), second: name.clone() });
             }
-            add_forms(kept.len(), value, &mut forms);
-            kept.push((name.clone(), value.clone()));
+            let canary = kept.len() as u32;
+            for (form, at) in forms(value, &keys).iter().zip(0..) {
+                longest = longest.max(form.least());
+                let Some((kind, print)) = fingerprint(form) else { continue };
+                let list = match kind {
+                    Kind::Text => &mut text,
+                    Kind::Binary => &mut binary,
+                    Kind::Short => &mut short,
+                };
+                list.push((print, canary, at, form.bytes.len()));
+            }
+            if text.len() + binary.len() + short.len() > most {
+                return Err(CanaryError::TooMany);
+            }
+            let number = number(value).filter(|n| n.national.len() >= 7);
+            if let Some(print) = number.as_ref().and_then(|n| digits_print(&n.national)) {
+                numbers.push((print, canary, 0, 0));
+            }
+            kept.push(Canary { name: name.clone(), value: value.clone(), number, forms: OnceLock::new() });
         }
-        let engine = Engine::new(&forms)?;
-        let longest = forms.iter().map(|form| form.bytes.len()).max().unwrap_or(0);
+        let forms = text.len() + binary.len() + short.len();
+        let markers = if kept.is_empty() { Vec::new() } else { scan::markers() };
+        for (marker, at) in markers.iter().zip(0..) {
+            let print = marker.bytes.iter().fold(0, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
+            short.push((print, MARKER, at, marker.bytes.len()));
+        }
+        let tables = Tables::new(text, binary, short, numbers);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
-        Ok(CanarySet { id, canaries: kept, forms, longest, engine })
+        // Line breaks come on top: one in 76 characters of folded text at most.
+        let keep = if kept.is_empty() { 0 } else { longest + longest / 16 + 96 };
+        Ok(CanarySet { id, canaries: kept, keys, markers, tables, keep, forms })
     }
 
     /// No canaries: every search returns at once.
@@ -183,17 +256,35 @@ impl CanarySet {
         self.canaries.len()
     }
 
+    /// Number of byte strings that are searched.
+    pub fn forms(&self) -> usize {
+        self.forms
+    }
+
     /// Name of a canary; empty for an index that no hit has.
     pub fn name(&self, canary: usize) -> &str {
-        self.canaries.get(canary).map_or("", |(name, _)| name)
+        self.canaries.get(canary).map_or("", |c| &c.name)
     }
 
     /// Searches the next bytes of a stream, `offset` being that of their first one.
     ///
     /// Bytes that do not adjoin those before (a gap, another set) begin a new search by themselves. Hits come in
     /// the order of their ends. Of overlapping hits of one canary the first is given, and an exact one after an
-    /// inexact one.
+    /// inexact one. A digest that may be cut is given as soon as it is there; where more of it follows in bytes that come
+    /// later, it is given again with its whole length.
     pub fn feed(&self, state: &mut CanaryState, offset: u64, bytes: &[u8], on_hit: &mut impl FnMut(Hit)) {
+        self.feed_with_markers(state, offset, bytes, on_hit, &mut |_, _| ());
+    }
+
+    /// As [`CanarySet::feed`]; what looks like the beginning of a container goes to `on_marker`, with its offset.
+    pub(super) fn feed_with_markers(
+        &self,
+        state: &mut CanaryState,
+        offset: u64,
+        bytes: &[u8],
+        on_hit: &mut impl FnMut(Hit),
+        on_marker: &mut impl FnMut(Marker, u64),
+    ) {
         if self.is_empty() || bytes.is_empty() {
             return;
         }
@@ -201,17 +292,16 @@ impl CanarySet {
             state.reset();
             state.set = self.id;
         }
-        self.run(state, offset, bytes, on_hit);
+        self.reopen(state, offset, bytes, on_hit);
+        self.run(state, offset, bytes, on_hit, on_marker);
         state.next = offset.saturating_add(bytes.len() as u64);
-        state.recent.retain(|recent| recent.end.saturating_add(self.longest as u64) > state.next);
-        let keep = self.longest.saturating_sub(1);
-        if self.at_start(state) {
-            state.tail.clear();
-        } else if let Some(last) = bytes.len().checked_sub(keep).and_then(|from| bytes.get(from..)) {
+        let keep = self.keep as u64;
+        state.recent.retain(|recent| recent.end.saturating_add(keep) > state.next);
+        if let Some(last) = bytes.len().checked_sub(self.keep).and_then(|from| bytes.get(from..)) {
             state.tail.clear();
             state.tail.extend_from_slice(last);
         } else {
-            let excess = (state.tail.len() + bytes.len()).saturating_sub(keep);
+            let excess = (state.tail.len() + bytes.len()).saturating_sub(self.keep);
             state.tail.drain(..excess.min(state.tail.len()));
             state.tail.extend_from_slice(bytes);
         }
@@ -220,7 +310,7 @@ impl CanarySet {
     /// Searches bytes that stand alone (a datagram); offsets count from `offset`.
     pub fn scan(&self, offset: u64, bytes: &[u8], on_hit: &mut impl FnMut(Hit)) {
         if !self.is_empty() {
-            self.run(&mut CanaryState::default(), offset, bytes, on_hit);
+            self.run(&mut CanaryState::default(), offset, bytes, on_hit, &mut |_, _| ());
         }
     }
 
@@ -275,119 +365,251 @@ impl CanarySet {
     /// is `medium`.
     #[must_use]
     pub fn finding(&self, hit: &Hit, masking: Masking, decrypted: bool) -> RawFinding {
-        let (name, value) = self.canaries.get(hit.canary).map_or(("", ""), |(n, v)| (n.as_str(), v.as_str()));
+        let (name, value) =
+            self.canaries.get(hit.canary).map_or(("", ""), |c| (c.name.as_str(), c.value.as_str()));
         let severity = if decrypted { Severity::Medium } else { Severity::High };
         RawFinding {
             kind: FindingKind::Canary,
             severity,
             what: format!("canary {name}: {}", masking.apply_any(value)),
-            encoding: hit.encoding.iter().map(|&layer| layer.to_owned()).collect(),
+            encoding: hit.encoding.clone(),
             range: (hit.start, hit.end),
             decrypted,
         }
     }
 
-    fn run(&self, state: &mut CanaryState, offset: u64, bytes: &[u8], on_hit: &mut impl FnMut(Hit)) {
-        // One copy of the loop for each automaton: a call per byte would cost more than the step itself.
-        match &self.engine {
-            Engine::Empty => {}
-            Engine::Dfa(automaton) => self.step(automaton, state, offset, bytes, on_hit),
-            Engine::Nfa(automaton) => self.step(automaton, state, offset, bytes, on_hit),
-        }
-    }
-
-    fn step<A: Automaton>(
+    fn run(
         &self,
-        automaton: &A,
         state: &mut CanaryState,
         offset: u64,
         bytes: &[u8],
         on_hit: &mut impl FnMut(Hit),
+        on_marker: &mut impl FnMut(Marker, u64),
     ) {
-        let Some(mut at) = state.at.or_else(|| automaton.start_state(Anchored::No).ok()) else { return };
+        let mut window = state.window;
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
-            let (next, taken) = advance(automaton, at, rest);
-            at = next;
+            let (taken, stop) = self.tables.advance(&mut window, rest);
             done += taken;
-            if automaton.is_match(at) {
-                for place in 0..automaton.match_len(at) {
-                    let form = self.forms.get(automaton.match_pattern(at, place).as_usize());
-                    if let Some(hit) = form.and_then(|form| confirm(form, state, offset, bytes, done)) {
-                        on_hit(hit);
+            let Some(stop) = stop else { continue };
+            let mut here: Vec<Candidate> = Vec::new();
+            for (number, entry) in self.tables.candidates(&window, stop) {
+                if entry.canary == MARKER {
+                    if let Some((marker, at)) = self.marker(entry, state, offset, bytes, done) {
+                        on_marker(marker, at);
                     }
+                    continue;
+                }
+                here.extend(if number {
+                    self.confirm_number(entry, state, offset, bytes, done)
+                } else {
+                    self.confirm(entry, state, offset, bytes, done)
+                });
+            }
+            // What reaches further says more: both alphabets of base64 agree on the beginning of many a digest. Of equals the
+            // simplest, unless another explains two bytes more for each layer: a layer that changed nothing is none.
+            here.sort_by_key(|c| {
+                (
+                    c.inexact,
+                    std::cmp::Reverse(c.hit.end),
+                    c.hit.start + 2 * c.hit.encoding.len() as u64,
+                    c.hit.encoding.len(),
+                )
+            });
+            for Candidate { hit, inexact, open } in here {
+                // One that begins like the one reported may still prove to be what goes on.
+                state.open.extend(open.filter(|_| state.open.len() < MAX_OPEN));
+                if unknown(state, &hit, inexact) {
+                    on_hit(hit);
                 }
             }
         }
-        state.at = Some(at);
+        state.window = window;
     }
 
-    fn at_start(&self, state: &CanaryState) -> bool {
-        state.at.is_none_or(|at| match &self.engine {
-            Engine::Empty => true,
-            Engine::Dfa(automaton) => automaton.is_start(at),
-            Engine::Nfa(automaton) => automaton.is_start(at),
-        })
+    /// The marker that ends before `bytes[done]`, and the offset of its first byte.
+    fn marker(
+        &self,
+        entry: &Entry,
+        state: &CanaryState,
+        offset: u64,
+        bytes: &[u8],
+        done: usize,
+    ) -> Option<(Marker, u64)> {
+        let marker = *self.markers.get(entry.form as usize)?;
+        let view = View { tail: &state.tail, bytes, done };
+        let seen = view.behind(&marker.bytes)?;
+        let exact = seen.bytes == marker.bytes && !seen.folded && marker.may_follow(view.at(seen.start - 1));
+        exact.then(|| (marker, offset.saturating_add_signed(seen.start as i64)))
     }
-}
 
-/// Steps up to and including the next byte at which a form ends: the state there and the bytes taken.
-///
-/// Apart from the rest of the search, so that the state stays in a register: this loop is what every byte costs.
-#[inline(never)]
-fn advance<A: Automaton>(automaton: &A, mut at: StateID, bytes: &[u8]) -> (StateID, usize) {
-    for (index, &byte) in bytes.iter().enumerate() {
-        at = automaton.next_state(Anchored::No, at, byte);
-        if automaton.is_special(at) && automaton.is_match(at) {
-            return (at, index + 1);
+    fn form(&self, canary: usize, form: u32) -> Option<&Form> {
+        let canary = self.canaries.get(canary)?;
+        canary.forms.get_or_init(|| forms(&canary.value, &self.keys)).get(form as usize)
+    }
+
+    /// The hit of a form that ends before `bytes[done]`, or with its cut part, unless its case is wrong.
+    fn confirm(
+        &self,
+        entry: &Entry,
+        state: &CanaryState,
+        offset: u64,
+        bytes: &[u8],
+        done: usize,
+    ) -> Option<Candidate> {
+        let canary = entry.canary as usize;
+        let form = self.form(canary, entry.form)?;
+        let (least, more) = form.bytes.split_at_checked(form.least())?;
+        let view = View { tail: &state.tail, bytes, done };
+        let mut seen = view.behind(least)?;
+        let (ahead, taken, open) = View::ahead(bytes.get(done..)?, more);
+        let whole = ahead.len();
+        seen.bytes.extend(ahead);
+        // A cut digest ends where it was cut, whatever stands behind it.
+        let length = length_of(form, seen.bytes.len());
+        let cased = form.case.judge(form.bytes.get(..length)?, seen.bytes.get(..length)?)?;
+        let end = if length == least.len() {
+            done
+        } else if length == least.len() + whole {
+            done + taken
+        } else {
+            done + (length - least.len())
+        };
+        let start = offset.saturating_add_signed(seen.start as i64);
+        let hit = Hit {
+            canary,
+            encoding: self.encoding(form, length, cased, seen.folded),
+            start,
+            end: offset.saturating_add(end as u64),
+        };
+        let open =
+            open.then_some(Open { canary, form: entry.form, start, seen: seen.bytes, folded: seen.folded });
+        Some(Candidate { hit, inexact: cased || form.cased || form.is_spelled(), open })
+    }
+
+    /// Digests that were cut by the end of the bytes before.
+    fn reopen(&self, state: &mut CanaryState, offset: u64, bytes: &[u8], on_hit: &mut impl FnMut(Hit)) {
+        let mut longer: Vec<Hit> = Vec::new();
+        for mut open in std::mem::take(&mut state.open) {
+            let Some(form) = self.form(open.canary, open.form) else { continue };
+            let before = length_of(form, open.seen.len());
+            let Some(more) = form.bytes.get(open.seen.len()..) else { continue };
+            let (ahead, taken, again) = View::ahead(bytes, more);
+            let had = open.seen.len();
+            open.seen.extend(ahead);
+            let length = length_of(form, open.seen.len());
+            let parts = form.bytes.get(..length).zip(open.seen.get(..length));
+            let Some(cased) = parts.and_then(|(want, seen)| form.case.judge(want, seen)) else { continue };
+            if length > before {
+                let end = if length == open.seen.len() { taken } else { length.saturating_sub(had) };
+                longer.push(Hit {
+                    canary: open.canary,
+                    encoding: self.encoding(form, length, cased, open.folded),
+                    start: open.start,
+                    end: offset.saturating_add(end as u64),
+                });
+            }
+            if again {
+                state.open.push(open);
+            }
         }
+        // Of those that began alike, the one that goes on furthest.
+        longer.sort_by_key(|hit| (hit.canary, hit.start, std::cmp::Reverse(hit.end), hit.encoding.len()));
+        longer.dedup_by_key(|hit| (hit.canary, hit.start));
+        longer.into_iter().for_each(on_hit);
     }
-    (at, bytes.len())
+
+    fn encoding(&self, form: &Form, length: usize, cased: bool, folded: bool) -> Vec<String> {
+        let mut encoding = form.encoding(length, &self.keys);
+        if folded && !form.broken {
+            encoding.insert(0, "folded".to_owned());
+        }
+        if cased || form.cased {
+            encoding.push("case".to_owned());
+        }
+        encoding
+    }
+
+    /// The hit of a telephone number whose last digit is `bytes[done - 1]`.
+    fn confirm_number(
+        &self,
+        entry: &Entry,
+        state: &CanaryState,
+        offset: u64,
+        bytes: &[u8],
+        done: usize,
+    ) -> Option<Candidate> {
+        let canary = entry.canary as usize;
+        let number = self.canaries.get(canary)?.number.as_ref()?;
+        let view = View { tail: &state.tail, bytes, done };
+        let (start, spelled) = view.number(&number.country, &number.national)?;
+        let hit = Hit {
+            canary,
+            encoding: spelled.into_iter().map(str::to_owned).collect(),
+            start: offset.saturating_add_signed(start as i64),
+            end: offset.saturating_add(done as u64),
+        };
+        Some(Candidate { hit, inexact: true, open: None })
+    }
 }
 
-/// The hit of `form` that ends before `bytes[done]`, unless its case is wrong or it was reported already.
-fn confirm(form: &Form, state: &mut CanaryState, offset: u64, bytes: &[u8], done: usize) -> Option<Hit> {
-    let length = form.bytes.len();
-    let here = bytes.get(..done)?;
-    let (before, within) = if let Some(from) = here.len().checked_sub(length) {
-        (&[][..], here.get(from..)?)
-    } else {
-        let from = state.tail.len().checked_sub(length - here.len())?;
-        (state.tail.get(from..)?, here)
-    };
-    let encoding = form.judge(before.iter().chain(within).copied())?;
-    let end = offset.saturating_add(here.len() as u64);
-    let hit = Hit { canary: form.canary, encoding, start: end.saturating_sub(length as u64), end };
-    let inexact = encoding.last() == Some(&"case");
+/// How much of a form counts, when so much of it was seen: all, or up to the last cut.
+fn length_of(form: &Form, seen: usize) -> usize {
+    if seen >= form.bytes.len() {
+        return form.bytes.len();
+    }
+    form.cuts
+        .iter()
+        .rev()
+        .map(|(length, _)| *length)
+        .find(|length| *length <= seen)
+        .unwrap_or(form.bytes.len())
+}
+
+/// Notes a hit; `false` when one that it overlaps was reported already.
+fn unknown(state: &mut CanaryState, hit: &Hit, inexact: bool) -> bool {
     let known = |r: &Recent| r.canary == hit.canary && r.end > hit.start && (inexact || !r.inexact);
     if state.recent.iter().any(known) {
-        return None;
+        return false;
     }
     state.recent.retain(|r| r.canary != hit.canary || r.inexact != inexact);
-    state.recent.push(Recent { canary: hit.canary, inexact, end });
-    Some(hit)
+    state.recent.push(Recent { canary: hit.canary, inexact, end: hit.end });
+    true
 }
 
-impl Engine {
-    fn new(forms: &[Form]) -> Result<Engine, CanaryError> {
-        if forms.is_empty() {
-            return Ok(Engine::Empty);
-        }
-        let size: usize = forms.iter().map(|form| form.bytes.len()).sum();
-        if size > MAX_FORMS {
-            return Err(CanaryError::TooMany);
-        }
-        let patterns = forms.iter().map(|form| &form.bytes);
-        // `Standard` reports every form that ends at a byte; a prefilter would need to be driven by hand.
-        if size <= DFA_FORMS {
-            let mut builder = dfa::Builder::new();
-            builder.match_kind(MatchKind::Standard).start_kind(StartKind::Unanchored);
-            builder.ascii_case_insensitive(true).prefilter(false);
-            builder.build(patterns).map(Engine::Dfa).map_err(|_| CanaryError::TooMany)
-        } else {
-            let mut builder = nfa::contiguous::Builder::new();
-            builder.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
-            builder.build(patterns).map(Engine::Nfa).map_err(|_| CanaryError::TooMany)
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_canaries_are_refused() {
+        let list = [("a".to_owned(), "geheimnis-4711".to_owned())];
+        assert!(CanarySet::within(&list, Keys::embedded(), 5000).unwrap().forms() > 300);
+        let error = CanarySet::within(&list, Keys::embedded(), 300).unwrap_err();
+        assert_eq!(error, CanaryError::TooMany);
+    }
+
+    #[test]
+    fn a_digest_that_goes_on_is_given_again() {
+        let set = CanarySet::new(&[("a".into(), "geheimnis".into())]).unwrap();
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(b"geheimnis").to_vec();
+        let found = |pieces: &[&[u8]]| {
+            let (mut state, mut at, mut hits) = (CanaryState::default(), 0, Vec::new());
+            for piece in pieces {
+                set.feed(&mut state, at, piece, &mut |hit| {
+                    hits.push(format!("{} {}-{}", hit.encoding.join(","), hit.start, hit.end));
+                });
+                at += piece.len() as u64;
+            }
+            hits.join(" | ")
+        };
+        assert_eq!(found(&[&digest]), "sha256 0-32");
+        assert_eq!(found(&[&digest[..16], b"xxxx"]), "sha256/16 0-16");
+        assert_eq!(found(&[&digest[..20]]), "sha256/16 0-16");
+        assert_eq!(
+            found(&[b"xx", &digest[..10], &digest[10..12], &digest[12..]]),
+            "sha256/10 2-12 | sha256 2-34"
+        );
+        assert_eq!(found(&[&digest[..7]]), "");
     }
 }

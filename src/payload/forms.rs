@@ -1,136 +1,326 @@
-//! The byte strings under which a canary's value can appear on the wire.
+//! The byte strings under which a canary's value can appear on the wire: all chains of transforms up to three deep.
 //!
-//! Takes one value; gives its [`Form`]s, each once. The automaton that searches them folds ASCII case, so every
-//! form also says how a folded match is to be judged ([`Form::judge`]). One layer of encoding only.
+//! Takes one value; gives its [`Form`]s, each once, always in the same order: the matcher keeps only a fingerprint of each and
+//! makes them again for a canary that seems to be there. Chains are made by the places that transforms declare:
+//! an innermost one or a digest, and around it up to two (three around the plain value) of the others.
 
-use super::base64;
+use std::collections::HashSet;
+use std::hash::BuildHasher as _;
+
 use super::canary::MIN_VALUE;
+use super::spelling::{self, Spelling};
+use super::transform::{Case, DIGESTS, KeyOver, Keys, Place, Rest, TRANSFORMS, Transform};
 
-/// How a value is written.
+/// Bytes of a value that are looked for where transforms are nested: its beginning identifies it.
+const NESTED_VALUE: usize = 48;
+/// A nested form below this would turn up by chance.
+const MIN_NESTED: usize = 10;
+/// What is left of eight bytes of a digest without line breaks, at least.
+const MIN_DIGEST: usize = 6;
+/// Lengths to which digests are cut, in bytes.
+pub(super) const CUTS: [usize; 3] = [8, 10, 16];
+
+/// One layer of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// As it is.
-    Plain,
-    /// In small or capital letters beyond ASCII (`Ü` for `ü`), which the automaton does not fold.
-    Cased,
-    /// Two hex digits a byte, of either case.
-    Hex,
-    /// Percent escapes (RFC 3986 section 2.1), for all bytes or for some.
-    Url,
-    /// One of the alignments of base64, without the characters that neighbouring bytes also decide.
-    Base64(&'static [&'static str]),
+pub(super) enum Label {
+    /// The name of a transform, digest or spelling.
+    Name(&'static str),
+    /// A known key, by its place.
+    Key(u16),
 }
 
-/// One way to write one canary.
+/// One way to write one value.
 #[derive(Clone, Debug)]
 pub(super) struct Form {
-    /// Index of the canary in its set.
-    pub(super) canary: usize,
-    /// What to search.
+    /// What to search, without line breaks.
     pub(super) bytes: Vec<u8>,
-    kind: Kind,
+    /// How to compare.
+    pub(super) case: Case,
+    /// Layers, outermost first.
+    pub(super) chain: Vec<Label>,
+    /// Of a digest: how much of `bytes` is there when it is cut, and to how many bytes.
+    pub(super) cuts: Vec<(usize, usize)>,
+    /// The layer that is the digest.
+    digest: usize,
+    /// The value has line breaks of its own.
+    pub(super) broken: bool,
+    /// The value differs in case already.
+    pub(super) cased: bool,
 }
 
 impl Form {
-    /// The encoding chain of a match in which `seen` stands where `bytes` was searched, regardless of ASCII case;
-    /// `None` when the difference in case makes it another text.
-    pub(super) fn judge(&self, seen: impl Iterator<Item = u8> + Clone) -> Option<&'static [&'static str]> {
-        let exact = seen.clone().eq(self.bytes.iter().copied());
-        match self.kind {
-            Kind::Plain if exact => Some(&[]),
-            Kind::Plain | Kind::Cased => Some(&["case"]),
-            Kind::Hex => Some(&["hex"]),
-            Kind::Url if equal_outside_escapes(&self.bytes, seen) => Some(&["url"]),
-            Kind::Url => Some(&["url", "case"]),
-            Kind::Base64(chain) => exact.then_some(chain),
+    fn plain(bytes: &[u8]) -> Form {
+        Form {
+            bytes: bytes.to_vec(),
+            case: Case::LETTERS,
+            chain: Vec::new(),
+            cuts: Vec::new(),
+            digest: 0,
+            broken: false,
+            cased: false,
         }
     }
-}
 
-/// Adds all forms of `value` to `forms`.
-pub(super) fn add_forms(canary: usize, value: &str, forms: &mut Vec<Form>) {
-    let from = forms.len();
-    let mut add = |bytes: Vec<u8>, kind| {
-        // Only base64 tells apart what ASCII case folding makes equal.
-        let same = |form: &Form| match kind {
-            Kind::Base64(_) => form.bytes == bytes,
-            _ => form.bytes.eq_ignore_ascii_case(&bytes),
+    /// Bytes of which nothing may be missing.
+    pub(super) fn least(&self) -> usize {
+        self.cuts.first().map_or(self.bytes.len(), |(length, _)| *length)
+    }
+
+    /// The value is spelled in another way than it was given.
+    pub(super) fn is_spelled(&self) -> bool {
+        self.chain.iter().any(|l| matches!(l, Label::Name(n) if spelling::IDS.iter().any(|(id, _)| id == n)))
+    }
+
+    /// The chain in words, when the first `length` bytes were seen.
+    pub(super) fn encoding(&self, length: usize, keys: &Keys) -> Vec<String> {
+        let cut = if length >= self.bytes.len() {
+            None
+        } else {
+            self.cuts.iter().rev().find(|(least, _)| *least <= length).map(|(_, bytes)| *bytes)
         };
-        if !forms.iter().skip(from).any(same) {
-            forms.push(Form { canary, bytes, kind });
-        }
-    };
-    let raw = value.as_bytes();
-    add(raw.to_vec(), Kind::Plain);
-    for cased in [value.to_lowercase(), value.to_uppercase()] {
-        // A few letters shrink (the Kelvin sign becomes `k`), and what is too short is found by chance.
-        if cased.len() >= MIN_VALUE {
-            add(cased.into_bytes(), Kind::Cased);
-        }
-    }
-    add(raw.iter().flat_map(|&b| hex(b)).collect(), Kind::Hex);
-    add(percent(raw, b"", false), Kind::Url);
-    for kept in KEPT {
-        add(percent(raw, kept, false), Kind::Url);
-        add(percent(raw, kept, true), Kind::Url);
-    }
-    for (alphabet, chain) in [(base64::STANDARD, &["base64"]), (base64::URL_SAFE, &["base64url"])] {
-        for shift in 0..3 {
-            add(aligned(raw, shift, alphabet), Kind::Base64(chain));
-        }
-    }
-}
-
-/// Characters that common encoders leave as they are.
-const KEPT: [&[u8]; 4] = [
-    // RFC 3986 section 2.3, "unreserved": strict encoders.
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~",
-    // encodeURIComponent of ECMAScript.
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!*'()",
-    // application/x-www-form-urlencoded of the WHATWG URL standard; with '+' for a space.
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*",
-    // encodeURI of ECMAScript: a whole address.
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!*'();/?:@&=+$,#",
-];
-
-fn hex(byte: u8) -> [u8; 2] {
-    let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
-    [digit(byte >> 4), digit(byte & 15)]
-}
-
-fn percent(raw: &[u8], kept: &[u8], plus_for_space: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(raw.len() * 3);
-    for &byte in raw {
-        match byte {
-            b' ' if plus_for_space => out.push(b'+'),
-            _ if kept.contains(&byte) => out.push(byte),
-            _ => {
-                out.push(b'%');
-                out.extend(hex(byte));
+        let name = |label: &Label| match label {
+            Label::Name(name) => (*name).to_owned(),
+            Label::Key(place) => {
+                keys.iter().nth(usize::from(*place)).map_or_else(String::new, |k| k.name().to_owned())
             }
+        };
+        let layer = |(at, label)| match cut {
+            Some(bytes) if at == self.digest => format!("{}/{bytes}", name(label)),
+            _ => name(label),
+        };
+        self.chain.iter().enumerate().map(layer).collect()
+    }
+
+    /// This form written by a transform.
+    fn written(&self, by: &Transform, outer: bool) -> Vec<Form> {
+        let whole = (by.write)(&self.bytes, outer);
+        // A part in which nothing has to be escaped is written as it is.
+        let part = |length: usize| {
+            let bytes = self.bytes.get(..length).unwrap_or_default();
+            let written = (by.write)(bytes, outer).into_iter().map(|w| w.bytes);
+            written.chain(outer.then(|| bytes.to_vec())).collect::<Vec<_>>()
+        };
+        let parts: Vec<_> = self.cuts.iter().map(|(length, _)| part(*length)).collect();
+        let mut all = Vec::with_capacity(whole.len());
+        for written in whole {
+            // A cut form is a beginning of the whole one, or it cannot be searched with it.
+            let cuts: Vec<(usize, usize)> = self
+                .cuts
+                .iter()
+                .zip(&parts)
+                .filter_map(|((_, bytes), part)| {
+                    let fitting = part.iter().filter(|p| written.bytes.starts_with(p)).map(Vec::len).max()?;
+                    (fitting >= CUTS[0]).then_some((fitting, *bytes))
+                })
+                .collect();
+            let mut chain = Vec::with_capacity(self.chain.len() + 1);
+            chain.push(Label::Name(written.id));
+            chain.extend_from_slice(&self.chain);
+            all.push(Form {
+                case: written.case.around(self.case),
+                bytes: written.bytes,
+                chain,
+                cuts,
+                digest: self.digest + 1,
+                broken: false,
+                cased: self.cased,
+            });
+        }
+        all
+    }
+}
+
+/// Collects forms, each once.
+struct Collector {
+    forms: Vec<Form>,
+    seen: HashSet<u64, foldhash::fast::FixedState>,
+}
+
+impl Collector {
+    /// Keeps a form, unless it is too short or an equal one is there.
+    fn add(&mut self, mut form: Form, least: usize) {
+        let whole = unbroken(&form.bytes);
+        form.broken = form.bytes.len() != whole.len();
+        for (length, _) in &mut form.cuts {
+            *length = unbroken(form.bytes.get(..*length).unwrap_or_default()).len();
+        }
+        form.bytes = whole;
+        if form.least() < least {
+            return;
+        }
+        // Where case carries meaning, texts that differ in it are two.
+        let exact = form.case.rest == Rest::Exact;
+        let state = foldhash::fast::FixedState::with_seed(1);
+        let key = if exact {
+            state.hash_one((true, &form.bytes))
+        } else {
+            state.hash_one((false, form.bytes.to_ascii_lowercase()))
+        };
+        if self.seen.insert(key) {
+            self.forms.push(form);
+        }
+    }
+
+    fn add_all(&mut self, forms: &[Form], least: usize) {
+        for form in forms {
+            self.add(form.clone(), least);
+        }
+    }
+}
+
+/// The bytes as the matcher sees them: without line breaks, and without a `=` before one.
+pub(super) fn unbroken(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        match byte {
+            b'\r' | b'\n' if out.last() == Some(&b'=') => drop(out.pop()),
+            b'\r' | b'\n' => {}
+            _ => out.push(byte),
         }
     }
     out
 }
 
-/// The characters of base64 text that `raw` alone decides when `shift` bytes precede it in its group of three.
-fn aligned(raw: &[u8], shift: usize, alphabet: &[u8; 64]) -> Vec<u8> {
-    let mut whole = vec![0; shift];
-    whole.extend_from_slice(raw);
-    let first = (8 * shift).div_ceil(6);
-    let end = 8 * whole.len() / 6;
-    let mut text = base64::encode(&whole, alphabet);
-    text.truncate(end);
-    text.drain(..first);
-    text
+/// The forms, and those with capital hex digits: within another layer a capital is another text.
+fn both_cases(forms: Vec<Form>) -> Vec<Form> {
+    let capital = |form: &Form| {
+        let bytes = match form.chain.first() {
+            Some(Label::Name("hex")) => form.bytes.to_ascii_uppercase(),
+            _ => form.case.capitals(&form.bytes),
+        };
+        (bytes != form.bytes).then(|| Form { bytes, ..form.clone() })
+    };
+    let capitals: Vec<Form> = forms.iter().filter_map(capital).collect();
+    [forms, capitals].concat()
 }
 
-/// Whether two texts, equal but for ASCII case, differ in case only inside of the escapes of `form`.
-fn equal_outside_escapes(form: &[u8], seen: impl Iterator<Item = u8>) -> bool {
-    let mut escape = 0_u8;
-    form.iter().zip(seen).all(|(&want, got)| {
-        let free = escape > 0;
-        escape = if want == b'%' { 2 } else { escape.saturating_sub(1) };
-        free || want == got
-    })
+fn around(forms: &[Form], place: impl Fn(&Transform) -> bool, outer: bool) -> Vec<Form> {
+    let by = TRANSFORMS.iter().filter(|t| place(t));
+    by.flat_map(|t| forms.iter().flat_map(move |f| f.written(t, outer))).collect()
+}
+
+/// All forms of a value.
+pub(super) fn forms(value: &str, keys: &Keys) -> Vec<Form> {
+    let mut all = Collector { forms: Vec::new(), seen: HashSet::default() };
+    let texts = |t: &Transform| t.place != Place::Innermost;
+    let anywhere = |t: &Transform| t.place == Place::Anywhere;
+    let plain = Form::plain(value.as_bytes());
+    all.add(plain.clone(), MIN_VALUE);
+    for cased in [value.to_lowercase(), value.to_uppercase()] {
+        // A few letters shrink (the Kelvin sign becomes `k`), and what is too short is found by chance.
+        all.add(Form { cased: true, ..Form::plain(cased.as_bytes()) }, MIN_VALUE);
+    }
+    // One layer around the value and each spelling.
+    all.add_all(&around(std::slice::from_ref(&plain), |_| true, false), MIN_VALUE);
+    for spelling in spelling::spellings(value) {
+        let form = Form { chain: vec![Label::Name(spelling.id)], ..Form::plain(spelling.text.as_bytes()) };
+        all.add_all(&around(&[form], |_| true, false), CUTS[0]);
+    }
+    // Two and three around the value.
+    let beginning = (0..=NESTED_VALUE.min(value.len())).rev().find(|at| value.is_char_boundary(*at));
+    let short = Form::plain(value.get(..beginning.unwrap_or_default()).unwrap_or_default().as_bytes());
+    let mut inner = both_cases(around(std::slice::from_ref(&short), |_| true, false));
+    // Of a value that chance does not produce, neither does it any writing.
+    let nested = if value.len() >= 8 { CUTS[0] } else { MIN_NESTED };
+    let second = around(&inner, texts, true);
+    all.add_all(&second, nested);
+    let outside: Vec<Form> = inner.iter().filter(|f| !f.is_innermost()).cloned().collect();
+    let narrow = both_cases(around(&outside, anywhere, true));
+    all.add_all(&around(&narrow, anywhere, true), nested);
+    inner.retain(|f| f.is_innermost() && !f.is_rotated());
+    let letters = both_cases(around(&inner, anywhere, true));
+    all.add_all(&around(&letters, anywhere, true), nested);
+    for digest in digests(value, keys) {
+        let deep = digest.chain.len() == 1;
+        let digest = [digest];
+        // A digest may hold line breaks, which are not seen.
+        all.add_all(&digest, MIN_DIGEST);
+        let one = around(&digest, anywhere, false);
+        let one: Vec<Form> = one.into_iter().filter(Form::is_of_bytes).collect();
+        all.add_all(&one, MIN_NESTED);
+        if deep {
+            all.add_all(&around(&both_cases(one), anywhere, true), MIN_NESTED);
+        }
+    }
+    all.forms
+}
+
+impl Form {
+    /// Of the many shifts of the alphabet only the usual ones are nested deep.
+    fn is_rotated(&self) -> bool {
+        self.chain
+            .iter()
+            .any(|l| matches!(l, Label::Name(n) if n.starts_with("rot") && !["rot13", "rot47"].contains(n)))
+    }
+
+    /// Nothing but what stands around the value itself.
+    fn is_innermost(&self) -> bool {
+        let of = |t: &&&Transform| matches!(self.chain.first(), Some(Label::Name(n)) if t.ids.contains(n));
+        TRANSFORMS.iter().find(of).is_some_and(|t| t.place == Place::Innermost)
+    }
+
+    /// The outermost layer takes any bytes, not texts alone.
+    fn is_of_bytes(&self) -> bool {
+        matches!(self.chain.first(), Some(Label::Name("hex" | "base64" | "base64url")))
+    }
+}
+
+/// The digests of all canonical spellings, by hash function and by known key.
+fn digests(value: &str, keys: &Keys) -> Vec<Form> {
+    let spellings = spelling::hashed(value);
+    let number = spelling::number(value).is_some();
+    let mut all = Vec::new();
+    let mut add = |label: Label, spelling: &Spelling, bytes: Vec<u8>| {
+        let mut chain = vec![label];
+        if !spelling.id.is_empty() {
+            chain.push(Label::Name(spelling.id));
+        }
+        let cuts = CUTS.iter().filter(|cut| **cut < bytes.len()).map(|cut| (*cut, *cut)).collect();
+        all.push(Form { case: Case::EXACT, chain, cuts, ..Form::plain(&bytes) });
+    };
+    for spelling in &spellings {
+        for digest in DIGESTS {
+            add(Label::Name(digest.id), spelling, (digest.of)(spelling.text.as_bytes()));
+        }
+        for (key, place) in keys.iter().zip(0..) {
+            let fits = match key.over() {
+                KeyOver::All => true,
+                KeyOver::Numbers => number,
+                KeyOver::Mail => value.contains('@'),
+            };
+            if fits {
+                add(Label::Key(place), spelling, key.of(spelling.text.as_bytes()));
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_the_same_each_time_and_not_too_many() {
+        let keys = Keys::embedded();
+        for (value, most) in [("+4915112345678", 3200), ("anna@example.org", 3200), ("zqjx", 1800)] {
+            let (a, b) = (forms(value, &keys), forms(value, &keys));
+            assert!(
+                a.iter().zip(&b).all(|(a, b)| a.bytes == b.bytes && a.chain == b.chain) && a.len() == b.len()
+            );
+            let bytes: usize = a.iter().map(|f| f.bytes.len()).sum();
+            println!("{value}: {} forms, {bytes} bytes", a.len());
+            assert!(a.len() < most, "{value}: {} forms, {bytes} bytes", a.len());
+        }
+    }
+
+    #[test]
+    fn a_cut_digest_keeps_its_name_in_every_writing() {
+        let all = forms("+4915112345678", &Keys::embedded());
+        let form = all.iter().find(|f| f.chain == [Label::Name("base64"), Label::Name("sha256")]).unwrap();
+        let keys = Keys::embedded();
+        assert_eq!(form.cuts, [(10, 8), (13, 10), (21, 16)]);
+        assert_eq!(form.encoding(form.bytes.len(), &keys), ["base64", "sha256"]);
+        assert_eq!(form.encoding(14, &keys), ["base64", "sha256/10"]);
+    }
 }

@@ -3,23 +3,71 @@
 //! Takes the bytes of one direction of a flow in order, with their stream offsets, as far as they are not
 //! encrypted (or were decrypted with the auditor's keys); gives [`RawFinding`]s with the byte range they rest on.
 //! Knows neither flows nor captures nor protocols: `dissect` says where a protocol carries a log-in, and turns
-//! byte ranges into frames. Sees nothing inside compression or encryption, and calls nothing encrypted.
+//! byte ranges into frames. Sees nothing inside encryption, and calls nothing encrypted.
 
 pub mod base64;
 pub mod canary;
+pub mod canary_file;
 pub mod credential;
 mod forms;
 pub mod imap;
 pub mod mask;
+mod matcher;
+pub mod scan;
+mod spelling;
 pub mod text;
+mod transform;
+pub mod unpack;
 
 use crate::model::{Direction, Finding, FindingKind, Severity};
 
 pub use canary::{CanaryError, CanarySet, CanaryState, Hit};
+pub use canary_file::{CanaryFile, CanaryFileError};
 pub use credential::{Credential, SaslLogin, UserPass};
 pub use imap::ImapLogin;
 pub use mask::{Masking, mask, mask_header, mask_target};
+pub use scan::{Found, Scanner};
 pub use text::{Readability, Run, TextMeter};
+pub use transform::{Key, KeyError, KeyOver, Keys};
+
+/// All ways to write a value that are searched for, the value itself first: for controls.
+#[must_use]
+pub fn written(value: &str) -> Vec<Vec<u8>> {
+    forms::forms(value, &Keys::embedded()).into_iter().map(|form| form.bytes).collect()
+}
+
+/// The layers that `encoding` of a canary may name: ids, what they stand for, and where they may stand (for `docs/payload.md`).
+#[must_use]
+pub fn layers() -> Vec<(String, String, &'static str)> {
+    let places = |place: transform::Place| match place {
+        transform::Place::Innermost => "innermost",
+        transform::Place::Inner => "first or second from inside",
+        transform::Place::Anywhere => "anywhere",
+    };
+    let mut all: Vec<(String, String, &'static str)> = transform::TRANSFORMS
+        .iter()
+        .map(|t| {
+            let ids = match t.ids {
+                [first, .., before, last] if t.ids.len() > 8 => format!("`{first}` … `{before}`, `{last}`"),
+                all => all.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "),
+            };
+            (ids, t.says.to_owned(), places(t.place))
+        })
+        .collect();
+    let digests: Vec<String> = transform::DIGESTS.iter().map(|d| format!("`{}`", d.id)).collect();
+    let cut = "a digest, whole or cut to its first 8, 10 or 16 bytes (`sha256/8`)".to_owned();
+    all.push((digests.join(", "), cut, "innermost"));
+    let keys: Vec<String> = Keys::embedded().iter().map(|k| format!("`{}`", k.name())).collect();
+    all.push((
+        keys.join(", "),
+        "a digest with a published key (`reference/hash-keys.toml`), whole or cut".to_owned(),
+        "innermost",
+    ));
+    all.extend(
+        spelling::IDS.map(|(id, says)| (format!("`{id}`"), says.to_owned(), "another spelling, innermost")),
+    );
+    all
+}
 
 /// A finding before it is known in which flow and capture it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Canaries: recall in every form and at every border, and silence where nothing was planted.
 
 use metaleak::model::{Direction, FindingKind, Severity};
-use metaleak::payload::{CanaryError, CanarySet, CanaryState, Hit, Masking};
+use metaleak::payload::{CanarySet, CanaryState, Hit, Masking};
 use proptest::prelude::*;
 
 use crate::{Noise, base64_of, hex_of, quick};
@@ -9,6 +9,11 @@ use crate::{Noise, base64_of, hex_of, quick};
 fn set(canaries: &[(&str, &str)]) -> CanarySet {
     let owned: Vec<_> = canaries.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     CanarySet::new(&owned).unwrap()
+}
+
+/// A hit with this encoding.
+fn hit(canary: usize, encoding: &[&str], start: u64, end: u64) -> Hit {
+    Hit { canary, encoding: encoding.iter().map(|&layer| layer.to_owned()).collect(), start, end }
 }
 
 fn scan(set: &CanarySet, bytes: &[u8]) -> Vec<Hit> {
@@ -53,7 +58,7 @@ fn every_way_to_write_a_canary() {
     ] {
         let stream = format!("<{text}>");
         let end = 1 + text.len() as u64;
-        assert_eq!(scan(&one, stream.as_bytes()), [Hit { canary: 0, encoding, start: 1, end }], "{text}");
+        assert_eq!(scan(&one, stream.as_bytes()), [hit(0, encoding, 1, end)], "{text}");
     }
     // In base64 case carries meaning: another case is another text.
     assert_eq!(scan(&one, b"sSo2cmcrVGVzdCA0OQ"), []);
@@ -63,7 +68,7 @@ fn every_way_to_write_a_canary() {
 fn a_place_is_reported_once_and_exact_beats_inexact() {
     let one = set(&[("c", "abABab12")]);
     assert_eq!(scan(&one, b"abABab12").len(), 1);
-    assert_eq!(scan(&one, b"ABABAB12").iter().map(|h| h.encoding).collect::<Vec<_>>(), [["case"]]);
+    assert_eq!(scan(&one, b"ABABAB12").iter().map(|h| h.encoding.clone()).collect::<Vec<_>>(), [["case"]]);
     let periodic = set(&[("c", "xyxy")]);
     let spans: Vec<_> = scan(&periodic, b"xyxyxyxy").iter().map(|h| (h.start, h.end)).collect();
     assert_eq!(spans, [(0, 4), (4, 8)]);
@@ -77,8 +82,10 @@ fn a_place_is_reported_once_and_exact_beats_inexact() {
 fn several_canaries_in_one_place() {
     let many = set(&[("mail", "anna@example.org"), ("domain", "example.org"), ("number", "+4915112345678")]);
     let hits = scan(&many, b"to=anna@example.org&tel=%2B4915112345678");
-    let seen: Vec<_> = hits.iter().map(|h| (many.name(h.canary), h.start, h.end, h.encoding)).collect();
-    assert_eq!(seen, [("mail", 3, 19, &[][..]), ("domain", 8, 19, &[]), ("number", 24, 40, &["url"])]);
+    let seen: Vec<_> =
+        hits.iter().map(|h| (many.name(h.canary), h.start, h.end, h.encoding.join(","))).collect();
+    let none = String::new;
+    assert_eq!(seen, [("mail", 3, 19, none()), ("domain", 8, 19, none()), ("number", 24, 40, "url".into())]);
 }
 
 #[test]
@@ -146,8 +153,6 @@ fn bad_canaries_are_refused_with_a_remedy_and_without_their_value() {
         Ok(1),
         "a run file may repeat what the command line says"
     );
-    let many: Vec<_> = (0..2000).map(|n| (format!("c{n}"), format!("{n:01024}"))).collect();
-    assert_eq!(CanarySet::new(&many).unwrap_err(), CanaryError::TooMany);
     let none = set(&[]);
     assert!(none.is_empty() && scan(&none, b"anything").is_empty());
 }
@@ -179,7 +184,7 @@ proptest! {
         let stream = [&before[..], text.as_bytes(), &after].concat();
         let (start, end) = (before.len() as u64, (before.len() + text.len()) as u64);
         let hits = feed(&set, &stream, &cuts);
-        prop_assert!(hits.contains(&Hit { canary: 1, encoding, start, end }), "{hits:?} without {start}..{end} {encoding:?}");
+        prop_assert!(hits.contains(&hit(1, encoding, start, end)), "{hits:?} without {start}..{end} {encoding:?}");
         prop_assert_eq!(hits, scan(&set, &stream), "cuts must not matter");
     }
 
@@ -206,7 +211,7 @@ proptest! {
         let set = set(&[("c", &value)]);
         let stream = [&outer[..], text.as_bytes()].concat();
         let hits = feed(&set, &stream, &cuts);
-        prop_assert!(hits.contains(&Hit { canary: 0, encoding, start, end }), "{hits:?} without {start}..{end}");
+        prop_assert!(hits.contains(&hit(0, encoding, start, end)), "{hits:?} without {start}..{end}");
     }
 }
 
@@ -248,7 +253,7 @@ fn throughput_is_printed() {
 #[test]
 fn a_canary_finding_is_masked_and_carries_its_place() {
     let set = set(&[("contact", "+4915112345678")]);
-    let hit = scan(&set, b"tel:+4915112345678")[0];
+    let hit = scan(&set, b"tel:+4915112345678")[0].clone();
     let raw = set.finding(&hit, Masking::On, false);
     assert_eq!((raw.kind, raw.severity, raw.range), (FindingKind::Canary, Severity::High, (4, 18)));
     assert_eq!(raw.what, "canary contact: …78 (number, 8 or more digits)");

@@ -52,6 +52,7 @@ fn operator(name: &str, asn: u32) -> Operator {
 pub(crate) fn report() -> Report {
     Report {
         catalogue: Vec::new(),
+        controls: 0,
         schema: REPORT_SCHEMA.into(),
         tool: Tool { name: "metaleak".into(), version: "0.1.0".into(), features: vec!["live".into()] },
         inputs: inputs(),
@@ -529,7 +530,13 @@ fn claims() -> Vec<ClaimResult> {
                 "Ten contacts were planted and the app was given access; none was seen in what could be read.",
                 "Zehn Kontakte waren ausgelegt und die App hatte Zugriff; im Lesbaren war keiner zu sehen.",
             ),
-            control: Some(Control { planted: 10, found: 9, power: 0.9, ci95: [0.596, 0.982] }),
+            control: Some(Control {
+                planted: 10,
+                found: 9,
+                power: 0.9,
+                ci95: [0.596, 0.982],
+                smallest_bytes: Some(8),
+            }),
             evidence: vec![evidence(xm, &[], "tcp.stream == 0", "all frames of the sign-up")],
             ..claim(
                 "conversations.no-contact-upload",

@@ -1,0 +1,379 @@
+//! Canaries in bytes that may hold containers: gzip and Zstandard, also written as base64 or hex, known by their first bytes.
+//!
+//! Takes the bytes of one direction in order; searches them, opens what begins like a container, and searches its content
+//! again, three deep at most. Gives each hit with the layers around it and the marks (frames, for whoever calls) of all bytes
+//! from the container's beginning. Formats without such a beginning (deflate, Brotli) are opened only by those who know of them.
+
+use super::canary::{CanarySet, CanaryState, Hit};
+use super::unpack::{Coding, Fault, Unpacker};
+
+/// Containers within containers.
+pub const MAX_DEPTH: usize = 3;
+/// Marks of a container: its first ones, and the last.
+const MAX_MARKS: usize = 64;
+/// Bytes of a container: of a longer one the beginning is searched.
+const MAX_TAKEN: u64 = 4 << 20;
+
+/// What a container begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Marker {
+    /// Its first four bytes.
+    pub(super) bytes: [u8; 4],
+    text: Option<Text>,
+    coding: Coding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Text {
+    Base64,
+    Hex,
+}
+
+/// All beginnings of containers.
+pub(super) fn markers() -> Vec<Marker> {
+    let mut all = Vec::new();
+    let mut add = |bytes: [u8; 4], text, coding| all.push(Marker { bytes, text, coding });
+    // RFC 1952 section 2.3.1: magic, method, five flags.
+    for flags in 0..32 {
+        add([0x1f, 0x8b, 8, flags], None, Coding::Gzip);
+    }
+    add([0x28, 0xb5, 0x2f, 0xfd], None, Coding::Zstd);
+    add(*b"H4sI", Some(Text::Base64), Coding::Gzip);
+    add(*b"KLUv", Some(Text::Base64), Coding::Zstd);
+    // The two headers of zlib that its usual levels write (78 9c, 78 da), and any byte behind.
+    for third in b"wxyz".iter().map(|c| [b'e', b'J', *c]).chain(b"opqr".iter().map(|c| [b'e', b'N', *c])) {
+        for fourth in super::base64::STANDARD {
+            let [a, b, c] = third;
+            add([a, b, c, *fourth], Some(Text::Base64), Coding::Zlib);
+        }
+    }
+    add(*b"1f8b", Some(Text::Hex), Coding::Gzip);
+    add(*b"1F8B", Some(Text::Hex), Coding::Gzip);
+    add(*b"28b5", Some(Text::Hex), Coding::Zstd);
+    add(*b"28B5", Some(Text::Hex), Coding::Zstd);
+    all
+}
+
+impl Marker {
+    /// Text that goes on before the marker is not a container's beginning.
+    pub(super) fn may_follow(self, before: Option<u8>) -> bool {
+        match (self.text, before) {
+            (None, _) | (_, None) => true,
+            (Some(Text::Base64), Some(b)) => !(b.is_ascii_alphanumeric() || b"+/-_".contains(&b)),
+            (Some(Text::Hex), Some(b)) => !b.is_ascii_hexdigit(),
+        }
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A canary in the bytes themselves.
+    Here(Hit),
+    /// A canary in a container: its `encoding` begins with the container's layers, its range is that of the container as far
+    /// as it was read.
+    Within(Hit, Vec<u64>),
+    /// A container was given up; the offset of its beginning, and why, in words.
+    GivenUp(u64, String),
+}
+
+/// The search in one direction; [`Default`] is the beginning.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    canaries: CanaryState,
+    open: Option<Box<Container>>,
+    /// Up to here, bytes belong to a container that is closed.
+    busy: u64,
+}
+
+#[derive(Debug)]
+struct Container {
+    start: u64,
+    layers: Vec<String>,
+    text: Option<Decoder>,
+    unpacker: Unpacker,
+    inner: Scanner,
+    content: u64,
+    taken: u64,
+    marks: Vec<u64>,
+}
+
+/// Text that is being decoded.
+#[derive(Debug)]
+struct Decoder {
+    text: Text,
+    bits: u32,
+    have: u32,
+    ended: bool,
+}
+
+impl Decoder {
+    /// The bytes of the text's next part; stops at the first character that is none of it.
+    fn push(&mut self, data: &[u8]) -> (Vec<u8>, usize) {
+        let mut out = Vec::with_capacity(data.len());
+        for (at, &byte) in data.iter().enumerate() {
+            let (value, width) = match (self.text, byte) {
+                // Line breaks, and the `\` of JSON's `\/`.
+                (_, b'\r' | b'\n' | b'\\') => continue,
+                (Text::Hex, _) => (char::from(byte).to_digit(16), 4),
+                (Text::Base64, _) => (super::base64::sextet(byte), 6),
+            };
+            let Some(value) = value else {
+                self.ended = true;
+                return (out, at);
+            };
+            self.bits = self.bits << width | value;
+            self.have += width;
+            if self.have >= 8 {
+                self.have -= 8;
+                out.push((self.bits >> self.have) as u8);
+                self.bits &= (1 << self.have) - 1;
+            }
+        }
+        (out, data.len())
+    }
+}
+
+impl Scanner {
+    /// Searches the next bytes, `offset` being that of their first one. `containers` says whether containers may begin in
+    /// them; `marks` gives the marks of a range of offsets, `found` takes what is found.
+    pub fn feed(
+        &mut self,
+        set: &CanarySet,
+        offset: u64,
+        bytes: &[u8],
+        containers: bool,
+        marks: &mut dyn FnMut(u64, u64) -> Vec<u64>,
+        found: &mut dyn FnMut(Found),
+    ) {
+        self.feed_at(set, offset, bytes, if containers { MAX_DEPTH } else { 0 }, marks, found);
+    }
+
+    fn feed_at(
+        &mut self,
+        set: &CanarySet,
+        offset: u64,
+        bytes: &[u8],
+        depth: usize,
+        marks: &mut dyn FnMut(u64, u64) -> Vec<u64>,
+        found: &mut dyn FnMut(Found),
+    ) {
+        if set.is_empty() || bytes.is_empty() {
+            return;
+        }
+        if !self.canaries.adjoins(offset) {
+            self.open = None;
+            self.busy = 0;
+        }
+        let end = offset.saturating_add(bytes.len() as u64);
+        self.go_on(set, offset, bytes, depth, marks, found);
+        let mut begun = Vec::new();
+        set.feed_with_markers(
+            &mut self.canaries,
+            offset,
+            bytes,
+            &mut |hit| found(Found::Here(hit)),
+            &mut |marker, at| {
+                if depth > 0 {
+                    begun.push((marker, at));
+                }
+            },
+        );
+        for (marker, at) in begun {
+            if self.open.is_some() || at < self.busy {
+                continue;
+            }
+            let id = match marker.text {
+                None => None,
+                Some(Text::Base64) => Some("base64"),
+                Some(Text::Hex) => Some("hex"),
+            };
+            let layers = id.into_iter().chain([marker.coding.id()]).map(str::to_owned).collect();
+            let text = marker.text.map(|text| Decoder { text, bits: 0, have: 0, ended: false });
+            let mut container = Container {
+                start: at,
+                layers,
+                text,
+                unpacker: Unpacker::new(marker.coding),
+                inner: Scanner::default(),
+                content: 0,
+                taken: 0,
+                marks: marks(at, end),
+            };
+            // The marker itself may lie in earlier bytes.
+            let rest = bytes.get((at + 4).saturating_sub(offset) as usize..).unwrap_or_default();
+            let first = container.push(set, &marker.bytes, at + 4, depth, found);
+            let open = match first {
+                Pushed::More => container.push(set, rest, at + 4, depth, found),
+                ended @ Pushed::Ended(_) => ended,
+            };
+            match open {
+                Pushed::More => self.open = Some(Box::new(container)),
+                Pushed::Ended(up_to) => self.busy = up_to,
+            }
+        }
+    }
+
+    /// Gives bytes to the container that is open.
+    fn go_on(
+        &mut self,
+        set: &CanarySet,
+        offset: u64,
+        bytes: &[u8],
+        depth: usize,
+        marks: &mut dyn FnMut(u64, u64) -> Vec<u64>,
+        found: &mut dyn FnMut(Found),
+    ) {
+        let Some(mut container) = self.open.take() else { return };
+        for mark in marks(offset, offset.saturating_add(bytes.len() as u64)) {
+            if container.marks.last() != Some(&mark) {
+                if container.marks.len() >= MAX_MARKS {
+                    container.marks.remove(MAX_MARKS / 2);
+                }
+                container.marks.push(mark);
+            }
+        }
+        match container.push(set, bytes, offset, depth.max(1), found) {
+            Pushed::More => self.open = Some(container),
+            Pushed::Ended(up_to) => self.busy = up_to,
+        }
+    }
+}
+
+enum Pushed {
+    More,
+    /// It ends, or is given up, before this offset.
+    Ended(u64),
+}
+
+impl Container {
+    fn push(
+        &mut self,
+        set: &CanarySet,
+        bytes: &[u8],
+        offset: u64,
+        depth: usize,
+        found: &mut dyn FnMut(Found),
+    ) -> Pushed {
+        let decoded;
+        let (packed, mut ended, mut used) = match &mut self.text {
+            None => (bytes, false, None),
+            Some(text) => {
+                let (out, used) = text.push(bytes);
+                decoded = out;
+                (&decoded[..], text.ended, Some(used))
+            }
+        };
+        let (layers, start, all_marks) = (&self.layers, self.start, &self.marks);
+        let end = offset.saturating_add(bytes.len() as u64);
+        let (inner, content) = (&mut self.inner, &mut self.content);
+        let mut outer = |what: Found| {
+            let hit = match what {
+                Found::Here(hit) | Found::Within(hit, _) => hit,
+                Found::GivenUp(_, why) => return found(Found::GivenUp(start, why)),
+            };
+            let encoding = layers.iter().cloned().chain(hit.encoding).collect();
+            found(Found::Within(Hit { encoding, start, end, ..hit }, all_marks.clone()));
+        };
+        let pushed = self.unpacker.push(packed, &mut |piece| {
+            inner.feed_at(set, *content, piece, depth - 1, &mut |_, _| Vec::new(), &mut outer);
+            *content += piece.len() as u64;
+        });
+        self.taken += packed.len() as u64;
+        let mut give_up = |why: &str| found(Found::GivenUp(start, format!("{}: {why}", layers.join(" in "))));
+        match pushed {
+            Ok(taken) => {
+                if self.unpacker.ended() {
+                    ended = true;
+                    used = used.or(Some(taken));
+                }
+                if self.taken > MAX_TAKEN {
+                    give_up("of more than 4 MiB the beginning was searched");
+                    ended = true;
+                }
+            }
+            Err(Fault::Broken) => {
+                // What only looked like a container is searched for others from its beginning on.
+                return Pushed::Ended(start + 1);
+            }
+            Err(Fault::Long) => {
+                give_up("of more than 8 MiB of content the beginning was searched");
+                ended = true;
+            }
+            Err(Fault::Bomb) => {
+                give_up("unpacks to more than a hundred times its size and was given up");
+                ended = true;
+            }
+        }
+        if ended {
+            Pushed::Ended(offset.saturating_add(used.unwrap_or(bytes.len()) as u64))
+        } else {
+            Pushed::More
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::unpack::tests::packed;
+    use super::*;
+
+    fn found(data: &[u8], size: usize) -> Vec<String> {
+        let set = CanarySet::new(&[("c".into(), "canary-4711".into())]).unwrap();
+        let (mut scanner, mut at, mut all) = (Scanner::default(), 0, Vec::new());
+        for (piece, number) in data.chunks(size).zip(1_u64..) {
+            scanner.feed(&set, at, piece, true, &mut |_, _| vec![number], &mut |what| {
+                all.push(match what {
+                    Found::Here(hit) => hit.encoding.join(","),
+                    Found::Within(hit, _) => format!("{} from {}", hit.encoding.join(","), hit.start),
+                    Found::GivenUp(at, why) => format!("{at}: {why}"),
+                });
+            });
+            at += piece.len() as u64;
+        }
+        all
+    }
+
+    fn base64(data: &[u8]) -> Vec<u8> {
+        super::super::base64::encode(data, super::super::base64::STANDARD)
+    }
+
+    #[test]
+    fn containers_are_opened_wherever_they_are_cut() {
+        let text = b"words and words and words, canary-4711, words and words and words";
+        let json = [b"{\"blob\":\"", &base64(text)[..], b"\"}"].concat();
+        let gzip = packed(Coding::Gzip, text);
+        let hex: Vec<u8> = gzip.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect();
+        let lines: Vec<u8> = base64(&gzip).chunks(76).flat_map(|line| [line, b"\r\n"].concat()).collect();
+        for (name, data, expected) in [
+            ("gzip", gzip.clone(), "gzip from 2"),
+            ("zstd", packed(Coding::Zstd, text), "zstd from 2"),
+            ("base64", base64(&gzip), "base64,gzip from 2"),
+            ("base64 of zlib", base64(&packed(Coding::Zlib, text)), "base64,deflate from 2"),
+            ("in lines", lines, "base64,gzip from 2"),
+            ("hex", hex, "hex,gzip from 2"),
+            ("base64 in JSON in gzip", packed(Coding::Gzip, &json), "gzip,base64 from 2"),
+            ("gzip in zstd", packed(Coding::Zstd, &packed(Coding::Gzip, text)), "zstd,gzip from 2"),
+        ] {
+            let data = [b"..", &data[..], b" end, canary-4711"].concat();
+            for size in [1, 2, 3, 5, 17, 1400] {
+                let mut all = found(&data, size);
+                all.sort();
+                // Zstandard keeps short words as they are: they are seen within the container too.
+                all.dedup();
+                assert_eq!(all, ["", expected], "{name} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn depth_and_size_are_bounded() {
+        let deep = (0..5).fold(b"words and canary-4711".to_vec(), |data, _| packed(Coding::Gzip, &data));
+        assert!(found(&deep, 1400).is_empty());
+        let three = (0..3).fold(b"words and canary-4711".to_vec(), |data, _| packed(Coding::Gzip, &data));
+        assert_eq!(found(&three, 1400), ["gzip,gzip,gzip from 0"]);
+        let bomb = packed(Coding::Gzip, &vec![0; 16 << 20]);
+        let all = found(&bomb, 1400);
+        assert!(all.len() == 1 && all[0].contains("a hundred times"), "{all:?}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Base32 (RFC 4648 section 6), in the five alignments to the groups of five bytes, and the user names of Caritas' online
+//! counselling: `enc.` before base32 whose padding is written as `.` (CLAIMS ca.n3).
+
+use super::{Case, Place, Transform, Written};
+
+const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+pub(super) static TRANSFORM: Transform = Transform {
+    ids: &["base32", "caritas-name"],
+    says: "five alignments, either case; `caritas-name`: after `enc.`, with padding of any kind",
+    place: Place::Inner,
+    write: |bytes, outer| {
+        let own = |id, bytes| Written { id, bytes, case: Case::FREE };
+        let mut all: Vec<Written> = (0..5).map(|shift| own("base32", aligned(bytes, shift))).collect();
+        if !outer {
+            all.push(own("caritas-name", [&b"enc."[..], &aligned(bytes, 0)].concat()));
+        }
+        all
+    },
+};
+
+/// The characters that `bytes` alone decide when `shift` bytes precede them in their group of five.
+fn aligned(bytes: &[u8], shift: usize) -> Vec<u8> {
+    let (first, end) = ((8 * shift).div_ceil(5), 8 * (shift + bytes.len()) / 5);
+    let bit = |at: usize| {
+        let byte = (at / 8).checked_sub(shift).and_then(|i| bytes.get(i)).copied().unwrap_or_default();
+        usize::from(byte >> (7 - at % 8) & 1)
+    };
+    let character = |place: usize| (0..5).fold(0, |word, i| word << 1 | bit(5 * place + i));
+    (first..end).filter_map(|place| ALPHABET.get(character(place)).copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_of_rfc_4648() {
+        // The last character of "foob" holds padding bits, and is left away.
+        assert_eq!(aligned(b"fooba", 0), b"MZXW6YTB");
+        assert_eq!(aligned(b"foob", 0), b"MZXW6Y");
+        assert_eq!(aligned(b"a", 4), b"B", "only the last character is the value's alone");
+    }
+}

@@ -1,0 +1,217 @@
+//! The ways in which a value may be written: one file for each, one line in [`TRANSFORMS`] or [`DIGESTS`].
+//!
+//! Takes bytes; gives the texts that an encoder may make of them, each with the name that findings give it. Says which may
+//! stand around which ([`Place`]), and which letters may be small or capital ([`Case`]). Knows no canaries; [`super::forms`]
+//! makes chains of them.
+
+mod base32;
+mod base64;
+mod digest;
+mod hex;
+mod html;
+mod json;
+mod keyed;
+mod protobuf;
+mod punycode;
+mod quoted;
+mod reversed;
+mod rot;
+mod url;
+mod utf16;
+
+pub(super) use digest::DIGESTS;
+pub use keyed::{Key, KeyError, KeyOver, Keys};
+
+/// All transforms, in the order in which their forms are made: of equal forms the first gives its name.
+pub(super) static TRANSFORMS: &[&Transform] = &[
+    &hex::TRANSFORM,
+    &base64::TRANSFORM,
+    &base32::TRANSFORM,
+    &url::TRANSFORM,
+    &html::TRANSFORM,
+    &json::TRANSFORM,
+    &quoted::TRANSFORM,
+    &utf16::TRANSFORM,
+    &reversed::TRANSFORM,
+    &rot::TRANSFORM,
+    &punycode::TRANSFORM,
+    &protobuf::TRANSFORM,
+];
+
+/// One way to write bytes.
+pub(super) struct Transform {
+    /// Names that its forms may have in `encoding`.
+    pub(super) ids: &'static [&'static str],
+    /// What is found, for `docs/payload.md`.
+    pub(super) says: &'static str,
+    /// Where it may stand in a chain.
+    pub(super) place: Place,
+    /// All texts an encoder may make of the bytes. With `outer` the bytes are themselves the text of another encoder, and only
+    /// what has to be escaped is; an empty answer means that nothing has to be.
+    pub(super) write: fn(bytes: &[u8], outer: bool) -> Vec<Written>,
+}
+
+/// Where a transform may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Innermost only, around the value itself.
+    Innermost,
+    /// Anywhere, up to the second of three.
+    Inner,
+    /// Anywhere.
+    Anywhere,
+}
+
+/// One text made by a transform.
+pub(super) struct Written {
+    pub(super) id: &'static str,
+    pub(super) bytes: Vec<u8>,
+    pub(super) case: Case,
+}
+
+/// What a difference in ASCII case means outside of escapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Another text.
+    Exact,
+    /// Nothing.
+    Free,
+    /// The same text in other letters: reported as `case`.
+    Letters,
+    /// As in the text inside.
+    Inside,
+}
+
+/// Escapes whose digits may be of either case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// No escapes.
+    None,
+    /// `%` and two digits.
+    Percent,
+    /// `=` and two digits.
+    Equals,
+    /// `\u` and four digits.
+    Unicode,
+    /// `&#x`, digits, `;`.
+    Entity,
+}
+
+/// How to compare what stands in the traffic with a form, both regardless of ASCII case already equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Case {
+    pub(super) escape: Escape,
+    pub(super) rest: Rest,
+}
+
+impl Case {
+    pub(super) const EXACT: Case = Case { escape: Escape::None, rest: Rest::Exact };
+    pub(super) const FREE: Case = Case { escape: Escape::None, rest: Rest::Free };
+    pub(super) const LETTERS: Case = Case { escape: Escape::None, rest: Rest::Letters };
+
+    /// Text with escapes, of what was compared by `self` inside.
+    pub(super) const fn escaped(escape: Escape) -> Case {
+        Case { escape, rest: Rest::Inside }
+    }
+
+    /// The rule for text of this kind around text that is compared by `inside`.
+    pub(super) fn around(self, inside: Case) -> Case {
+        let rest = match (self.rest, inside) {
+            (Rest::Inside, Case { escape: Escape::None, rest }) => rest,
+            // Escapes within escapes: what encoders of both layers write is searched, nothing else.
+            (Rest::Inside, _) => Rest::Exact,
+            (own, _) => own,
+        };
+        Case { escape: self.escape, rest }
+    }
+
+    /// Digits of an escape that follow this byte: the next one is of an escape when there are any.
+    fn follow(self, free: usize, before: Option<u8>, byte: u8) -> usize {
+        match (self.escape, byte) {
+            (Escape::Percent, b'%') | (Escape::Equals, b'=') => 2,
+            (Escape::Unicode, b'u') if before == Some(b'\\') => 4,
+            (Escape::Entity, b'x') if before == Some(b'#') => usize::MAX,
+            (Escape::Entity, b';') => 0,
+            _ => free.saturating_sub(1),
+        }
+    }
+
+    /// `form` with capital digits in its escapes.
+    pub(super) fn capitals(self, form: &[u8]) -> Vec<u8> {
+        let (mut free, mut before) = (0, None);
+        let mut one = |&byte: &u8| {
+            let inside = free > 0;
+            free = self.follow(free, before, byte);
+            before = Some(byte);
+            if inside { byte.to_ascii_uppercase() } else { byte }
+        };
+        form.iter().map(&mut one).collect()
+    }
+
+    /// Whether `seen`, equal to `form` but for ASCII case, means the same: `None` when not, else whether letters differ.
+    pub(super) fn judge(self, form: &[u8], seen: &[u8]) -> Option<bool> {
+        let (mut free, mut before) = (0_usize, None);
+        let mut differs = false;
+        for (&want, &got) in form.iter().zip(seen) {
+            let inside = free > 0;
+            free = self.follow(free, before, want);
+            before = Some(want);
+            if want != got && !inside && self.rest != Rest::Free {
+                // The `x` of an entity may be a capital too.
+                let marker = self.escape == Escape::Entity && free == usize::MAX;
+                if self.rest != Rest::Letters && !marker {
+                    return None;
+                }
+                differs |= !marker;
+            }
+        }
+        Some(differs)
+    }
+}
+
+/// A hex digit, small.
+pub(super) fn digit(value: u8) -> u8 {
+    match value & 15 {
+        n @ 0..10 => b'0' + n,
+        n => b'a' + n - 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_explained() {
+        let mut seen = std::collections::BTreeSet::new();
+        let all = TRANSFORMS.iter().flat_map(|t| t.ids.iter().map(move |id| (*id, t.says)));
+        for (id, says) in all.chain(DIGESTS.iter().map(|d| (d.id, "a digest"))) {
+            assert!(seen.insert(id), "{id} twice");
+            assert!(!says.is_empty());
+        }
+        for t in TRANSFORMS {
+            for written in (t.write)("Jörg 49 <a/b>".as_bytes(), false) {
+                assert!(t.ids.contains(&written.id), "{} is not declared", written.id);
+            }
+        }
+    }
+
+    #[test]
+    fn case_is_judged_by_where_it_stands() {
+        let url = Case::escaped(Escape::Percent);
+        for (case, form, seen, expected) in [
+            (Case::EXACT, "aB", "ab", None),
+            (Case::FREE, "aB", "ab", Some(false)),
+            (Case::LETTERS, "aB", "ab", Some(true)),
+            (url.around(Case::LETTERS), "a%c3b", "a%C3b", Some(false)),
+            (url.around(Case::LETTERS), "a%c3b", "A%C3b", Some(true)),
+            (url.around(Case::EXACT), "a%c3b", "A%c3b", None),
+            (Case::escaped(Escape::Unicode).around(Case::EXACT), "\\u00fcx", "\\u00FCx", Some(false)),
+            (Case::escaped(Escape::Unicode).around(Case::EXACT), "\\u00fcx", "\\u00fcX", None),
+            (Case::escaped(Escape::Entity).around(Case::EXACT), "&#xfc;a", "&#XFC;a", Some(false)),
+            (Case::escaped(Escape::Entity).around(Case::EXACT), "&#xfc;a", "&#XFC;A", None),
+        ] {
+            assert_eq!(case.judge(form.as_bytes(), seen.as_bytes()), expected, "{form} {seen}");
+        }
+    }
+}
