@@ -193,13 +193,17 @@ impl Body {
             if cx.searching() { (cx.frames(0..data.len()).all, cx.offset(0)) } else { (Vec::new(), 0) };
         // Its frames count for later hits too, though nothing may come out of them.
         cx.search_in(&mut self.content, &[], frames, offset);
+        // Brotli has no mark of its own: only what is said to be Brotli and begins like a container is looked at as it stands too.
+        if !matches!(self.engine, Engine::Brotli { .. }) {
+            cx.unpacked();
+        }
         let mut joined = Vec::new();
         let mut packed = data;
         if let Engine::Header(header) = &mut self.engine {
             header.extend_from_slice(data);
             let (zlib, size) = match header_of(self.coding, header) {
                 Ok(Some(found)) => found,
-                Err(_) if header.len() < MAX_HEADER => return cx.unpacked(),
+                Err(_) if header.len() < MAX_HEADER => return,
                 _ => {
                     self.engine = Engine::Sealed;
                     return;
@@ -231,10 +235,6 @@ impl Body {
             Engine::Zstd { stream, .. } => (stream.push(packed, &mut all.budget, &mut give), false),
             _ => (Ok(()), false),
         };
-        // What is not what it is said to be may still be something else, and is looked at as it stands.
-        if !matches!(result, Err(Fault::Broken)) {
-            cx.unpacked();
-        }
         let Err(fault) = result.and_then(|()| given.spend(size, size)) else {
             if ended {
                 self.finish(all, cx);
