@@ -452,7 +452,7 @@ fn leaking() -> Vec<u8> {
     let mut tcp = Tcp::new("192.0.2.10:40000", "203.0.113.80:9999");
     tcp.open(&mut capture);
     // `tel: +49 (151) 1234-5678`, then base64 of `tel:+4915112345678`.
-    tcp.up(&mut capture, b"tel: +49 (151) 1234-5678; dGVsOis0OTE1MT");
+    tcp.up(&mut capture, b"tel: +49 (151) 1234-5678; dGVsOis0OTE1MT"); // typos: off, for base64
     tcp.up(&mut capture, b"EyMzQ1Njc4.");
     capture.finish()
 }
