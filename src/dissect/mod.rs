@@ -477,7 +477,7 @@ impl Cx<'_> {
         self.out.finding(self.facts, self.direction, frames.all, finding);
     }
 
-    /// The bytes that the step takes are compressed, and their content is searched by [`Cx::search`]: they are not opened once
+    /// The bytes that the step takes are compressed, and their content is searched on its own: they are not opened once
     /// more where they lie in the stream.
     pub fn unpacked(&mut self) {
         self.unpacked = true;

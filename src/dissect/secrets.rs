@@ -2,8 +2,7 @@
 //!
 //! Takes lines of the [NSS key log format](https://www.ietf.org/archive/id/draft-ietf-tls-keylogfile-02.html); gives the secret of a
 //! connection, asked for by the client's random and what the secret is for. Lines that are none are told by their number, never by
-//! their content. What is opened with a secret is the matter of [`tls`](super::tls), [`quic`](super::quic) and
-//! [`dtls`](super::dtls). Holds at most [`MAX_SECRETS`]; nothing here prints a secret, `Debug` included.
+//! their content. What is opened with a secret is the matter of `tls`, `quic` and `dtls`. Holds at most [`MAX_SECRETS`]; nothing here prints a secret, `Debug` included.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead};

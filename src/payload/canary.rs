@@ -2,7 +2,7 @@
 //!
 //! Takes names and values once ([`CanarySet::new`]), then the bytes of each direction in order; gives [`Hit`]s with
 //! their encoding and stream offsets. A value may lie across any number of segments: a window of a few bytes and a
-//! tail not much longer than the longest form are kept, never the stream. Finds every form that [`super::forms`] makes; what is
+//! tail not much longer than the longest form are kept, never the stream. Finds every form that `forms` makes; what is
 //! compressed is not seen here but behind [`super::scan`].
 
 use std::collections::BTreeMap;
