@@ -487,6 +487,19 @@ pub struct SignatureHit {
     pub detail: String,
 }
 
+/// An entry of a cloud operator's own list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cloud {
+    /// Name of the cloud.
+    pub provider: String,
+    /// Its region (`eu-west-1`); null where none is published or the network is global.
+    pub region: Option<String>,
+    /// Services, where they are published (`CLOUDFRONT`, `EC2` …).
+    pub services: Vec<String>,
+    /// The source's name.
+    pub source: String,
+}
+
 /// A remote end with all that is known of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Destination {
@@ -507,13 +520,17 @@ pub struct Destination {
     pub operator: Option<Operator>,
     /// What each source says of its country.
     pub places: Vec<Place>,
-    /// ISO 3166 code where the sources agree; null where they disagree or know nothing, and where the round trip strikes it out.
+    /// ISO 3166 code where the sources agree; null where they disagree (also with the region that a cloud's operator publishes) or
+    /// know nothing, for anycast, and where the round trip strikes it out.
     pub country: Option<String>,
     /// How far the sources agree.
     pub agreement: Agreement,
     /// Who publishes that the address is anycast, so that it stands in many places at once (`reference/anycast.toml`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anycast: Option<String>,
+    /// What a cloud operator publishes about the network: its region, and the services that use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<Cloud>,
     /// Under whose law it falls, by place and by the operator's seat.
     pub jurisdictions: Vec<Jurisdiction>,
     /// What it is for.

@@ -17,7 +17,7 @@ use std::path::Path;
 use metaleak::destination::{
     FactTexts, REGIONS, ReferenceDb, ReferenceError, Sources, build, lookup_destination,
 };
-use metaleak::model::{Agreement, Embedded, EmbeddedForm, Role};
+use metaleak::model::{Agreement, Embedded, EmbeddedForm, JurisdictionWhy, Role};
 use sha2::{Digest, Sha256};
 
 fn db() -> &'static ReferenceDb {
@@ -87,7 +87,8 @@ fn ipv6_has_places_and_operators_too() {
     for (address, asn, country) in [
         ("2001:67c:4e8:f002::a", 62041, None),
         ("2a03:2880:f12d:83:face:b00c:0:25de", 32934, None),
-        ("2001:4860:4860::8888", 15169, Some("US")),
+        ("2001:4860:4860::8888", 15169, None),
+        ("2a00:1450:4001:81c::200e", 15169, Some("IE")),
         ("2606:4700:4700::1111", 13335, None),
         ("2620:fe::fe", 19281, None),
     ] {
@@ -97,6 +98,28 @@ fn ipv6_has_places_and_operators_too() {
         if country.is_some() {
             assert_eq!(facts.country.as_deref(), country, "{address}: {:?}", facts.places);
         }
+    }
+}
+
+#[test]
+fn no_country_is_told_against_the_region_that_the_operator_publishes_nor_of_anycast() {
+    for (address, region) in [("3.4.12.84", "eu-west-3"), ("69.107.13.57", "eu-west-1")] {
+        let facts = db().lookup(ip(address));
+        assert_eq!(
+            (&facts.country, facts.agreement),
+            (&None, Agreement::Disagree),
+            "{address}: {:?}",
+            facts.places
+        );
+        assert_eq!(facts.cloud.as_ref().and_then(|c| c.region.as_deref()), Some(region), "{address}");
+        // Either may be its law.
+        let laws: Vec<&str> = facts.jurisdictions.iter().map(|j| j.code.as_str()).collect();
+        assert!(laws.contains(&"US") && laws.len() >= 2, "{address}: {laws:?}");
+    }
+    for address in ["1.1.1.1", "8.8.8.8", "2001:4860:4860::8888"] {
+        let facts = db().lookup(ip(address));
+        assert!(facts.anycast.is_some() && facts.country.is_none(), "{address}");
+        assert!(facts.jurisdictions.iter().all(|j| j.why == JurisdictionWhy::OperatorSeat), "{address}");
     }
 }
 

@@ -16,7 +16,7 @@ use crate::destination::{
     lookup_destination,
 };
 use crate::model::Destination;
-use crate::report::{Arg, Wording, agreement_id, carries, law, name_note, role_id};
+use crate::report::{Arg, Wording, agreement_id, carries, cloud_text, law, name_note, role_id};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -284,6 +284,7 @@ fn entry(destination: &Destination) -> Value {
         "country": destination.country,
         "agreement": destination.agreement,
         "anycast": destination.anycast,
+        "cloud": destination.cloud,
         "jurisdictions": destination.jurisdictions,
         "role": destination.role,
         "role_why": destination.role_why,
@@ -299,6 +300,7 @@ fn row(destination: &Destination, wording: &Wording) -> Vec<Cell> {
     country.extend(
         destination.anycast.as_ref().map(|who| wording.with("place-anycast", &[("who", Arg::Text(who))])),
     );
+    country.extend(cloud_text(destination, wording));
     let lines = |lines: Vec<String>| lines.join("\n");
     let places =
         destination.places.iter().map(|p| format!("{} {} {}", p.country, p.source, p.as_of)).collect();

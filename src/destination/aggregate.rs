@@ -13,8 +13,8 @@ use super::db::{AddressFacts, ReferenceDb};
 use super::facts::names::plain;
 use super::facts::services::{Port, Transport};
 use super::role::{End, role};
-use super::special::embedded;
-use crate::model::{Destination, EndName, Flow, Vantage};
+use super::special::{effective, embedded};
+use crate::model::{Cloud, Destination, EndName, Flow, Vantage};
 
 /// Kilometres that light in fibre can go and come back in a millisecond (METRICS E15).
 pub(super) const KM_PER_MS: f64 = 100.0;
@@ -68,8 +68,15 @@ pub fn destinations(
 
 /// What is known of an address without traffic, as `metaleak db lookup` shows it.
 pub fn lookup_destination(address: IpAddr, db: &ReferenceDb) -> Destination {
-    let mut seen = Seen::default();
     let facts = db.lookup(address);
+    let messengers = &db.facts().messengers;
+    let network = messengers.of_address(effective(address)).filter(|network| network.exclusive);
+    let owner =
+        network.and_then(|n| Some((messengers.list.get(n.messenger)?, format!("network:{}", n.cidr))));
+    let mut seen = Seen::default();
+    if let Some((messenger, why)) = &owner {
+        seen.messengers.insert((&messenger.id, why));
+    }
     if let Some(reverse) = &facts.reverse {
         seen.all_names.insert(&reverse.name, (BTreeSet::from(["reverse"]), false));
     }
@@ -204,6 +211,12 @@ impl<'a> Seen<'a> {
             country: facts.country.clone(),
             agreement: facts.agreement,
             anycast: facts.anycast.clone(),
+            cloud: facts.cloud.as_ref().map(|cloud| Cloud {
+                provider: cloud.provider.clone(),
+                region: cloud.region.clone(),
+                services: cloud.services.clone(),
+                source: cloud.source.clone(),
+            }),
             jurisdictions: facts.jurisdictions.clone(),
             role,
             role_why,

@@ -228,12 +228,25 @@ impl ReferenceDb {
             }
             (None, None) => None,
         };
-        let (country, agreement) = agree(&places);
+        let (mut country, mut agreement) = agree(&places);
+        // Whose region the network is, its operator says: that is no vote among others, and where it speaks against them nothing
+        // is told.
+        let published = found.cloud.and_then(|cloud| self.table.country(cloud.country));
+        if let (Some(told), Some(published)) = (&country, published)
+            && told != published
+        {
+            (country, agreement) = (None, Agreement::Disagree);
+        }
         let services = cloud.as_ref().map_or(&[][..], |cloud| &cloud.services);
         let provider = cloud.as_ref().map(|cloud| cloud.provider.as_str());
         let anycast = self.facts.anycast.of(address, provider, services).map(str::to_owned);
         let company = self.company(operator.as_ref(), cloud.as_ref());
-        let jurisdictions = self.jurisdictions(&places, country.as_deref(), company);
+        // Of an address in many places at once no one place is that of the machine that answered, nor is its law.
+        let at: &[Place] = if anycast.is_some() { &[] } else { &places };
+        if anycast.is_some() {
+            country = None;
+        }
+        let jurisdictions = self.jurisdictions(at, country.as_deref(), company);
         let listed = found.cloud.map(|cloud| (cloud.services, cloud.region));
         let reverse = self.facts.reverse.of(address, found.asn.map(|system| system.number), listed);
         let reverse = reverse.map(|(name, source)| ReverseName { name: name.into(), source: source.into() });

@@ -131,6 +131,7 @@ pub(crate) fn place(destination: &Destination, wording: &Wording) -> String {
     match (&destination.country, named_countries(destination).as_slice()) {
         _ if is_local(&destination.address) => wording.text("place-local"),
         (Some(code), _) if destination.agreement != Agreement::Disagree => wording.country(code),
+        _ if destination.anycast.is_some() => wording.text("place-many"),
         (_, []) => wording.text("place-unknown"),
         (_, codes) => {
             let names: Vec<String> = codes.iter().map(|c| wording.country(c)).collect();

@@ -2,8 +2,8 @@
 
 use super::wording::{Arg, Wording};
 use crate::model::{
-    Agreement, Basis, Criterion, Direction, Embedded, EmbeddedForm, EndName, FindingKind, Jurisdiction,
-    JurisdictionWhy, Role, Severity, Unverified, Vantage, Verdict, Zone,
+    Agreement, Basis, Criterion, Destination, Direction, Embedded, EmbeddedForm, EndName, FindingKind,
+    Jurisdiction, JurisdictionWhy, Role, Severity, Unverified, Vantage, Verdict, Zone,
 };
 
 /// Every verdict in the order in which reports count them.
@@ -311,4 +311,16 @@ impl Wording {
         let name = if plain { self.optional(&format!("{family}{id}")) } else { None };
         name.unwrap_or_else(|| super::escape_terminal(otherwise).into_owned())
     }
+}
+/// What a cloud's operator publishes of an end: `Amazon AWS, region eu-west-1`.
+pub fn cloud_text(destination: &Destination, wording: &Wording) -> Option<String> {
+    let cloud = destination.cloud.as_ref()?;
+    let region = cloud.region.as_ref()?;
+    let (provider, source) = (Arg::Text(&cloud.provider), Arg::Text(&cloud.source));
+    Some(
+        wording.with(
+            "place-region",
+            &[("provider", provider), ("region", Arg::Text(region)), ("source", source)],
+        ),
+    )
 }

@@ -29,6 +29,7 @@ pub(super) struct DestinationRow {
     sources: Vec<String>,
     rtt: Vec<String>,
     anycast: Option<String>,
+    region: Option<String>,
     jurisdictions: Vec<LawRow>,
     role: String,
     role_why: Option<String>,
@@ -225,6 +226,7 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
             .anycast
             .as_ref()
             .map(|who| wording.with("place-anycast", &[("who", Arg::Text(who))])),
+        region: words::cloud_text(destination, wording),
         jurisdictions: jurisdictions.collect(),
         role: wording.text(words::role_id(destination.role)),
         role_why: (!destination.role_why.is_empty())
