@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::{Call, ExposedAddress, Flow, FlowCall};
+use crate::model::{Call, CandidateSource, ExposedAddress, Flow, FlowCall};
 
 /// Addresses of one call that are listed.
 const MAX_EXPOSED: usize = 64;
@@ -122,6 +122,7 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
     relays.extend(announced.filter_map(|c| c.address.parse::<SocketAddr>().ok()).map(|a| a.ip()));
     let (mut peer_bytes, mut relay_bytes) = (0_u64, 0_u64);
     let (mut peers, mut used) = (BTreeSet::new(), BTreeSet::new());
+    let mut reached: Vec<(&Flow, IpAddr)> = Vec::new();
     for (flow, call) in parts {
         let Some(remote) = remote(flow) else { continue };
         let over_relay = relays.contains(&remote) || is_relay(remote);
@@ -134,6 +135,7 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
         relay_bytes = relay_bytes.saturating_add(relayed);
         if direct > 0 {
             peers.insert(remote);
+            reached.push((*flow, remote));
         }
         if relayed > 0 {
             used.insert(remote);
@@ -150,8 +152,9 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
             let Ok(address) = c.address.parse::<SocketAddr>() else { continue };
             // In STUN both sides of a relay speak of the peer; a description is its sender's own.
             let others = match c.source {
-                crate::model::CandidateSource::Stun => c.kind != "relay",
-                crate::model::CandidateSource::Sdp => c.from_client != device_is_client,
+                CandidateSource::Stun => c.kind != "relay",
+                CandidateSource::Sdp => c.from_client != device_is_client,
+                CandidateSource::Packet => false,
             };
             let is_known_relay =
                 c.kind == "peer" && (relays.contains(&address.ip()) || is_relay(address.ip()));
@@ -166,6 +169,27 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
                 before_answer: answered.is_none_or(|answer| c.frame < answer),
             });
         }
+    }
+    // Whoever is reached directly shows the address from the first packet on, a connectivity check as well as media.
+    for (flow, address) in reached.into_iter().take(MAX_EXPOSED) {
+        let ends = [&flow.client, &flow.server].map(|end| end.parse::<SocketAddr>().ok());
+        let Some(end) = ends.into_iter().flatten().find(|end| end.ip() == address) else { continue };
+        let (address, frame) = (end.to_string(), flow.first_frame);
+        // Told once, where it was seen first.
+        if let Some(known) = exposed.iter_mut().find(|e| e.address == address && e.kind != "relay") {
+            if frame < known.frame {
+                (known.frame, known.source) = (frame, CandidateSource::Packet);
+                known.before_answer = answered.is_none_or(|answer| frame < answer);
+            }
+            continue;
+        }
+        exposed.push(ExposedAddress {
+            address,
+            kind: "peer".to_owned(),
+            source: CandidateSource::Packet,
+            frame,
+            before_answer: answered.is_none_or(|answer| frame < answer),
+        });
     }
     exposed.sort_by(|a, b| (a.frame, &a.address, &a.kind).cmp(&(b.frame, &b.address, &b.kind)));
     exposed.dedup_by(|b, a| a.address == b.address && a.kind == b.kind && a.source == b.source);
@@ -202,7 +226,7 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CandidateSource, FlowCandidate};
+    use crate::model::FlowCandidate;
 
     fn flow(number: u64, (client, server): (&str, &str), frames: (u64, u64), call: FlowCall) -> Flow {
         Flow {
@@ -264,6 +288,23 @@ mod tests {
         // Known as a relay from elsewhere.
         let known: IpAddr = "198.51.100.10".parse().unwrap();
         assert_eq!(calls(&flows, &|a| a == known)[1].peer_share, Some(0.0));
+    }
+
+    #[test]
+    fn who_is_reached_directly_is_exposed_from_the_first_packet_on() {
+        let relay =
+            FlowCall { relay: true, relayed_bytes: 300, first_media: Some(20), ..FlowCall::default() };
+        let direct = FlowCall { direct_bytes: 600, first_media: Some(30), ..FlowCall::default() };
+        let flows = [
+            flow(1, (DEVICE, "203.0.113.1:3478"), (1, 40), relay),
+            // Its first packet is a connectivity check, before any media.
+            flow(2, (DEVICE, "198.51.100.9:7000"), (15, 50), direct),
+        ];
+        let all = calls(&flows, &|_| false);
+        let exposed: Vec<_> =
+            all[0].exposed.iter().map(|e| (e.address.as_str(), e.source, e.frame, e.before_answer)).collect();
+        assert_eq!(exposed, [("198.51.100.9:7000", CandidateSource::Packet, 15, true)]);
+        assert_eq!((all[0].answered, all[0].exposed_before_answer), (Some(20), 1));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub enum CandidateSource {
     Stun,
     /// A session description, in SIP.
     Sdp,
+    /// Packets that went directly to it.
+    Packet,
 }
 
 /// What one flow says of a call.
