@@ -97,17 +97,21 @@ fn median(runs: &[Run]) -> Duration {
     times[times.len() / 2]
 }
 
-#[test]
-#[ignore = "takes minutes and a release build; its head says how to run it"]
-fn a_large_capture_in_bounded_memory_and_time() {
+/// The capture to measure with, unless nobody asked for a measurement (said) or there is nothing to make it of.
+fn measured() -> Option<PathBuf> {
     let debug = std::hint::black_box(cfg!(debug_assertions));
     assert!(!debug, "times of a debug build say nothing: run with --release");
     if std::env::var_os("METALEAK_PERF").is_none() {
         println!("skipped: set METALEAK_PERF=1 to measure");
-        return;
+        return None;
     }
-    let Some(shared) = shared() else { return };
-    let file = big_capture(&shared);
+    shared().map(|shared| big_capture(&shared))
+}
+
+#[test]
+#[ignore = "takes minutes and a release build; its head says how to run it"]
+fn a_large_capture_in_bounded_memory_and_time() {
+    let Some(file) = measured() else { return };
     let file = file.to_str().unwrap();
     let ours = |threads: &str| {
         run(BINARY, &["replay", file, "--format", "json", "-o", "/dev/null", "--threads", threads])
@@ -172,16 +176,9 @@ fn a_large_capture_in_bounded_memory_and_time() {
 }
 
 #[test]
-#[ignore = "takes minutes and a release build; `make bench` runs it"]
+#[ignore = "takes minutes and a release build; its head says how to run it"]
 fn a_thousand_canaries_cost_less_than_another_run() {
-    let debug = std::hint::black_box(cfg!(debug_assertions));
-    assert!(!debug, "times of a debug build say nothing: run with --release");
-    if std::env::var_os("METALEAK_PERF").is_none() {
-        println!("skipped: set METALEAK_PERF=1 to measure");
-        return;
-    }
-    let Some(shared) = shared() else { return };
-    let file = big_capture(&shared);
+    let Some(file) = measured() else { return };
     let file = file.to_str().unwrap();
     let list: Vec<String> =
         (0..1000).map(|n| format!("contact-{n},+4915{}\n", 110_000_000 + n * 7919)).collect();

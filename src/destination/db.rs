@@ -287,7 +287,7 @@ impl ReferenceDb {
         let (autonomous_systems, cloud_entries, tracker_domains, blocks) = self.table.counts();
         DbInfo {
             bytes: self.table.size() as u64,
-            sha256: super::build::hex(&sha2::Sha256::digest(self.table.bytes())),
+            sha256: crate::capture::hex(&sha2::Sha256::digest(self.table.bytes())),
             sources: self.table.meta().sources.clone(),
             facts: self.facts.sources.clone(),
             // Record 0 of both stands for "none".

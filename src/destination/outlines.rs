@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-use super::build::hex;
+use crate::capture::hex;
 use crate::model::{ReferenceSource, Whereabouts};
 
 /// Mean radius of the earth, km (IUGG).

@@ -21,6 +21,7 @@ use super::error::ReferenceError;
 use super::layer::Family;
 use super::sources::{COUNTRIES, Countries, Format, Kind, Source, Sources, regions};
 use super::table::{HEADER, MAGIC, MOST_PLACE_SOURCES, Meta, SourceMeta, TAGS, VERSION};
+use crate::capture::hex;
 use pool::{Interner, Strings};
 use ranges::{Range, Ranges, encode, join, size};
 
@@ -45,14 +46,6 @@ pub fn build(sources: &Sources, regions_text: &str, folder: &Path) -> Result<Vec
         builder.take(source, &files)?;
     }
     builder.finish()
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 #[derive(Default)]

@@ -13,9 +13,9 @@ pub(crate) mod services;
 
 use sha2::{Digest, Sha256};
 
-use super::build::hex;
 use super::data::DataFile;
 use super::error::ReferenceError;
+use crate::capture::hex;
 use crate::model::ReferenceSource;
 use adequacy::Adequacy;
 use anycast::Anycast;
