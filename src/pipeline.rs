@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::claims::{self, Catalogue};
+use crate::claims::{self, Catalogue, Criteria};
 use crate::controls::{self, Tally};
 use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_file};
@@ -52,6 +52,8 @@ pub struct Settings {
     pub app: Option<String>,
     /// Vantage, where no run description says it.
     pub vantage: Option<Vantage>,
+    /// Leave out the SHA-256 of each capture: a fifth of the time, for outputs that do not show it.
+    pub skip_digest: bool,
     /// Place of the vantage, where no run description says it. Alone it means a router there.
     pub place: Option<Whereabouts>,
 }
@@ -124,6 +126,7 @@ fn analyse_one(
         show_secrets: settings.show_secrets,
         secrets: Arc::clone(&settings.secrets),
         parallel: settings.parallel && size > SPLIT_BYTES,
+        skip_digest: settings.skip_digest,
     };
     let mut analysis = analyse_file(&capture.path, &capture.name, &options, &mut |_| {})
         .map_err(|e| unread(e.to_string()))?;
@@ -164,12 +167,13 @@ fn controls_of(
     by_claim
 }
 
-/// Judges what was read; `planted` are the controls of each capture.
+/// Judges what was read; `planted` are the controls of each capture, `criteria` what messengers are compared by.
 pub fn report(
     analyses: Vec<CaptureAnalysis>,
     db: &ReferenceDb,
     catalogue: &Catalogue,
     planted: &BTreeMap<String, Tally>,
+    criteria: &Criteria,
 ) -> Report {
     let mut report = Report {
         schema: REPORT_SCHEMA.into(),
@@ -201,13 +205,16 @@ pub fn report(
     }
     let first_action =
         |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
-    report.exposure = destination::exposure(&report.flows, &destinations, db, &first_action);
     let relays: std::collections::BTreeSet<IpAddr> = destinations
         .iter()
         .filter(|d| d.role == Role::Relay)
         .filter_map(|d| d.address.parse().ok())
         .collect();
-    report.calls = leakage::calls(&report.flows, &|address| relays.contains(&address));
+    let flows = &report.flows;
+    (report.exposure, report.calls) = rayon::join(
+        || destination::exposure(flows, &destinations, db, &first_action),
+        || leakage::calls(flows, &|address| relays.contains(&address)),
+    );
     report.destinations = destinations;
     let ages = ages(&report, db);
     report.warnings.extend(ages);
@@ -215,6 +222,7 @@ pub fn report(
     name_findings(&mut report);
     let controls = controls_of(catalogue, &report, planted);
     report.claims = claims::judge_with_controls(catalogue, &report, &controls);
+    report.comparison = criteria.compare(catalogue, &report.claims);
     report
 }
 

@@ -113,11 +113,16 @@ fn measured() -> Option<PathBuf> {
 fn a_large_capture_in_bounded_memory_and_time() {
     let Some(file) = measured() else { return };
     let file = file.to_str().unwrap();
-    let ours = |threads: &str| {
-        run(BINARY, &["replay", file, "--format", "json", "-o", "/dev/null", "--threads", threads])
-    };
-    let mut contenders: Vec<Contender<'_>> =
-        vec![("metaleak, 1 thread", Box::new(|| ours("1"))), ("metaleak, 2 threads", Box::new(|| ours("2")))];
+    // What a person types, whose output is a table as that of the two others; report.json on top needs a digest of the file,
+    // which neither of them computes.
+    let ours = |threads: &str| run(BINARY, &["replay", file, "--threads", threads]);
+    let with_report =
+        || run(BINARY, &["replay", file, "--threads", "1", "--format", "json", "-o", "/dev/null"]);
+    let mut contenders: Vec<Contender<'_>> = vec![
+        ("metaleak, 1 thread", Box::new(|| ours("1"))),
+        ("metaleak, 2 threads", Box::new(|| ours("2"))),
+        ("metaleak, 1 thread, report.json", Box::new(with_report)),
+    ];
     for (name, program, arguments) in [
         ("ndpiReader -q", "ndpiReader", vec!["-q", "-i", file]),
         ("tshark -q -z conv,tcp", "tshark", vec!["-q", "-z", "conv,tcp", "-r", file]),
@@ -148,7 +153,7 @@ fn a_large_capture_in_bounded_memory_and_time() {
         medians.insert(*name, time);
     }
     let mut faults = Vec::new();
-    for (name, runs) in [("1 thread", &runs[0]), ("2 threads", &runs[1])] {
+    for (name, runs) in [("1 thread", &runs[0]), ("2 threads", &runs[1]), ("report.json", &runs[2])] {
         let most = runs.iter().map(|r| r.anonymous_kib).max().unwrap();
         if most >= MEMORY {
             faults.push(format!("{name}: {most} KiB of anonymous memory, the limit is {MEMORY}"));

@@ -105,6 +105,8 @@ pub(super) fn options(
         show_secrets: common.show_secrets,
         secrets: Arc::clone(secrets),
         parallel,
+        // Observations and the ledger do not carry it.
+        skip_digest: true,
     })
 }
 
