@@ -473,3 +473,4 @@ outcome-failed = verfehlt
 outcome-open = offen
 column-total = Gewicht
 criteria-total = erfüllt { $met }, verfehlt { $failed }, offen { $open }
+outcome-counted = nicht gefragt

@@ -473,3 +473,4 @@ outcome-failed = failed
 outcome-open = open
 column-total = Weight
 criteria-total = met { $met }, failed { $failed }, open { $open }
+outcome-counted = not asked

@@ -893,7 +893,7 @@ pub struct Comparison {
     pub criteria: Vec<ComparisonCriterion>,
     /// One cell for each messenger and criterion.
     pub cells: Vec<ComparisonCell>,
-    /// The weights of the criteria that each messenger meets, fails or leaves open; empty for criteria without weights.
+    /// The weights of the criteria that each messenger meets, fails or leaves open; empty for criteria that only count claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub totals: Vec<ComparisonTotal>,
     /// Judgements over claims.
@@ -907,7 +907,7 @@ pub struct ComparisonCriterion {
     pub id: String,
     /// What it asks for.
     pub text: Text,
-    /// Its weight among the criteria of an own file; null for the built-in ones, which are not weighed.
+    /// Its weight; null for a criterion that only counts claims.
     pub weight: Option<f64>,
 }
 
@@ -943,7 +943,7 @@ pub struct ComparisonTotal {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The criterion only sorts claims; it does not say which have to hold.
+    /// The criterion only sorts claims, or asks nothing of this messenger.
     #[default]
     Counted,
     /// Every claim that it asks for is measured or not refuted.

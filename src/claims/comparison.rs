@@ -1,7 +1,7 @@
 //! The comparison itself: messengers against criteria, and the closing judgements with what became of their premises.
 //!
 //! Takes verdicts and a file of criteria and conclusions (`claims/comparison.toml`, or an own one); gives a [`Comparison`].
-//! Nothing is weighed but by the file: the built-in criteria only count verdicts, own ones say which claims have to hold.
+//! Nothing is weighed but by the file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -32,7 +32,8 @@ struct OwnCriterion {
     id: String,
     text: Text,
     weight: f64,
-    claims: Vec<Wanted>,
+    /// `None`: every claim that carries the criterion's id is counted, and none has to hold.
+    claims: Option<Vec<Wanted>>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ pub struct Criteria {
 }
 
 impl Criteria {
-    /// The conclusions of the comparison, and its three criteria as claims carry them.
+    /// The conclusions of the comparison, and its three criteria, under which claims are counted.
     ///
     /// # Errors
     /// [`ClaimError`]; a test keeps the built-in file free of faults.
@@ -107,15 +108,12 @@ impl Criteria {
             }
         }
         let mut comparison = Comparison { conclusions: conclusions.collect(), ..Comparison::default() };
-        if self.criteria.is_empty() {
-            count_built_in(&mut comparison, &messengers, results);
-            return comparison;
-        }
+        let weighed = self.criteria.iter().any(|own| own.claims.is_some());
         for own in &self.criteria {
             comparison.criteria.push(ComparisonCriterion {
                 id: own.id.clone(),
                 text: own.text.clone(),
-                weight: Some(own.weight),
+                weight: own.claims.is_some().then_some(own.weight),
             });
         }
         for messenger in messengers {
@@ -129,8 +127,17 @@ impl Criteria {
                     let fits = id.split_once('.').is_some_and(|(of, _)| of == messenger);
                     fits.then(|| premise(&id, wanted.holds)).flatten()
                 };
-                let premises: Vec<Premise> = own.claims.iter().filter_map(of_messenger).collect();
-                let outcome = outcome(&premises);
+                let (outcome, judged): (Outcome, Vec<(String, Verdict)>) = match &own.claims {
+                    Some(claims) => {
+                        let premises: Vec<Premise> = claims.iter().filter_map(of_messenger).collect();
+                        (outcome(&premises), premises.into_iter().map(|p| (p.claim, p.verdict)).collect())
+                    }
+                    None => {
+                        let of_cell =
+                            results.iter().filter(|c| c.messenger == messenger && tag(c.criterion) == own.id);
+                        (Outcome::Counted, of_cell.map(|c| (c.id.clone(), c.verdict)).collect())
+                    }
+                };
                 match outcome {
                     Outcome::Met => total.met += own.weight,
                     Outcome::Failed => total.failed += own.weight,
@@ -141,47 +148,24 @@ impl Criteria {
                     messenger: messenger.to_owned(),
                     criterion: own.id.clone(),
                     outcome,
-                    counts: counts(premises.iter().map(|p| p.verdict)),
-                    claims: premises.iter().map(|p| p.claim.clone()).collect(),
+                    counts: counts(judged.iter().map(|(_, verdict)| *verdict)),
+                    claims: judged.into_iter().map(|(id, _)| id).collect(),
                 });
             }
-            comparison.totals.push(total);
+            if weighed {
+                comparison.totals.push(total);
+            }
         }
         comparison
     }
 }
 
-/// The three criteria of the comparison: every claim counts under the one that it carries.
-fn count_built_in(comparison: &mut Comparison, messengers: &[&str], results: &[ClaimResult]) {
-    for criterion in [Criterion::Gdpr, Criterion::Metadata, Criterion::Threshold] {
-        let (id, en, de) = match criterion {
-            Criterion::Gdpr => ("gdpr", "The GDPR is kept", "Die DSGVO wird eingehalten"),
-            Criterion::Metadata => (
-                "metadata",
-                "No use or disclosure of connection and usage data",
-                "Keine Nutzung oder Weitergabe von Verbindungs- und Nutzungsdaten",
-            ),
-            Criterion::Threshold => (
-                "threshold",
-                "Easy to install, pay for and use",
-                "Leicht zu installieren, zu bezahlen und zu bedienen",
-            ),
-        };
-        comparison.criteria.push(ComparisonCriterion {
-            id: id.to_owned(),
-            text: Text { en: en.to_owned(), de: de.to_owned() },
-            weight: None,
-        });
-        for messenger in messengers {
-            let of_cell = || results.iter().filter(|c| c.messenger == *messenger && c.criterion == criterion);
-            comparison.cells.push(ComparisonCell {
-                messenger: (*messenger).to_owned(),
-                criterion: id.to_owned(),
-                outcome: Outcome::Counted,
-                counts: counts(of_cell().map(|c| c.verdict)),
-                claims: of_cell().map(|c| c.id.clone()).collect(),
-            });
-        }
+/// How claim files write a criterion.
+fn tag(criterion: Criterion) -> &'static str {
+    match criterion {
+        Criterion::Gdpr => "gdpr",
+        Criterion::Metadata => "metadata",
+        Criterion::Threshold => "threshold",
     }
 }
 
@@ -207,13 +191,16 @@ fn state(verdict: Verdict, holds: bool, outdated: bool) -> PremiseState {
     }
 }
 
-/// One refuted premise fails a criterion; all of them measured or not refuted meet it.
+/// One refuted premise fails a criterion; all of them measured or not refuted meet it. It asks nothing of a messenger
+/// without premises.
 fn outcome(premises: &[Premise]) -> Outcome {
     let any = |state: PremiseState| premises.iter().any(|p| p.state == state);
     let holds = |p: &Premise| matches!(p.state, PremiseState::Measured | PremiseState::NotRefuted);
-    if any(PremiseState::Refuted) {
+    if premises.is_empty() {
+        Outcome::Counted
+    } else if any(PremiseState::Refuted) {
         Outcome::Failed
-    } else if !premises.is_empty() && premises.iter().all(holds) {
+    } else if premises.iter().all(holds) {
         Outcome::Met
     } else {
         Outcome::Open
@@ -239,7 +226,12 @@ fn read(file: &str, text: &str, catalogue: Option<&Catalogue>) -> (Criteria, Vec
             None => 1.0,
         };
         let text = loader.both(table, "text");
-        let claims = wanted(&mut loader, table, "claims");
+        let counted = [Criterion::Gdpr, Criterion::Metadata, Criterion::Threshold].map(tag);
+        let claims = table.contains_key("claims").then(|| wanted(&mut loader, table, "claims"));
+        if claims.is_none() && !counted.contains(&id.as_str()) {
+            let remedy = format!("add claims = [\"…\"]; only {} go without", counted.join(", "));
+            loader.fault(&span, format!("the criterion {id:?} has no claims"), remedy);
+        }
         if read.criteria.iter().any(|c| c.id == id) {
             loader.fault(&span, format!("the criterion {id:?} is there twice"), "give each an id of its own");
         }
@@ -283,7 +275,7 @@ fn read(file: &str, text: &str, catalogue: Option<&Catalogue>) -> (Criteria, Vec
 /// Claims that the catalogue does not have.
 fn look_up(loader: &mut Loader<'_>, read: &Criteria, catalogue: &Catalogue) {
     let ids: Vec<&str> = catalogue.claims().iter().map(|c| c.id.as_str()).collect();
-    let criteria = read.criteria.iter().flat_map(|c| &c.claims);
+    let criteria = read.criteria.iter().flat_map(|c| c.claims.iter().flatten());
     for wanted in criteria.chain(read.conclusions.iter().flat_map(|c| &c.premises)) {
         let known = match wanted.claim.strip_prefix('*') {
             Some(end) => {
@@ -328,7 +320,9 @@ fn known_keys(loader: &mut Loader<'_>, table: &DeTable<'_>, keys: &[&str], span:
     for key in table.keys().filter(|k| !keys.contains(&k.get_ref().as_ref())) {
         loader.unknown(&key.span(), "key", key.get_ref(), keys);
     }
-    for key in keys.iter().filter(|k| !["weight", "section"].contains(k) && !table.contains_key(**k)) {
+    for key in
+        keys.iter().filter(|k| !["weight", "section", "claims"].contains(k) && !table.contains_key(**k))
+    {
         loader.fault(span, format!("there is no {key}"), format!("add {key} = …"));
     }
 }
@@ -484,6 +478,7 @@ claims = ["not signal.servers-in-usa", "not whatsapp.servers-in-usa"]
                 "of no messenger",
             ),
             ("[[conclusion]]\nid = \"a.b\"\ntext = { en = \"x\", de = \"x\" }\n", 1, "there is no premises"),
+            ("[[criterion]]\nid = \"a\"\ntext = { en = \"x\", de = \"x\" }\n", 1, "has no claims"),
         ] {
             let (_, faults) = read("own.toml", file, Some(&catalogue));
             let found =

@@ -130,9 +130,9 @@ pub(super) fn own_criteria(comparison: &Comparison, wording: &Wording) -> Option
     }
     let number = |weight: f64| wording.decimal(weight, if weight.fract() == 0.0 { 0 } else { 2 });
     let columns = comparison.criteria.iter().map(|c| {
-        let weight = number(c.weight.unwrap_or_default());
-        let weight = wording.with("criterion-weight", &[("weight", Arg::Text(&weight))]);
-        [wording.pick(&c.text).to_owned(), weight]
+        let weight = c.weight.map(number);
+        let weight = weight.map(|w| wording.with("criterion-weight", &[("weight", Arg::Text(&w))]));
+        [wording.pick(&c.text).to_owned(), weight.unwrap_or_default()]
     });
     let row = |total: &ComparisonTotal| {
         let of_messenger = comparison.cells.iter().filter(|c| c.messenger == total.messenger);
@@ -140,7 +140,8 @@ pub(super) fn own_criteria(comparison: &Comparison, wording: &Wording) -> Option
             let (class, mark, id) = match cell.outcome {
                 Outcome::Met => ("supported", '✓', "outcome-met"),
                 Outcome::Failed => ("contradicted", '✗', "outcome-failed"),
-                Outcome::Open | Outcome::Counted => ("inconclusive", '?', "outcome-open"),
+                Outcome::Open => ("inconclusive", '?', "outcome-open"),
+                Outcome::Counted => ("documentary", '–', "outcome-counted"),
             };
             OwnCell { class, mark, text: wording.text(id), claims: cell.claims.clone() }
         });
