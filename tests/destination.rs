@@ -322,6 +322,7 @@ fn special_ranges_have_no_place() {
         ("2001:30::1", "drip"),
         ("2001:1::1", "protocol-anycast"),
         ("2001:1::4", "protocol-assignment"),
+        ("2001:2:1::1", "protocol-assignment"),
         ("2001:4:112::1", "protocol-anycast"),
         ("2620:4f:8000::1", "protocol-anycast"),
         ("0.0.0.0", "unspecified"),

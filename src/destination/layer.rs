@@ -160,7 +160,7 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// Which entry of the index an IPv6 address is in: the 16 bits behind the first three in 2000::/3, where all global addresses
+/// Which entry of the index an IPv6 address is in: the 16 bits behind the first three in `2000::/3`, where all global addresses
 /// are (RFC 4291 section 2.4); all below and all above it share the first and the last entry.
 fn slot(address: u128) -> usize {
     let bits = (address >> 109) as usize;

@@ -50,12 +50,11 @@ fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
         [127, ..] => "loopback",
         [169, 254, ..] => "link-local",
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => "documentation",
-        // Anycast addresses of protocols, within 192.0.0.0/24 (RFC 7723, RFC 8155).
-        [192, 0, 0, 9 | 10] => "protocol-anycast",
+        // Anycast addresses of PCP and TURN (RFC 7723, RFC 8155), of AS112 (RFC 7534, RFC 7535) and of AMT (RFC 7450).
+        [192, 0, 0, 9 | 10] | [192, 31, 196, _] | [192, 52, 193, _] | [192, 175, 48, _] => "protocol-anycast",
         [192, 0, 0, _] => "protocol-assignment",
-        // Relays of 6to4, deprecated (RFC 7526); AS112 and AMT are global services of their own (RFC 7534, RFC 7535, RFC 7450).
+        // Relays of 6to4, deprecated (RFC 7526).
         [192, 88, 99, _] => "6to4-relay",
-        [192, 31, 196, _] | [192, 52, 193, _] | [192, 175, 48, _] => "protocol-anycast",
         [198, 18..=19, ..] => "benchmark",
         [224..=239, ..] => "multicast",
         [255, 255, 255, 255] => "broadcast",
@@ -89,7 +88,8 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
         | [0x2001, 3, ..]
         | [0x2001, 4, 0x112, ..]
         | [0x2620, 0x4f, 0x8000, ..] => "protocol-anycast",
-        [0x2001, 1, ..] | [0x2001, 4..=0xf, ..] | [0x2001, 0x40..=0x1ff, ..] => "protocol-assignment",
+        // What is left of 2001::/23 (RFC 2928) but Teredo.
+        [0x2001, 1..=2 | 4..=0xf | 0x40..=0x1ff, ..] => "protocol-assignment",
         _ => return None,
     })
 }

@@ -246,12 +246,10 @@ impl Table {
 
     /// Numbers of the `PLCS`, `ASNS` and `CLDS` records of a record; 0 is none, and what a damaged table lacks.
     fn parts(&self, record: u32) -> [u32; 3] {
-        match self.record(RECORDS, record as usize, RECORD) {
-            Some(&[a, b, c, d, e, f, g, h, i]) => {
-                [[a, b, c, 0], [d, e, f, 0], [g, h, i, 0]].map(u32::from_le_bytes)
-            }
-            _ => [0; 3],
-        }
+        let record = self.record(RECORDS, record as usize, RECORD).unwrap_or_default();
+        let mut numbers =
+            record.as_chunks::<3>().0.iter().map(|[a, b, c]| u32::from_le_bytes([*a, *b, *c, 0]));
+        std::array::from_fn(|_| numbers.next().unwrap_or(0))
     }
 
     fn system(&self, number: usize) -> Option<System<'_>> {
