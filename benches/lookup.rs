@@ -1,7 +1,7 @@
 //! The reference data: loading it, and what is known of an address.
 //!
-//! Says nanoseconds on this machine: `lookup/known` for addresses that were asked for before (the case of a report, whose flows
-//! share their ends), `lookup/afresh` for those that were not, `lookup/table` for the bare search in the three layers.
+//! Says nanoseconds on this machine: `lookup/known` for the facts of an address whose network was asked for before, `lookup/afresh`
+//! for putting them together, `lookup/table` for the table's answer alone.
 
 #![allow(
     clippy::unwrap_used,
