@@ -70,5 +70,7 @@ for name in "${order[@]}"; do
     printf "%-22s %9.2f %9.1f %12.0f %13.2fx %13.2fx\n", name, s, bytes / 1048576 / s, frames / s, us / one, us / two
   }'
 done
+printf '\nReference data: look-ups on a warm cache, and loading.\n'
+{ METALEAK_PERF=1 cargo test --release --locked --quiet --test performance -- --ignored --nocapture looking_up 2>/dev/null || true; } | grep -E ', (ns|ms): '
 printf '\n"to 1 thread": how many times as long as metaleak on one thread. Peak anonymous memory of metaleak: %d MiB.\n' $((peak >> 10))
 cmp -s "$work/one.json" "$work/two.json" && echo "One and two threads wrote the same bytes." || { echo "bench.sh: one and two threads wrote different reports" >&2; exit 1; }

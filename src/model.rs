@@ -521,6 +521,13 @@ pub struct Destination {
     pub embedded: Option<Embedded>,
     /// Who announces the network; null where the reference data has none.
     pub operator: Option<Operator>,
+    /// The company that operates the network (`reference/operators.toml`), where its autonomous system or cloud is known there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<String>,
+    /// Companies whose service it is (`reference/messengers.toml`, `operators.toml`), apart from who operates the network; for ends of
+    /// a messenger's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_of: Vec<String>,
     /// What each source says of its country.
     pub places: Vec<Place>,
     /// ISO 3166 code where the sources agree; null where they disagree (also with the region that a cloud's operator publishes) or
@@ -534,7 +541,7 @@ pub struct Destination {
     /// What a cloud operator publishes about the network: its region, and the services that use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud: Option<Cloud>,
-    /// Under whose law it falls, by place and by the operator's seat.
+    /// Under whose law it falls: by place, by the seat of the network's operator, by the seat of whose service it is.
     pub jurisdictions: Vec<Jurisdiction>,
     /// What it is for.
     pub role: Role,
@@ -715,8 +722,10 @@ pub enum Unverified {
 pub enum JurisdictionWhy {
     /// The machine stands there, as the sources say.
     Place,
-    /// The operator has its seat there.
+    /// The operator of the network has its seat there.
     OperatorSeat,
+    /// The company whose service it is has its seat there, whoever operates the network (a messenger's own server at a host).
+    ServiceSeat,
 }
 
 /// Basis for a transfer of personal data (GDPR chapter V).

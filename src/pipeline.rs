@@ -241,33 +241,54 @@ fn first_action(analysis: &CaptureAnalysis) -> destination::FirstAction {
 /// places and operators may be those of an earlier or a later holder. Compares dates of captures and data; reads no clock.
 fn ages(report: &Report, db: &ReferenceDb) -> Vec<Warning> {
     use jiff::civil::Date;
-    let Ok(data) = db.judged_as_of().parse::<Date>() else { return Vec::new() };
-    let judged: std::collections::BTreeSet<&str> = report
-        .destinations
-        .iter()
-        .filter(|d| !d.places.is_empty() || d.operator.is_some())
-        .flat_map(|d| d.flows.iter().filter_map(|flow| Some(flow.rsplit_once('#')?.0)))
-        .collect();
+    use std::collections::{BTreeMap, BTreeSet};
+    // Which sources spoke on the addresses of each capture.
+    let mut used: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+    for destination in &report.destinations {
+        let named = [
+            destination.operator.as_ref().map(|operator| operator.source.as_str()),
+            destination.cloud.as_ref().map(|cloud| cloud.source.as_str()),
+        ];
+        let named = named.into_iter().flatten().filter_map(|name| Some((db.source_date(name)?, name)));
+        let sources: Vec<(&str, &str)> =
+            destination.places.iter().map(|p| (p.as_of.as_str(), p.source.as_str())).chain(named).collect();
+        let captures = destination.flows.iter().filter_map(|flow| Some(flow.rsplit_once('#')?.0));
+        for capture in captures.collect::<BTreeSet<&str>>() {
+            used.entry(capture).or_default().extend(&sources);
+        }
+    }
     let of_input = |input: &Input| {
         let day = input.last_time.as_deref()?.get(..10)?.parse::<Date>().ok()?;
-        let years = data.year() - day.year();
+        let dated: Vec<(Date, &str)> = used
+            .get(input.file.as_str())?
+            .iter()
+            .filter_map(|(as_of, name)| Some((as_of.parse().ok()?, *name)))
+            .collect();
+        let (oldest, oldest_name) = *dated.first()?;
+        let (newest, _) = *dated.last()?;
         // Data that is older than the capture wears out sooner: its networks were not yet known.
-        let outdated = (day - data).get_days() > 365;
-        let what = match (years > 1, outdated) {
-            (true, _) => "networks may have changed hands since",
-            (_, true) => "the data is more than 12 months older",
-            _ => return None,
+        let old: Vec<&str> = dated
+            .iter()
+            .filter(|(date, _)| destination::outdated(*date, day))
+            .map(|(_, name)| *name)
+            .collect();
+        let later = dated.iter().any(|(date, _)| date.year() - day.year() > 1);
+        let older = format!("more than 12 months older than the capture: {}", old.join(", "));
+        let what = match (later, old.is_empty()) {
+            (true, true) => "networks may have changed hands since".to_owned(),
+            (true, false) => format!("networks may have changed hands since; {older}"),
+            (false, false) => older,
+            (false, true) => return None,
         };
-        let what = format!(
-            "addresses of {} judged with data of {} (newest source {data}): {what}",
-            day.year(),
-            data.year()
-        );
-        judged.contains(input.file.as_str()).then(|| Warning {
+        Some(Warning {
             capture: input.file.clone(),
             frame: None,
             offset: 0,
-            what,
+            what: format!(
+                "addresses of {} judged with data of {} (newest source used {newest}, oldest {oldest_name} of {oldest}): {what}",
+                day.year(),
+                newest.year()
+            ),
         })
     };
     report.inputs.iter().filter_map(of_input).collect()

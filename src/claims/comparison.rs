@@ -127,16 +127,13 @@ impl Criteria {
                     let fits = id.split_once('.').is_some_and(|(of, _)| of == messenger);
                     fits.then(|| premise(&id, wanted.holds)).flatten()
                 };
-                let (outcome, judged): (Outcome, Vec<(String, Verdict)>) = match &own.claims {
-                    Some(claims) => {
-                        let premises: Vec<Premise> = claims.iter().filter_map(of_messenger).collect();
-                        (outcome(&premises), premises.into_iter().map(|p| (p.claim, p.verdict)).collect())
-                    }
-                    None => {
-                        let of_cell =
-                            results.iter().filter(|c| c.messenger == messenger && tag(c.criterion) == own.id);
-                        (Outcome::Counted, of_cell.map(|c| (c.id.clone(), c.verdict)).collect())
-                    }
+                let (outcome, judged): (Outcome, Vec<(String, Verdict)>) = if let Some(claims) = &own.claims {
+                    let premises: Vec<Premise> = claims.iter().filter_map(of_messenger).collect();
+                    (outcome(&premises), premises.into_iter().map(|p| (p.claim, p.verdict)).collect())
+                } else {
+                    let of_cell =
+                        results.iter().filter(|c| c.messenger == messenger && tag(c.criterion) == own.id);
+                    (Outcome::Counted, of_cell.map(|c| (c.id.clone(), c.verdict)).collect())
                 };
                 match outcome {
                     Outcome::Met => total.met += own.weight,
