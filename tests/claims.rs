@@ -1391,7 +1391,8 @@ fn worked_examples_are_sound() {
     let page = include_str!("../docs/claims-language.md");
     let examples: Vec<&str> =
         page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [beratung, taube] = &examples[..] else { panic!("{} examples", examples.len()) };
+    let [beratung, taube, own] = &examples[..] else { panic!("{} examples", examples.len()) };
+    metaleak::claims::Criteria::from_text("own.toml", own, &Catalogue::embedded().unwrap()).unwrap();
 
     let named = |encryption: &str| {
         let mut f = flow("beratung", 1, encryption);

@@ -289,6 +289,27 @@ fn the_catalogue_can_be_listed_shown_and_checked() {
     assert!(shown.contains(id));
     let output = metaleak().args(["claims", "show", "no.such-claim"]).assert().failure().get_output().clone();
     assert!(text(&output.stderr).contains("no.such-claim"));
+    for kind in ["encryption", "absence", "place", "documentary"] {
+        let new = metaleak().args(["claims", "new", "beratung.kept", "--kind", kind]).assert().code(0);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("beratung.toml");
+        std::fs::write(&file, &new.get_output().stdout).unwrap();
+        metaleak().args(["claims", "check"]).arg(&file).assert().code(0);
+        let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/http-clear.pcap");
+        let tried = metaleak()
+            .args(["claims", "test"])
+            .arg(&file)
+            .arg("--capture")
+            .arg(&capture)
+            .args(["--app", "beratung"])
+            .assert()
+            .code(0);
+        let said = text(&tried.get_output().stdout);
+        let expected = if kind == "documentary" { "documents only" } else { "inconclusive" };
+        assert!(said.starts_with(&format!("beratung.kept: {expected}")), "{kind}: {said}");
+    }
+    let output = metaleak().args(["claims", "new", "No Id"]).assert().code(2).get_output().clone();
+    assert!(text(&output.stderr).contains("MESSENGER.NAME"));
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("claims/signal.toml");
     metaleak().args(["claims", "check"]).arg(&own).assert().code(0);
     let folder = Folder::new();

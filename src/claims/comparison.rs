@@ -68,7 +68,15 @@ impl Criteria {
     pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Criteria, ClaimError> {
         let bytes = std::fs::read(path).map_err(|e| ClaimError::unreadable(path, &e))?;
         let text = String::from_utf8(bytes).map_err(|e| ClaimError::not_text(path, &e))?;
-        let (mut criteria, faults) = read(&path.to_string_lossy(), &text, Some(catalogue));
+        Criteria::from_text(&path.to_string_lossy(), &text, catalogue)
+    }
+
+    /// As [`Criteria::load`], from the text of `file`.
+    ///
+    /// # Errors
+    /// As [`Criteria::load`].
+    pub fn from_text(file: &str, text: &str, catalogue: &Catalogue) -> Result<Criteria, ClaimError> {
+        let (mut criteria, faults) = read(file, text, Some(catalogue));
         if !faults.is_empty() {
             return Err(ClaimError { faults });
         }

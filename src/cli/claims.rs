@@ -1,12 +1,17 @@
-//! `metaleak claims list | show | check`.
+//! `metaleak claims list | show | check | new | test`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use super::{Failure, inputs};
-use crate::claims::{Catalogue, Claim, Conditions, DecidedBy, Leaf, Predicate, Quantifier, Subject, Value};
+use crate::claims::{
+    Catalogue, Claim, Conditions, Criteria, DecidedBy, Leaf, Predicate, Quantifier, Subject, Value,
+};
+use crate::destination::ReferenceDb;
+use crate::model::ClaimResult;
+use crate::pipeline::{self, Capture, Settings};
 use crate::report::{Lang, UnknownLang, Wording, escape_terminal};
 
 /// What to do with claims.
@@ -35,6 +40,42 @@ pub(super) enum ClaimsCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Print a claim file to begin with; it passes `claims check` as it is, with texts to replace.
+    New {
+        /// The claim's id, MESSENGER.NAME, e.g. beratung.always-encrypted.
+        id: String,
+        /// What a claim of this kind needs.
+        #[arg(long, value_enum, default_value = "encryption")]
+        kind: Scaffold,
+    },
+    /// Judge the claims of one file on captures: each verdict with its reason, its evidence and what would decide it.
+    Test {
+        /// The claim file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// A capture to judge on; may be repeated.
+        #[arg(long, required = true, value_name = "FILE")]
+        capture: Vec<PathBuf>,
+        /// Messenger that the captures are of, where no run.json says it.
+        #[arg(long, value_name = "MESSENGER")]
+        app: Option<String>,
+        /// Language of the texts.
+        #[arg(long, default_value = "en", value_parser = ["en", "de"])]
+        lang: String,
+    },
+}
+
+/// Kinds of claims that `claims new` knows.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Scaffold {
+    /// Connections to a name are encrypted.
+    Encryption,
+    /// Something does not leave the device in clear.
+    Absence,
+    /// Where the ends of the connections are.
+    Place,
+    /// Only documents can decide it.
+    Documentary,
 }
 
 /// Runs the command.
@@ -47,8 +88,126 @@ pub(super) fn run(command: &ClaimsCommand) -> Result<(), Failure> {
             let catalogue = Catalogue::load(files).map_err(|e| Failure::Usage(e.to_string()))?;
             writeln!(out, "{} claims, no faults", catalogue.claims().len())?;
         }
+        ClaimsCommand::New { id, kind } => {
+            let text = scaffold(id, *kind);
+            // The same check as of a file: what is wrong can only be the id.
+            Catalogue::from_texts([("claims".to_owned(), text.clone())]).map_err(|_| {
+                let shown = escape_terminal(id).into_owned();
+                Failure::Usage(format!(
+                    "no id {shown:?}: write MESSENGER.NAME in small letters, digits and hyphens, e.g. beratung.always-encrypted"
+                ))
+            })?;
+            write!(out, "{text}")?;
+        }
+        ClaimsCommand::Test { file, capture, app, lang } => {
+            test(file, capture, app.as_deref(), &wording(lang)?, &mut out)?;
+        }
     }
     Ok(out.flush()?)
+}
+
+/// A claim file with one claim of a kind.
+fn scaffold(id: &str, kind: Scaffold) -> String {
+    let decided = match kind {
+        Scaffold::Documentary => r#"decided_by = "documentary""#,
+        Scaffold::Encryption => {
+            r#"decided_by = "traffic"
+# The name of the server as connections show it; `with_payload` leaves out those that carried nothing.
+supports = { all = "flows", of = { name = ["chat.example.org"], with_payload = true }, encryption = ["tls1.2", "tls1.3"] }
+contradicts = { any = "flows", name = ["chat.example.org"], encryption = ["none"] }
+# What must have been done while the capture ran (`steps` of its run.json).
+steps = ["text-1to1"]
+undecided = { en = "Write a message while recording.", de = "Beim Mitschneiden eine Nachricht schreiben." }"#
+        }
+        Scaffold::Absence => {
+            r#"decided_by = "traffic"
+# It says that something does not happen: at best nothing speaks against it (not-contradicted).
+absence = true
+supports = { none = "findings" }
+contradicts = { any = "findings", severity = ["medium", "high", "critical"], decrypted = false, flow = { messenger_why = ["signature", "name", "network"] } }
+steps = ["text-1to1"]
+# Planted secrets show that the search would have found it (--controls).
+control = "K1"
+undecided = { en = "Write a message while recording.", de = "Beim Mitschneiden eine Nachricht schreiben." }"#
+        }
+        Scaffold::Place => {
+            r#"decided_by = "traffic"
+# Databases prove no place; only a round trip too short for light rules a country out (docs/place.md).
+contradicts = { all = "destinations", of = { role = ["first-party", "hosting"] }, rtt_excludes = ["CH"] }
+shows = { any = "destinations" }
+otherwise = "vantage-unsuitable"
+undecided = { en = "Capture at a router whose place is known.", de = "An einem Router mit bekanntem Standort mitschneiden." }"#
+        }
+    };
+    format!(
+        r#"# docs/claims-language.md explains every key. Check with `metaleak claims check FILE`, try with
+# `metaleak claims test FILE --capture CAPTURE`.
+
+[[source]]
+id = "source-1"
+text = "Who says it, in your own words"
+url = "https://example.org/where-it-is-said"
+date = "undated"
+
+[[claim]]
+id = "{id}"
+# gdpr, metadata or threshold
+criterion = "gdpr"
+text = {{ en = "One sentence that can be true or false.", de = "Ein Satz, der wahr oder falsch sein kann." }}
+{decided}
+sources = ["source-1"]
+"#
+    )
+}
+
+/// Judges the claims of a file on captures.
+fn test(
+    file: &Path,
+    captures: &[PathBuf],
+    app: Option<&str>,
+    wording: &Wording,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let catalogue = Catalogue::load(&[file.to_owned()]).map_err(|e| Failure::Usage(e.to_string()))?;
+    let db = ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?;
+    let names = inputs::names(captures);
+    let captures: Vec<Capture> =
+        names.into_iter().zip(captures).map(|(name, path)| Capture { path: path.clone(), name }).collect();
+    let settings = Settings { app: app.map(str::to_owned), parallel: true, ..Settings::default() };
+    let mut analyses = Vec::new();
+    for read in pipeline::analyse_all(&captures, &settings, &|_| {}) {
+        analyses.push(read.map_err(|e| Failure::Unreadable(e.to_string()))?);
+    }
+    let nothing = std::collections::BTreeMap::new();
+    let report = pipeline::report(analyses, db, &catalogue, &nothing, &Criteria::default());
+    for (claim, at) in report.claims.iter().zip(0..) {
+        if at > 0 {
+            writeln!(out)?;
+        }
+        verdict(claim, wording, out)?;
+    }
+    Ok(())
+}
+
+fn verdict(claim: &ClaimResult, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure> {
+    let reason =
+        if claim.reason.is_empty() { String::new() } else { format!(" ({})", wording.reason(&claim.reason)) };
+    writeln!(out, "{}: {}{reason}", claim.id, wording.verdict(claim.verdict))?;
+    writeln!(out, "  {}", wording.pick(&claim.text))?;
+    writeln!(out, "  {}", escape_terminal(wording.pick(&claim.explanation)))?;
+    for evidence in &claim.evidence {
+        let frames: Vec<String> = evidence.frames.iter().map(u64::to_string).collect();
+        writeln!(out, "  {}: {}", escape_terminal(&evidence.capture), frames.join(", "))?;
+        for line in [&evidence.filter, &evidence.note] {
+            if !line.is_empty() {
+                writeln!(out, "    {}", escape_terminal(line))?;
+            }
+        }
+    }
+    for source in &claim.sources {
+        writeln!(out, "  {} {source}", wording.text("show-source"))?;
+    }
+    Ok(())
 }
 
 pub(super) fn wording(lang: &str) -> Result<Wording, Failure> {
