@@ -28,6 +28,7 @@ pub use aggregate::{destinations, lookup_destination};
 pub use attribute::attribute;
 pub use build::{Import, Imported, build, import};
 pub use cidr::Cidr;
+pub(crate) use data::DataFile;
 pub use db::{AddressFacts, CloudFacts, DbInfo, ReferenceDb};
 pub use error::ReferenceError;
 pub use exposure::{FirstAction, Marks, exposure};
