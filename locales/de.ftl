@@ -54,6 +54,8 @@ place-local = lokales Netz
 place-sources = { $country }: { $sources }
 why-place = nach Standort
 why-operator-seat = nach Sitz des Betreibers
+why-service-seat = nach Sitz dessen, dem der Dienst gehört
+service-of = Dienst von { $companies }
 basis-eea = im EWR
 basis-adequacy = Angemessenheitsbeschluss
 basis-dpf = Data Privacy Framework, nur für zertifizierte Unternehmen
@@ -452,3 +454,25 @@ call-line = { $label }: { $media } Medien, { $share } direkt zur Gegenseite; { $
         [one] Adresse
        *[other] Adressen
     } der Gegenseite im Klartext, { $before } vor der Annahme
+
+section-conclusions = Schlussfolgerungen des Vergleichs
+conclusions-note = Wertungen haben kein eigenes Urteil. Daneben steht, was aus den Behauptungen wurde, auf denen sie ruhen: hier gemessen, widerlegt, noch offen, nicht mehr passend oder nur durch Dokumente belegt.
+column-conclusion = Wertung
+column-premises = Ihre Voraussetzungen
+premises-measured = { $n } gemessen
+premises-not-refuted = { $n } nicht widerlegt
+premises-refuted = { $n } widerlegt
+premises-open = { $n } offen
+premises-documentary = { $n } nach Dokumenten
+premises-superseded = { $n } nicht mehr passend
+premise-negated = Nicht:
+conclusion-line = { $messenger }: { $text } – { $states }
+section-own-criteria = Eigene Kriterien
+own-criteria-note = Ein Kriterium ist erfüllt, wenn alle seine Behauptungen gemessen oder nicht widerlegt sind, verfehlt, wenn eine widerlegt ist, und sonst offen. Die Gewichte stehen in der Kriteriendatei.
+criterion-weight = Gewicht { $weight }
+outcome-met = erfüllt
+outcome-failed = verfehlt
+outcome-open = offen
+column-total = Gewicht
+criteria-total = erfüllt { $met }, verfehlt { $failed }, offen { $open }
+outcome-counted = nicht gefragt

@@ -54,6 +54,8 @@ place-local = local network
 place-sources = { $country }: { $sources }
 why-place = by location
 why-operator-seat = by the operator's seat
+why-service-seat = by the seat of whose service it is
+service-of = service of { $companies }
 basis-eea = within the EEA
 basis-adequacy = adequacy decision
 basis-dpf = Data Privacy Framework, for certified organisations only
@@ -452,3 +454,25 @@ call-line = { $label }: { $media } of media, { $share } directly to the peer; { 
         [one] address
        *[other] addresses
     } of the peer in clear, { $before } before the answer
+
+section-conclusions = Conclusions of the comparison
+conclusions-note = Judgements have no verdict of their own. Beside each stands what became of the claims that it rests on: measured here, refuted, still open, no longer fitting, or resting on documents.
+column-conclusion = Judgement
+column-premises = Its premises
+premises-measured = { $n } measured
+premises-not-refuted = { $n } not refuted
+premises-refuted = { $n } refuted
+premises-open = { $n } open
+premises-documentary = { $n } on documents
+premises-superseded = { $n } no longer fitting
+premise-negated = Not:
+conclusion-line = { $messenger }: { $text } – { $states }
+section-own-criteria = Own criteria
+own-criteria-note = A criterion is met when all its claims are measured or not refuted, failed when one is refuted, and open otherwise. Weights are those of the criteria file.
+criterion-weight = weight { $weight }
+outcome-met = met
+outcome-failed = failed
+outcome-open = open
+column-total = Weight
+criteria-total = met { $met }, failed { $failed }, open { $open }
+outcome-counted = not asked

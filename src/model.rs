@@ -92,6 +92,9 @@ pub struct Report {
     pub leakage: Vec<Leakage>,
     /// The verdicts.
     pub claims: Vec<ClaimResult>,
+    /// Messengers against criteria, and the comparison's own conclusions with what became of their premises.
+    #[serde(default)]
+    pub comparison: Comparison,
     /// Faults of the captures and of what is in them.
     pub warnings: Vec<Warning>,
 }
@@ -524,6 +527,13 @@ pub struct Destination {
     pub embedded: Option<Embedded>,
     /// Who announces the network; null where the reference data has none.
     pub operator: Option<Operator>,
+    /// The company that operates the network (`reference/operators.toml`), where its autonomous system or cloud is known there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<String>,
+    /// Companies whose service it is (`reference/messengers.toml`, `operators.toml`), apart from who operates the network; for ends of
+    /// a messenger's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_of: Vec<String>,
     /// What each source says of its country.
     pub places: Vec<Place>,
     /// ISO 3166 code where the sources agree; null where they disagree (also with the region that a cloud's operator publishes) or
@@ -537,7 +547,7 @@ pub struct Destination {
     /// What a cloud operator publishes about the network: its region, and the services that use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud: Option<Cloud>,
-    /// Under whose law it falls, by place and by the operator's seat.
+    /// Under whose law it falls: by place, by the seat of the network's operator, by the seat of whose service it is.
     pub jurisdictions: Vec<Jurisdiction>,
     /// What it is for.
     pub role: Role,
@@ -718,8 +728,10 @@ pub enum Unverified {
 pub enum JurisdictionWhy {
     /// The machine stands there, as the sources say.
     Place,
-    /// The operator has its seat there.
+    /// The operator of the network has its seat there.
     OperatorSeat,
+    /// The company whose service it is has its seat there, whoever operates the network (a messenger's own server at a host).
+    ServiceSeat,
 }
 
 /// Basis for a transfer of personal data (GDPR chapter V).
@@ -887,6 +899,121 @@ pub struct ClaimResult {
     pub control: Option<Control>,
     /// Where the claim and its facts come from.
     pub sources: Vec<String>,
+}
+
+/// Messengers against criteria, and conclusions. Derived from the verdicts alone, by a file that anybody can edit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Comparison {
+    /// The columns.
+    pub criteria: Vec<ComparisonCriterion>,
+    /// One cell for each messenger and criterion.
+    pub cells: Vec<ComparisonCell>,
+    /// The weights of the criteria that each messenger meets, fails or leaves open; empty for criteria that only count claims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub totals: Vec<ComparisonTotal>,
+    /// Judgements over claims.
+    pub conclusions: Vec<Conclusion>,
+}
+
+/// A criterion that messengers are held against.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ComparisonCriterion {
+    /// Short id.
+    pub id: String,
+    /// What it asks for.
+    pub text: Text,
+    /// Its weight; null for a criterion that only counts claims.
+    pub weight: Option<f64>,
+}
+
+/// What the verdicts say of one messenger by one criterion.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ComparisonCell {
+    /// Messenger id.
+    pub messenger: String,
+    /// Id of the criterion.
+    pub criterion: String,
+    /// Whether it is met.
+    pub outcome: Outcome,
+    /// How many claims got which verdict.
+    pub counts: BTreeMap<Verdict, u64>,
+    /// Ids of the claims.
+    pub claims: Vec<String>,
+}
+
+/// Weights of the criteria, summed for one messenger.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ComparisonTotal {
+    /// Messenger id.
+    pub messenger: String,
+    /// Of the criteria whose claims are all measured or not refuted.
+    pub met: f64,
+    /// Of those with a refuted claim.
+    pub failed: f64,
+    /// Of the rest.
+    pub open: f64,
+}
+
+/// Whether a criterion is met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The criterion only sorts claims, or asks nothing of this messenger.
+    #[default]
+    Counted,
+    /// Every claim that it asks for is measured or not refuted.
+    Met,
+    /// A claim that it asks for is refuted.
+    Failed,
+    /// Neither.
+    Open,
+}
+
+/// A judgement over claims; it has no verdict of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Conclusion {
+    /// `messenger.name`.
+    pub id: String,
+    /// Where the comparison says it; empty when it does not.
+    pub section: String,
+    /// The judgement.
+    pub text: Text,
+    /// The claims that it rests on.
+    pub premises: Vec<Premise>,
+}
+
+/// A claim that a judgement rests on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Premise {
+    /// Id of the claim.
+    pub claim: String,
+    /// The judgement needs it to hold; `false`: not to hold.
+    pub holds: bool,
+    /// The claim's verdict.
+    pub verdict: Verdict,
+    /// What that makes of the premise.
+    pub state: PremiseState,
+}
+
+/// What became of a premise.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum PremiseState {
+    /// Evidence shows it.
+    Measured,
+    /// Exercised, and nothing against it was seen.
+    NotRefuted,
+    /// Evidence shows the opposite.
+    Refuted,
+    /// Not decided yet.
+    #[default]
+    Open,
+    /// Traffic cannot decide it; the claim's sources stand for it.
+    Documentary,
+    /// True of the messenger then, not of today's; the claim says why.
+    Superseded,
 }
 
 /// A criterion of the comparison.

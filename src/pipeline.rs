@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::claims::{self, Catalogue};
+use crate::claims::{self, Catalogue, Criteria};
 use crate::controls::{self, Tally};
 use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_file};
@@ -53,6 +53,8 @@ pub struct Settings {
     pub app: Option<String>,
     /// Vantage, where no run description says it.
     pub vantage: Option<Vantage>,
+    /// Leave out the SHA-256 of each capture: a fifth of the time, for outputs that do not show it.
+    pub skip_digest: bool,
     /// Place of the vantage, where no run description says it. Alone it means a router there.
     pub place: Option<Whereabouts>,
 }
@@ -125,6 +127,7 @@ fn analyse_one(
         show_secrets: settings.show_secrets,
         secrets: Arc::clone(&settings.secrets),
         parallel: settings.parallel && size > SPLIT_BYTES,
+        skip_digest: settings.skip_digest,
     };
     let mut analysis = analyse_file(&capture.path, &capture.name, &options, &mut |_| {})
         .map_err(|e| unread(e.to_string()))?;
@@ -165,12 +168,13 @@ fn controls_of(
     by_claim
 }
 
-/// Judges what was read; `planted` are the controls of each capture.
+/// Judges what was read; `planted` are the controls of each capture, `criteria` what messengers are compared by.
 pub fn report(
     analyses: Vec<CaptureAnalysis>,
     db: &ReferenceDb,
     catalogue: &Catalogue,
     planted: &BTreeMap<String, Tally>,
+    criteria: &Criteria,
 ) -> Report {
     let mut report = Report {
         schema: REPORT_SCHEMA.into(),
@@ -202,10 +206,13 @@ pub fn report(
     }
     let first_action =
         |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
-    report.exposure = destination::exposure(&report.flows, &destinations, db, &first_action);
     let known: std::collections::BTreeMap<IpAddr, leakage::Known> =
         destinations.iter().filter_map(|d| Some((d.address.parse().ok()?, known_of_calls(d)?))).collect();
-    report.calls = leakage::calls(&report.flows, &|address| known.get(&address).copied());
+    let flows = &report.flows;
+    (report.exposure, report.calls) = rayon::join(
+        || destination::exposure(flows, &destinations, db, &first_action),
+        || leakage::calls(flows, &|address| known.get(&address).copied()),
+    );
     report.destinations = destinations;
     let ages = ages(&report, db);
     report.warnings.extend(ages);
@@ -213,6 +220,7 @@ pub fn report(
     name_findings(&mut report);
     let controls = controls_of(catalogue, &report, planted);
     report.claims = claims::judge_with_controls(catalogue, &report, &controls);
+    report.comparison = criteria.compare(catalogue, &report.claims);
     report
 }
 
@@ -231,33 +239,54 @@ fn first_action(analysis: &CaptureAnalysis) -> destination::FirstAction {
 /// places and operators may be those of an earlier or a later holder. Compares dates of captures and data; reads no clock.
 fn ages(report: &Report, db: &ReferenceDb) -> Vec<Warning> {
     use jiff::civil::Date;
-    let Ok(data) = db.judged_as_of().parse::<Date>() else { return Vec::new() };
-    let judged: std::collections::BTreeSet<&str> = report
-        .destinations
-        .iter()
-        .filter(|d| !d.places.is_empty() || d.operator.is_some())
-        .flat_map(|d| d.flows.iter().filter_map(|flow| Some(flow.rsplit_once('#')?.0)))
-        .collect();
+    use std::collections::{BTreeMap, BTreeSet};
+    // Which sources spoke on the addresses of each capture.
+    let mut used: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+    for destination in &report.destinations {
+        let named = [
+            destination.operator.as_ref().map(|operator| operator.source.as_str()),
+            destination.cloud.as_ref().map(|cloud| cloud.source.as_str()),
+        ];
+        let named = named.into_iter().flatten().filter_map(|name| Some((db.source_date(name)?, name)));
+        let sources: Vec<(&str, &str)> =
+            destination.places.iter().map(|p| (p.as_of.as_str(), p.source.as_str())).chain(named).collect();
+        let captures = destination.flows.iter().filter_map(|flow| Some(flow.rsplit_once('#')?.0));
+        for capture in captures.collect::<BTreeSet<&str>>() {
+            used.entry(capture).or_default().extend(&sources);
+        }
+    }
     let of_input = |input: &Input| {
         let day = input.last_time.as_deref()?.get(..10)?.parse::<Date>().ok()?;
-        let years = data.year() - day.year();
+        let dated: Vec<(Date, &str)> = used
+            .get(input.file.as_str())?
+            .iter()
+            .filter_map(|(as_of, name)| Some((as_of.parse().ok()?, *name)))
+            .collect();
+        let (oldest, oldest_name) = *dated.first()?;
+        let (newest, _) = *dated.last()?;
         // Data that is older than the capture wears out sooner: its networks were not yet known.
-        let outdated = (day - data).get_days() > 365;
-        let what = match (years > 1, outdated) {
-            (true, _) => "networks may have changed hands since",
-            (_, true) => "the data is more than 12 months older",
-            _ => return None,
+        let old: Vec<&str> = dated
+            .iter()
+            .filter(|(date, _)| destination::outdated(*date, day))
+            .map(|(_, name)| *name)
+            .collect();
+        let later = dated.iter().any(|(date, _)| date.year() - day.year() > 1);
+        let older = format!("more than 12 months older than the capture: {}", old.join(", "));
+        let what = match (later, old.is_empty()) {
+            (true, true) => "networks may have changed hands since".to_owned(),
+            (true, false) => format!("networks may have changed hands since; {older}"),
+            (false, false) => older,
+            (false, true) => return None,
         };
-        let what = format!(
-            "addresses of {} judged with data of {} (newest source {data}): {what}",
-            day.year(),
-            data.year()
-        );
-        judged.contains(input.file.as_str()).then(|| Warning {
+        Some(Warning {
             capture: input.file.clone(),
             frame: None,
             offset: 0,
-            what,
+            what: format!(
+                "addresses of {} judged with data of {} (newest source used {newest}, oldest {oldest_name} of {oldest}): {what}",
+                day.year(),
+                newest.year()
+            ),
         })
     };
     report.inputs.iter().filter_map(of_input).collect()

@@ -373,7 +373,7 @@ fn a_shared_name_is_first_party_only_where_its_messenger_is_seen() {
 #[test]
 fn law_of_the_place_and_law_of_the_seat() {
     use Basis::{Adequacy, Dpf, Eea, None as NoBasis};
-    use JurisdictionWhy::{OperatorSeat, Place};
+    use JurisdictionWhy::{OperatorSeat, Place, ServiceSeat};
     for (address, want) in [
         ("185.88.236.110", vec![("CH", Place, Adequacy), ("CH", OperatorSeat, Adequacy)]),
         ("31.13.86.51", vec![("IE", Place, Eea), ("US", OperatorSeat, Dpf)]),
@@ -388,6 +388,7 @@ fn law_of_the_place_and_law_of_the_seat() {
                 ("RU", Place, NoBasis),
                 ("VG", Place, NoBasis),
                 ("VG", OperatorSeat, NoBasis),
+                ("VG", ServiceSeat, NoBasis),
             ],
         ),
         ("192.168.1.1", vec![]),
@@ -396,6 +397,60 @@ fn law_of_the_place_and_law_of_the_seat() {
         let got: Vec<_> = found.jurisdictions.iter().map(|j| (j.code.as_str(), j.why, j.basis)).collect();
         assert_eq!(got, want, "{address}");
         assert!(found.jurisdictions.iter().all(|j| j.as_of == "2026-11-25"), "{address}");
+    }
+}
+
+/// Whose service it is stands under its own law, whoever operates the network that it is in; and a server of the messenger's own
+/// service is no third party.
+#[test]
+fn law_of_whose_service_it_is() {
+    for (server, name, operator, services, seats, role) in [
+        ("185.88.236.110:443", "ds.g-00.0.threema.ch", "Nine", "Threema GmbH", "CH", Role::Hosting),
+        (
+            "52.214.0.1:443",
+            "prod-nginz-https.wire.com",
+            "Amazon",
+            "Wire Swiss GmbH|Wire Germany GmbH",
+            "CH DE",
+            Role::Hosting,
+        ),
+        (
+            "35.169.3.40:443",
+            "chat.signal.org",
+            "Amazon",
+            "Signal Messenger LLC (Signal Technology Foundation)",
+            "US",
+            Role::Hosting,
+        ),
+        (
+            "157.240.20.53:443",
+            "e1.whatsapp.net",
+            "Meta",
+            "WhatsApp LLC|WhatsApp Ireland Limited",
+            "US IE",
+            Role::FirstParty,
+        ),
+        ("149.154.167.50:443", "", "Telegram", "Telegram Messenger Inc.", "VG", Role::FirstParty),
+        // Another's server, and one of the user's own choice: whose it is, nobody knows.
+        ("35.169.3.40:443", "www.example.org", "Amazon", "", "", Role::Unknown),
+    ] {
+        let name = if name.is_empty() { String::new() } else { format!("sni={name}") };
+        let mut flows = vec![flow(server, &name)];
+        attribute(&mut flows, db());
+        let ends = destinations(&flows, db(), &|_| None);
+        let end = &ends[0];
+        assert_eq!(end.service_of.join("|"), services, "{server} {name}");
+        assert!(end.company.as_deref().is_some_and(|c| c.contains(operator)), "{server}: {:?}", end.company);
+        let seat = |j: &&metaleak::model::Jurisdiction| j.why == JurisdictionWhy::ServiceSeat;
+        let found: Vec<&str> = end.jurisdictions.iter().filter(seat).map(|j| j.code.as_str()).collect();
+        assert_eq!(found.join(" "), seats, "{server} {name}");
+        assert_eq!(end.role, role, "{server} {name}: {}", end.role_why);
+        assert!(end.jurisdictions.iter().filter(seat).all(|j| j.source.starts_with("operators.toml ")));
+        let exposed = metaleak::destination::exposure(&flows, &ends, db(), &|_| {
+            metaleak::destination::FirstAction::NoMarks
+        });
+        let ratio = if services.is_empty() { None } else { Some(0.0) };
+        assert_eq!(exposed.overall.third_party_ratio, ratio, "{server} {name}");
     }
 }
 
@@ -563,9 +618,10 @@ fn info_tells_the_age_of_each_source() {
         let table = printed(|out| cli::info(db(), day, DbFormat::Table, out));
         let row = table.lines().find(|line| line.contains("ipfire")).unwrap();
         assert!(row.contains(age), "{day}: {row}");
+        let warning = cli::age_warning(db(), day);
         let warned =
-            table.lines().any(|l| l.starts_with("warning: older than 12 months") && l.contains("ipfire"));
-        assert_eq!(warned, old, "{day}: {table}");
+            warning.as_deref().is_some_and(|w| w.contains("older than 12 months: ") && w.contains("ipfire"));
+        assert_eq!(warned, old, "{day}: {warning:?}");
         let json = printed(|out| cli::info(db(), day, DbFormat::Json, out));
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         let ipfire = json["sources"].as_array().unwrap().iter().find(|s| s["name"] == "ipfire").unwrap();

@@ -254,7 +254,8 @@ fn telegrams_networks_have_their_operator() {
     }
 }
 
-/// Figures for a warm cache; the limits are those of an optimised build, and this one is not.
+/// Loose limits, which only a slip into another order of growth exceeds; what is promised is measured in an optimised build by
+/// `looking_up_and_loading_take_no_longer_than_promised` in `performance.rs`.
 #[test]
 fn loading_and_looking_up_are_quick() {
     use std::time::Instant;
@@ -286,13 +287,13 @@ fn loading_and_looking_up_are_quick() {
         best
     };
     let plain = best(&|address| {
-        std::hint::black_box(db().raw(address));
+        std::hint::black_box(db().answer(address));
     });
     let whole = best(&|address| {
         std::hint::black_box(db().lookup(address));
     });
     println!("load {load:.1} ms; look-up {plain:.0} ns, with places, law and words {whole:.0} ns");
-    assert!(load < 50.0 && plain < 5000.0 && whole < 50_000.0);
+    assert!(load < 50.0 && plain < 2000.0 && whole < 5000.0);
 }
 
 #[test]
@@ -307,6 +308,23 @@ fn special_ranges_have_no_place() {
         ("224.0.0.251", "multicast"),
         ("239.255.255.250", "multicast"),
         ("255.255.255.255", "broadcast"),
+        ("192.88.99.1", "6to4-relay"),
+        ("192.0.0.9", "protocol-anycast"),
+        ("192.0.0.8", "protocol-assignment"),
+        ("192.175.48.1", "protocol-anycast"),
+        ("64:ff9b:1::1", "local-translation"),
+        ("fec0::1", "site-local"),
+        ("feff:ffff::1", "site-local"),
+        ("5f00::1", "segment-routing"),
+        ("100:0:0:1::1", "dummy"),
+        ("2001:10::1", "orchid"),
+        ("2001:2f::1", "orchid"),
+        ("2001:30::1", "drip"),
+        ("2001:1::1", "protocol-anycast"),
+        ("2001:1::4", "protocol-assignment"),
+        ("2001:2:1::1", "protocol-assignment"),
+        ("2001:4:112::1", "protocol-anycast"),
+        ("2620:4f:8000::1", "protocol-anycast"),
         ("0.0.0.0", "unspecified"),
         ("100.64.0.1", "cgnat"),
         ("100.127.255.255", "cgnat"),

@@ -273,6 +273,60 @@ fn what_cannot_be_imported_is_refused_with_a_remedy() {
     }
 }
 
+/// What has not the form of a country code is refused where it stands; what is a code of no country is left out and said.
+#[test]
+fn malformed_country_codes_are_refused_by_line() {
+    let named = mmdb("t", OCTOBER, &[("31.13.86.0", 24, map(&[("country", text("Norway"))]))]);
+    for (bytes, want) in [
+        (
+            &b"16777216,16777471,NO\n16777472,16777727,N0\n"[..],
+            "FILE:2: \"N0\" is no country code; write the two letters",
+        ),
+        (b"# tor\n16777216,16777471,NOR\n", "FILE:2: \"NOR\" is no country code; write the two letters"),
+        (b"1.0.0.0\t1.0.0.255\t64500\tN\tNet\n", "FILE:1: \"N\" is no country code"),
+        (&named, "FILE: network 31.13.86.0/24: \"Norway\" is no country code; write the two letters"),
+    ] {
+        let error = take(bytes, "mine", Some("2026-10-01")).unwrap_err().to_string();
+        assert!(error.starts_with(want), "{error}\nis not {want}");
+    }
+    let unassigned = take(
+        b"16777216,16777471,NO\n16777472,16777727,ZZ\n16777728,16777983,??\n",
+        "mine",
+        Some("2026-10-01"),
+    );
+    let unassigned = unassigned.unwrap();
+    assert_eq!(unassigned.notes, ["codes that are assigned to no country, so without one: ZZ"]);
+    assert_eq!(unassigned.ranges, [1, 0, 0]);
+}
+
+/// Of two ranges that overlap the shorter one holds, and the lines are told.
+#[test]
+fn overlapping_ranges_are_told_by_line() {
+    let nested = b"16777216,16778239,NO\n16779000,16779001,SE\n16777472,16777727,FI\n";
+    let done = take(nested, "mine", Some("2026-10-01")).unwrap();
+    assert_eq!(
+        done.notes,
+        ["FILE:3: its range overlaps with that of line 1; the shorter one holds where both do"]
+    );
+    let db = opened(&done);
+    for (address, country) in [("1.0.0.1", "NO"), ("1.0.1.1", "FI"), ("1.0.2.1", "NO")] {
+        assert!(says(&db, address, "mine").starts_with(country), "{address}");
+    }
+    for bytes in [
+        &b"1.0.0.0\t1.0.0.255\t64500\tNO\tNet\n1.0.0.255\t1.0.1.0\t64500\tNO\tNet\n"[..],
+        b"1.0.0.0,1.0.0.255,64500,Net\n1.0.0.255,1.0.1.0,64501,Other\n",
+    ] {
+        let notes = take(bytes, "mine", Some("2026-10-01")).unwrap().notes;
+        assert!(notes[0].starts_with("FILE:2: its range overlaps with that of line 1"), "{notes:?}");
+    }
+    let many: Vec<String> = (0..30).map(|i| format!("16777216,{},NO\n", 16_777_300 + i)).collect();
+    let many = many.concat();
+    let notes = take(many.as_bytes(), "mine", Some("2026-10-01")).unwrap().notes;
+    assert_eq!((notes.len(), notes[8].as_str()), (9, "21 more lines overlap"));
+    let apart = b"16777216,16777471,NO\n16777472,16777727,SE\n2001:db8::,2001:db8::1,SE\n";
+    assert!(take(apart, "mine", Some("2026-10-01")).unwrap().notes.is_empty());
+}
+
 /// Cut at every byte: refused (its metadata stand at its end), never a panic.
 #[test]
 fn a_cut_mmdb_is_refused() {
@@ -418,7 +472,72 @@ fn the_command_writes_a_table_that_db_takes() {
         (&["db", "import", "own.mmdb"], 2),
         (&["db", "import", "absent.mmdb", "--as", "x"], 3),
         (&["db", "import", "own.db", "--as", "x"], 3),
+        (&["db", "import", "own.mmdb", "--as", "x", "--as-of", "2999-01-01"], 2),
     ] {
         assert_eq!(run(arguments).status.code(), Some(code), "{arguments:?}");
     }
+    assert!(!folder.path().join("x.db").exists(), "nothing of a refused import is written");
+    let future = run(&["db", "import", "own.mmdb", "--as", "x", "--as-of", "2999-01-01"]);
+    assert!(String::from_utf8_lossy(&future.stderr).contains("2999-01-01, which is in the future"));
+}
+
+/// A file without end is refused after a bound, with what to do.
+#[cfg(unix)]
+#[test]
+fn a_file_without_end_is_refused() {
+    for (arguments, want) in [
+        (
+            &["db", "import", "/dev/zero", "--as", "x"][..],
+            "more than 512 MiB, or without end; import a smaller edition",
+        ),
+        (&["db", "info", "--db", "/dev/zero"], "more than 256 MiB, or without end; give a table"),
+        (
+            &["db", "build", "--from", ".", "-o", "/dev/null", "--sources", "/dev/zero"],
+            "more than 1 MiB, or without end; give a SOURCES.toml",
+        ),
+    ] {
+        let done = metaleak().args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && said.contains(want), "{arguments:?}: {said}");
+    }
+}
+
+/// Old data is warned of on standard error wherever it is used, by source; `--quiet` silences it where there is one.
+#[test]
+fn old_data_is_warned_of_wherever_it_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| metaleak().current_dir(folder.path()).args(arguments).output().unwrap();
+    fs::write(folder.path().join("own.mmdb"), sample()).unwrap();
+    let done = run(&["db", "import", "own.mmdb", "--as", "aged", "--as-of", "2019-01-02"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let mut capture = common::PacketBuilder::new();
+    let mut connection = common::Tcp::new("192.168.1.2:40000", "9.9.1.1:443");
+    connection.open(&mut capture);
+    connection.up(&mut capture, b"\x01\x02\x03\x04");
+    fs::write(folder.path().join("a.pcap"), capture.finish()).unwrap();
+    let warning = "reference data older than 12 months: aged of 2019-01-02";
+    for arguments in [
+        &["db", "info", "--db", "aged.db"][..],
+        &["db", "info", "--db", "aged.db", "--format", "json"],
+        &["db", "lookup", "--db", "aged.db", "1.2.3.4"],
+        &["replay", "a.pcap", "--db", "aged.db"],
+        &["study", ".", "--db", "aged.db"],
+    ] {
+        let done = run(arguments);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(said.contains(warning) && said.contains("(oldest: aged)"), "{arguments:?}: {said}");
+        assert!(!String::from_utf8_lossy(&done.stdout).contains(warning), "{arguments:?}");
+    }
+    let quiet = run(&["replay", "a.pcap", "--db", "aged.db", "--quiet"]);
+    assert!(!String::from_utf8_lossy(&quiet.stderr).contains(warning));
+    // In the report the capture's own day counts, which does not change: each source that was used is looked at.
+    let report = run(&["replay", "a.pcap", "--db", "aged.db", "--format", "json", "--quiet"]);
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    let said =
+        report["warnings"].as_array().unwrap().iter().filter_map(|w| w["what"].as_str()).collect::<Vec<_>>();
+    assert!(
+        said.iter()
+            .any(|w| w.contains("oldest aged of 2019-01-02") && w.ends_with("older than the capture: aged")),
+        "{said:?}"
+    );
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use metaleak::claims::{Catalogue, judge};
+use metaleak::claims::{Catalogue, Criteria, judge};
 use metaleak::destination::ReferenceDb;
 use metaleak::dissect::{Options, analyse_bytes};
 use metaleak::model::{Report, Run};
@@ -64,7 +64,13 @@ pub fn report() -> &'static Report {
         let messenger = Some("conversations".to_owned());
         analysis.input.run = Some(Run { messenger, steps: vec!["text-1to1".into()], ..Run::default() });
         let db = ReferenceDb::embedded().expect("the built-in table");
-        pipeline::report(vec![analysis], db, &Catalogue::default(), &std::collections::BTreeMap::new())
+        pipeline::report(
+            vec![analysis],
+            db,
+            &Catalogue::default(),
+            &std::collections::BTreeMap::new(),
+            &Criteria::default(),
+        )
     })
 }
 

@@ -13,7 +13,7 @@ use super::archive::{digest, seal};
 use super::manifest::{Entry, MANIFEST_SCHEMA, Manifest, Role};
 use super::sign::{BARE, MANIFEST, MINISIG};
 use super::{BundleError, PublicKey};
-use crate::claims::Catalogue;
+use crate::claims::{Catalogue, Criteria};
 use crate::destination::{FactTexts, ReferenceDb};
 use crate::dissect::Secrets;
 use crate::model::{Report, Run};
@@ -355,7 +355,7 @@ impl Evidence {
             let captures: Vec<Capture> = self.captures.iter().map(|(capture, _)| capture.clone()).collect();
             pipeline::plant(&captures, &analyses, self.report.controls, given.parallel)
         };
-        let again = pipeline::report(analyses, &self.db, &self.catalogue, &planted);
+        let again = pipeline::report(analyses, &self.db, &self.catalogue, &planted, &Criteria::default());
         let new: BTreeMap<&str, _> = again.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let old: BTreeMap<&str, _> = self.report.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let mut differing = Vec::new();

@@ -7,9 +7,9 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use sha2::{Digest, Sha256};
 
 /// Hash and count of the stored bytes, shared with whoever asks at the end.
-#[derive(Default)]
 struct Tally {
-    hash: Sha256,
+    /// `None` when nobody will show it.
+    hash: Option<Sha256>,
     bytes: u64,
 }
 
@@ -23,7 +23,9 @@ impl Read for Hashing {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
         if let (Ok(mut tally), Some(read)) = (self.tally.lock(), buf.get(..n)) {
-            tally.hash.update(read);
+            if let Some(hash) = &mut tally.hash {
+                hash.update(read);
+            }
             tally.bytes += n as u64;
         }
         Ok(n)
@@ -39,7 +41,7 @@ pub(super) struct Source {
 impl Source {
     /// Wraps `raw`; the first bytes decide on decompression (RFC 1952, RFC 8878).
     pub(super) fn new(raw: Box<dyn Read + Send>) -> io::Result<Source> {
-        let tally = Arc::new(Mutex::new(Tally::default()));
+        let tally = Arc::new(Mutex::new(Tally { hash: Some(Sha256::default()), bytes: 0 }));
         let mut hashing = Hashing { inner: raw, tally: Arc::clone(&tally) };
         let mut magic = [0_u8; 4];
         let n = fill(&mut hashing, &mut magic)?;
@@ -63,10 +65,17 @@ impl Source {
         }
     }
 
-    /// Hash (hex) and size of the stored bytes read so far.
+    /// From now on no hash is computed; the tally's is empty.
+    pub(super) fn without_hash(&self) {
+        if let Ok(mut tally) = self.tally.lock() {
+            tally.hash = None;
+        }
+    }
+
+    /// Hash (hex; empty without one) and size of the stored bytes read so far.
     pub(super) fn tally(&self) -> (String, u64) {
         match self.tally.lock() {
-            Ok(t) => (hex(&t.hash.clone().finalize()), t.bytes),
+            Ok(t) => (t.hash.as_ref().map(|h| hex(&h.clone().finalize())).unwrap_or_default(), t.bytes),
             Err(_) => (String::new(), 0),
         }
     }

@@ -16,6 +16,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use rayon::prelude::*;
+
 use super::Catalogue;
 use super::evidence::gather;
 use super::language::{Claim, DecidedBy};
@@ -37,8 +39,14 @@ pub fn judge_with_controls(
     controls: &BTreeMap<String, Control>,
 ) -> Vec<ClaimResult> {
     let words = Words::embedded();
-    let mut known = Known { report, facts: BTreeMap::new() };
-    catalogue.claims().iter().map(|claim| one(claim, &mut known, controls.get(&claim.id), &words)).collect()
+    // What is gathered for one messenger serves all its claims, and no other's.
+    let of_messenger = catalogue.claims().par_chunk_by(|a, b| a.messenger == b.messenger);
+    let judged = of_messenger.flat_map_iter(|claims| {
+        let mut known = Known { report, facts: BTreeMap::new() };
+        let one = |claim: &Claim| one(claim, &mut known, controls.get(&claim.id), &words);
+        claims.iter().map(one).collect::<Vec<_>>()
+    });
+    judged.collect()
 }
 
 /// The facts of each messenger, gathered once for all claims that look from the same places.

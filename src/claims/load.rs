@@ -107,17 +107,9 @@ type Node<'i> = Spanned<DeValue<'i>>;
 
 /// Reads one file: what could be read, and what is wrong.
 pub(super) fn read(file: &str, text: &str) -> (Vec<Claim>, Vec<Fault>) {
-    let mut loader = Loader { file, text, faults: Vec::new(), shared: Vec::new() };
+    let mut loader = Loader::new(file, text);
     let mut claims = Vec::new();
-    let root = match DeTable::parse(text) {
-        Ok(root) => root,
-        Err(e) => {
-            let span = e.span().unwrap_or(0..0);
-            let what = e.message().lines().collect::<Vec<_>>().join(" ");
-            loader.fault(&span, what, "write valid TOML (https://toml.io)");
-            return (claims, loader.faults);
-        }
-    };
+    let Some(root) = loader.root() else { return (claims, loader.faults) };
     let whole = root.span();
     let root = root.into_inner();
     for key in root.keys().filter(|k| !["claim", "source"].contains(&k.get_ref().as_ref())) {
@@ -159,15 +151,35 @@ struct Shared {
     used: bool,
 }
 
-struct Loader<'a> {
+/// Reads the values of a file and gathers what is wrong with them.
+pub(super) struct Loader<'a> {
     file: &'a str,
     text: &'a str,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
     shared: Vec<Shared>,
 }
 
+impl<'a> Loader<'a> {
+    pub(super) fn new(file: &'a str, text: &'a str) -> Loader<'a> {
+        Loader { file, text, faults: Vec::new(), shared: Vec::new() }
+    }
+
+    /// The file as TOML; `None`, with a fault, when it is none.
+    pub(super) fn root(&mut self) -> Option<Spanned<Table<'a>>> {
+        match DeTable::parse(self.text) {
+            Ok(root) => Some(root),
+            Err(e) => {
+                let span = e.span().unwrap_or(0..0);
+                let what = e.message().lines().collect::<Vec<_>>().join(" ");
+                self.fault(&span, what, "write valid TOML (https://toml.io)");
+                None
+            }
+        }
+    }
+}
+
 impl Loader<'_> {
-    fn fault(&mut self, span: &Range<usize>, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn fault(&mut self, span: &Range<usize>, what: impl Into<String>, remedy: impl Into<String>) {
         let line = self.line(span);
         self.faults.push(Fault {
             file: self.file.to_owned(),
@@ -183,7 +195,7 @@ impl Loader<'_> {
     }
 
     /// A word that is not among the known ones; the nearest is proposed.
-    fn unknown(&mut self, span: &Range<usize>, kind: &str, word: &str, known: &[&str]) {
+    pub(super) fn unknown(&mut self, span: &Range<usize>, kind: &str, word: &str, known: &[&str]) {
         let near =
             known.iter().min_by_key(|k| distance(k, word)).filter(|k| distance(k, word) <= k.len() / 2 + 1);
         let remedy = match near {
@@ -193,7 +205,7 @@ impl Loader<'_> {
         self.fault(span, format!("unknown {kind} {word:?}"), remedy);
     }
 
-    fn text<'n>(&mut self, node: &'n Node<'_>, what: &str) -> Option<&'n str> {
+    pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, what: &str) -> Option<&'n str> {
         match node.get_ref() {
             DeValue::String(s) => Some(s.as_ref()),
             other => {
@@ -215,7 +227,7 @@ impl Loader<'_> {
         }
     }
 
-    fn number(&mut self, node: &Node<'_>, what: &str) -> Option<f64> {
+    pub(super) fn number(&mut self, node: &Node<'_>, what: &str) -> Option<f64> {
         let number = match node.get_ref() {
             DeValue::Integer(i) => i.as_str().replace('_', "").parse().ok(),
             DeValue::Float(f) => f.as_str().replace('_', "").parse::<f64>().ok(),
@@ -238,7 +250,7 @@ impl Loader<'_> {
     }
 
     /// A list of texts; a single text counts as a list of one.
-    fn words(&mut self, node: &Node<'_>, what: &str) -> Vec<(String, Range<usize>)> {
+    pub(super) fn words(&mut self, node: &Node<'_>, what: &str) -> Vec<(String, Range<usize>)> {
         match node.get_ref() {
             DeValue::String(s) => vec![(s.as_ref().to_owned(), node.span())],
             DeValue::Array(list) => {
@@ -266,7 +278,7 @@ impl Loader<'_> {
     }
 
     /// `{ en = "…", de = "…" }`.
-    fn both(&mut self, table: &Table<'_>, key: &str) -> Text {
+    pub(super) fn both(&mut self, table: &Table<'_>, key: &str) -> Text {
         let mut text = Text::default();
         let Some(node) = table.get(key) else { return text };
         let DeValue::Table(inner) = node.get_ref() else {
@@ -732,7 +744,7 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Edits that turn one word into the other (Levenshtein), for words of a hundred bytes or less.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(100).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().take(100).enumerate() {

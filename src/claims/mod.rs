@@ -4,6 +4,7 @@
 //! [`ClaimResult`](crate::model::ClaimResult) a claim. Claims and wording are data: `claims/*.toml`, described in
 //! `docs/claims-language.md`. Knows nothing of how results are shown.
 
+mod comparison;
 mod evidence;
 mod judge;
 mod language;
@@ -11,6 +12,7 @@ mod load;
 mod predicate;
 mod wording;
 
+pub use comparison::Criteria;
 pub use judge::{judge, judge_with_controls};
 pub use language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
 pub use load::{ClaimError, Fault};

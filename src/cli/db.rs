@@ -3,7 +3,7 @@
 //! Takes parsed arguments and a writer; prints a table or JSON. Parsing of arguments and exit codes are elsewhere.
 
 use std::fs;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,11 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use crate::destination::{
-    Import, REGIONS, ReferenceDb, ReferenceError, Sources, build as build_table, import as import_source,
-    lookup_destination,
+    Import, OLD_DAYS as OLD, REGIONS, ReferenceDb, ReferenceError, Sources, build as build_table,
+    import as import_source, lookup_destination, read_bounded,
 };
 use crate::model::Destination;
-use crate::report::{Arg, Wording, agreement_id, carries, cloud_text, law, name_note, role_id};
+use crate::report::{Arg, Wording, agreement_id, carries, cloud_text, law, name_note, role_id, service_text};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,12 +51,12 @@ pub enum DbError {
     Json(#[from] serde_json::Error),
 }
 
-/// Data older than this many days is warned of.
-const OLD: i64 = 365;
 /// Columns of a table that goes to no terminal.
 const WIDTH: u16 = 200;
 /// Largest file that is imported.
-const MOST_IMPORT: u64 = 1 << 30;
+const MOST_IMPORT: u64 = 512 << 20;
+/// Largest `SOURCES.toml`.
+const MOST_SOURCES: u64 = 1 << 20;
 
 /// Sources, dates, ages on the day `today`, licences, counts and size of the reference data.
 pub fn info(db: &ReferenceDb, today: Date, format: DbFormat, out: &mut dyn Write) -> Result<(), DbError> {
@@ -128,23 +128,19 @@ pub fn info(db: &ReferenceDb, today: Date, format: DbFormat, out: &mut dyn Write
         info.adequacy_decisions,
         info.reverse_zones,
     )?;
-    let dates = info
-        .sources
-        .iter()
-        .map(|s| (&s.name, &s.as_of))
-        .chain(info.facts.iter().map(|s| (&s.name, &s.as_of)));
-    let old: Vec<String> = dates
-        .filter(|(_, as_of)| age(as_of).is_some_and(|days| days > OLD))
-        .map(|(name, _)| printable(name))
-        .collect();
-    if !old.is_empty() {
-        let old = old.join(", ");
-        writeln!(
-            out,
-            "warning: older than 12 months: {old}; networks change hands, see docs/reference.md for newer data"
-        )?;
-    }
     Ok(())
+}
+
+/// What to say on standard error of data that is older than 12 months on the day `today`, for commands that read it.
+pub fn age_warning(db: &ReferenceDb, today: Date) -> Option<String> {
+    let old = db.older(today);
+    let (oldest, _) = old.first()?;
+    let list: Vec<String> = old.iter().map(|(name, as_of)| format!("{name} of {as_of}")).collect();
+    let list = printable(list.join(", "));
+    let oldest = printable(oldest);
+    Some(format!(
+        "reference data older than 12 months: {list} (oldest: {oldest}); networks change hands, see docs/reference.md for newer data"
+    ))
 }
 
 /// Days from one date to another.
@@ -168,22 +164,28 @@ pub struct ImportArgs<'a> {
 }
 
 /// Lays the user's files over `base` and writes the table.
-pub fn import(base: &ReferenceDb, args: &ImportArgs<'_>, out: &mut dyn Write) -> Result<(), DbError> {
+/// Data that claims to be newer than `today` is refused: a wrong date would hide its age for ever.
+pub fn import(
+    base: &ReferenceDb,
+    args: &ImportArgs<'_>,
+    today: Date,
+    out: &mut dyn Write,
+) -> Result<(), DbError> {
     let mut files = Vec::new();
     for path in args.files {
-        let fault = |source| ReferenceError::Read { path: path.clone(), source };
-        let mut bytes = Vec::new();
-        let file = fs::File::open(path).map_err(fault)?;
-        file.take(MOST_IMPORT + 1).read_to_end(&mut bytes).map_err(fault)?;
-        if bytes.len() as u64 > MOST_IMPORT {
-            return Err(DbError::Usage(format!("{path:?}: more than 1 GiB; import a smaller edition of it")));
-        }
+        let bytes = read_bounded(path, MOST_IMPORT, "import a smaller edition of it")?;
         let name =
             path.file_name().map_or_else(|| args.name.to_owned(), |n| n.to_string_lossy().into_owned());
         files.push((printable(name), bytes));
     }
     let what = Import { files: &files, name: args.name, as_of: args.as_of, licence: args.licence };
     let done = import_source(base, &what)?;
+    let as_of = &done.source.as_of;
+    // A day of grace: it is tomorrow elsewhere already.
+    if as_of.parse::<Date>().is_ok_and(|date| days_between(today, date) > 1) {
+        let what = format!("the data is of {as_of}, which is in the future (today is {today})");
+        return Err(DbError::Usage(format!("{what}; say how old it is: --as-of YYYY-MM-DD")));
+    }
     let to = match args.output {
         Some(path) => path.to_owned(),
         None => PathBuf::from(format!("{}.db", args.name)),
@@ -217,8 +219,11 @@ pub fn build(from: &Path, to: &Path, sources: Option<&Path>, out: &mut dyn Write
     let sources = match sources {
         None => Sources::embedded()?,
         Some(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|source| ReferenceError::Read { path: path.to_owned(), source })?;
+            let bytes = read_bounded(path, MOST_SOURCES, "give a SOURCES.toml")?;
+            let text = String::from_utf8(bytes).map_err(|e| ReferenceError::Read {
+                path: path.to_owned(),
+                source: io::Error::new(io::ErrorKind::InvalidData, e),
+            })?;
             Sources::parse(&path.display().to_string(), &text)?
         }
     };
@@ -280,6 +285,8 @@ fn entry(destination: &Destination) -> Value {
         "names": destination.names,
         "named_by": destination.named_by,
         "operator": destination.operator,
+        "company": destination.company,
+        "service_of": destination.service_of,
         "places": destination.places,
         "country": destination.country,
         "agreement": destination.agreement,
@@ -308,6 +315,7 @@ fn row(destination: &Destination, wording: &Wording) -> Vec<Cell> {
         Some(asn) => format!("{} (AS{asn})", operator.name),
         None => operator.name.clone(),
     });
+    let operator = [Some(operator), service_text(destination, wording)].into_iter().flatten().collect();
     let mut address = vec![destination.address.clone()];
     address.extend(destination.embedded.as_ref().map(|embedded| carries(embedded, wording)));
     address.extend(
@@ -319,7 +327,7 @@ fn row(destination: &Destination, wording: &Wording) -> Vec<Cell> {
         lines(address),
         lines(country),
         lines(places),
-        operator,
+        lines(operator),
         lines(laws),
         format!("{role}: {}", destination.role_why),
     ]

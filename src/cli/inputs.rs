@@ -24,6 +24,19 @@ impl Default for Planted {
     }
 }
 
+/// The day, for how old reference data is. That is said where a person reads it and is no part of any report, which would
+/// differ from day to day.
+pub(super) fn today() -> jiff::civil::Date {
+    jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::now()).date()
+}
+
+/// Says on standard error which sources of the reference data are older than 12 months.
+pub(super) fn warn_of_age(db: &crate::destination::ReferenceDb) {
+    if let Some(what) = super::db::age_warning(db, today()) {
+        anstream::eprintln!("metaleak: warning: {what}");
+    }
+}
+
 /// The canaries of `--canary` and `--canary-file`, in this order.
 pub(super) fn planted(common: &Common) -> Result<Planted, Failure> {
     let mut planted = Planted { canaries: canaries(&common.canaries)?, ..Planted::default() };
@@ -105,6 +118,8 @@ pub(super) fn options(
         show_secrets: common.show_secrets,
         secrets: Arc::clone(secrets),
         parallel,
+        // Observations and the ledger do not carry it.
+        skip_digest: true,
     })
 }
 

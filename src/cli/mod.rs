@@ -261,18 +261,23 @@ fn reference(command: &DbCommand) -> Result<(), Failure> {
     let mut out = inputs::output(None)?;
     let done = match command {
         DbCommand::Info { format, db } => {
-            // The one place that asks for the day: how old the data is, is no part of any report.
-            let today = jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::now()).date();
-            with_db(db.as_deref(), |t| db::info(t, today, (*format).into(), &mut out))
+            let today = inputs::today();
+            with_db(db.as_deref(), |t| {
+                inputs::warn_of_age(t);
+                db::info(t, today, (*format).into(), &mut out)
+            })
         }
         DbCommand::Import { files, name, as_of, licence, output, db } => {
             let args =
                 db::ImportArgs { files, name, as_of: as_of.as_deref(), licence, output: output.as_deref() };
-            with_db(db.as_deref(), |t| db::import(t, &args, &mut out))
+            with_db(db.as_deref(), |t| db::import(t, &args, inputs::today(), &mut out))
         }
         DbCommand::Lookup { addresses, format, lang, db } => {
             let wording = claims::wording(lang)?;
-            with_db(db.as_deref(), |t| db::lookup(t, addresses, (*format).into(), &wording, &mut out))
+            with_db(db.as_deref(), |t| {
+                inputs::warn_of_age(t);
+                db::lookup(t, addresses, (*format).into(), &wording, &mut out)
+            })
         }
         DbCommand::Build { from, output, sources } => db::build(from, output, sources.as_deref(), &mut out),
     };

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Common, Failure, Loudness, inputs};
-use crate::claims::Catalogue;
+use crate::claims::{Catalogue, Criteria};
 use crate::destination::{Outlines, ReferenceDb};
 use crate::model::{Report, Severity, Vantage, Verdict, Warning, Whereabouts};
 use crate::pipeline::{self, Capture, Settings};
@@ -28,6 +28,9 @@ pub(super) struct Judging {
     /// A claim file to judge instead of the built-in catalogue; may be repeated.
     #[arg(long, value_name = "FILE")]
     claims: Vec<PathBuf>,
+    /// Criteria with weights, and conclusions, to compare the messengers by: a TOML file (docs/claims-language.md).
+    #[arg(long, value_name = "FILE")]
+    criteria: Option<PathBuf>,
     /// Reference data to use instead of the built-in table.
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
@@ -117,7 +120,9 @@ pub(super) enum Format {
 /// Runs `replay`.
 pub(super) fn replay(args: &ReplayArgs, loud: Loudness) -> Result<(), Failure> {
     let wording = wording(&args.judging.lang)?;
-    let judged = judge(&args.files, &args.judging, loud)?;
+    // A table shows no digest of its inputs; planted controls are seeded with it.
+    let skip_digest = args.judging.controls == 0 && args.format.iter().all(|f| *f == Format::Table);
+    let judged = judge(&args.files, &args.judging, skip_digest, loud)?;
     let mut formats = args.format.clone();
     formats.dedup();
     let target = args.judging.common.output.as_deref();
@@ -167,7 +172,7 @@ pub(super) fn study(args: &StudyArgs, loud: Loudness) -> Result<(), Failure> {
     if files.is_empty() {
         return Err(Failure::Unreadable("no captures there: nothing ends in .pcap, .pcapng or .cap".into()));
     }
-    let judged = judge(&files, &args.judging, loud)?;
+    let judged = judge(&files, &args.judging, false, loud)?;
     let folder = match &args.judging.common.output {
         Some(folder) => folder.clone(),
         None => Path::new("reports").join(study_name(&args.paths)),
@@ -245,7 +250,7 @@ fn fail_limit(text: &str) -> Result<Limit, Failure> {
     })
 }
 
-fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Failure> {
+fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -> Result<Judged, Failure> {
     let quiet = loud.quiet;
     for limit in &args.fail_on {
         fail_limit(limit)?;
@@ -253,6 +258,11 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
     let catalogue =
         if args.claims.is_empty() { Catalogue::embedded() } else { Catalogue::load(&args.claims) };
     let catalogue = catalogue.map_err(|e| Failure::Usage(e.to_string()))?;
+    let criteria = match &args.criteria {
+        Some(path) => Criteria::load(path, &catalogue),
+        None => Criteria::embedded(),
+    };
+    let criteria = criteria.map_err(|e| Failure::Usage(e.to_string()))?;
     let known: std::collections::BTreeSet<&str> =
         catalogue.claims().iter().map(|c| c.messenger.as_str()).collect();
     if let Some(app) = args.app.as_deref().filter(|app| !known.contains(app)) {
@@ -267,6 +277,9 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
         }
         None => ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?,
     };
+    if !quiet {
+        inputs::warn_of_age(db);
+    }
     let secrets = inputs::secrets(&args.common.keylogs, files, quiet)?;
     // A file given twice is read once, and the order on the command line changes nothing.
     let mut files = files.to_vec();
@@ -287,6 +300,7 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
         app: args.app.clone(),
         vantage: args.vantage.as_ref().and_then(|v| v.how),
         place: args.vantage.as_ref().and_then(|v| v.place.clone()),
+        skip_digest,
     };
     let bar = progress(captures.len(), quiet);
     let results =
@@ -330,7 +344,8 @@ fn judge(files: &[PathBuf], args: &Judging, loud: Loudness) -> Result<Judged, Fa
         let work = || pipeline::plant(&captures, &analyses, args.controls, settings.parallel);
         inputs::on_threads(&args.common, work)?
     };
-    let mut report = pipeline::report(analyses, db, &catalogue, &planted);
+    let judge = || pipeline::report(analyses, db, &catalogue, &planted, &criteria);
+    let mut report = inputs::on_threads(&args.common, judge)?;
     report.controls = args.controls;
     Ok(Judged { report, unread })
 }

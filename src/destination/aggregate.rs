@@ -10,11 +10,13 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::attribute::{names_server, remote};
 use super::db::{AddressFacts, ReferenceDb};
+use super::facts::messengers::Servers;
 use super::facts::names::plain;
+use super::facts::operators::Company;
 use super::facts::services::{Port, Transport};
 use super::role::{End, role};
 use super::special::{effective, embedded};
-use crate::model::{Cloud, Destination, EndName, Flow, Vantage};
+use crate::model::{Cloud, Destination, EndName, Flow, JurisdictionWhy, Vantage};
 
 /// Kilometres that light in fibre can go and come back in a millisecond (METRICS E15).
 pub(super) const KM_PER_MS: f64 = 100.0;
@@ -183,7 +185,7 @@ impl<'a> Seen<'a> {
         let ports: Vec<Port> = self.ports.iter().copied().collect();
         // Who uses a socket does not tell what the other end is: it may be anybody's STUN server, or the other party.
         let told = self.messengers.iter().filter(|(_, why)| !why.starts_with("socket:")).copied().collect();
-        let (role, role_why) = role(
+        let (role, role_why, owner) = role(
             &End {
                 address,
                 facts: &facts,
@@ -196,6 +198,17 @@ impl<'a> Seen<'a> {
             },
             db,
         );
+        // Of servers that the user chose nobody knows whose they are.
+        let owner = owner.filter(|messenger| messenger.servers == Servers::Own);
+        let operators = &db.facts().operators;
+        let providers: Vec<&Company> = owner
+            .into_iter()
+            .flat_map(|messenger| messenger.providers.iter().filter_map(|id| operators.by_id(id)))
+            .collect();
+        let mut jurisdictions = facts.jurisdictions.clone();
+        for company in &providers {
+            db.add_seats(Some(company), JurisdictionWhy::ServiceSeat, &mut jurisdictions);
+        }
         let first = self.flows.first();
         let in_first =
             self.flows.iter().filter(|flow| first.is_some_and(|first| first.capture == flow.capture));
@@ -217,7 +230,11 @@ impl<'a> Seen<'a> {
                 services: cloud.services.clone(),
                 source: cloud.source.clone(),
             }),
-            jurisdictions: facts.jurisdictions.clone(),
+            company: db
+                .company(facts.operator.as_ref(), facts.cloud.as_ref())
+                .map(|company| company.name.clone()),
+            service_of: providers.iter().map(|company| company.name.clone()).collect(),
+            jurisdictions,
             role,
             role_why,
             rtt_min_ms: self.rtt_ms,

@@ -8,12 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use foldhash::{HashMap, HashMapExt as _};
+use rayon::prelude::*;
 
 use super::db::ReferenceDb;
 use super::facts::names::plain;
 use super::facts::services::{Service, Transport};
 use super::special::{effective, local, special};
 use crate::model::{Flow, FlowName, Role};
+
+/// Flows that one thread takes at a time, with what it learns about their networks.
+const TOGETHER: usize = 2048;
 
 /// Sets `messenger` and `messenger_why` of every flow that can be attributed; leaves the others as they are.
 ///
@@ -22,16 +26,18 @@ use crate::model::{Flow, FlowName, Role};
 /// name of an Encrypted Client Hello is a cover and is passed over. A certificate decides only when all its names
 /// belong to one messenger (Meta's own name them all), DNS only when its answers do not name two.
 pub fn attribute(flows: &mut [Flow], db: &ReferenceDb) {
-    let mut networks: HashMap<IpAddr, Option<(usize, String)>> = HashMap::new();
-    for flow in &mut *flows {
-        if let Some((messenger, why)) = decide(flow, db, &mut networks) {
-            flow.messenger = Some(messenger);
-            flow.messenger_why = Some(why);
+    flows.par_chunks_mut(TOGETHER).for_each(|flows| {
+        let mut networks: HashMap<IpAddr, Option<(usize, String)>> = HashMap::new();
+        for flow in flows {
+            if let Some((messenger, why)) = decide(flow, db, &mut networks) {
+                flow.messenger = Some(messenger);
+                flow.messenger_why = Some(why);
+            }
+            if is_dns_over_https(flow, db) {
+                flow.app_protocols.push("doh".to_owned());
+            }
         }
-        if is_dns_over_https(flow, db) {
-            flow.app_protocols.push("doh".to_owned());
-        }
-    }
+    });
     by_socket(flows);
     by_reverse_zone(flows, db);
 }

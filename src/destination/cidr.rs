@@ -3,7 +3,7 @@
 //! Takes text such as `149.154.160.0/20` or a single address; gives a prefix that can be compared with addresses.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A prefix: an address without host bits, and its length in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,9 +81,83 @@ impl fmt::Display for Cidr {
     }
 }
 
+/// A value for every address, which changes only where a prefix begins or ends.
+#[derive(Debug)]
+pub(crate) struct Steps<T> {
+    /// From which address on which value holds, IPv4 before IPv6, sorted.
+    steps: Vec<(IpAddr, T)>,
+}
+
+impl<T: Copy + Default + PartialEq> Steps<T> {
+    /// Asks `value` once at each begin and behind each end.
+    pub(crate) fn new(prefixes: impl Iterator<Item = Cidr>, value: impl Fn(IpAddr) -> T) -> Steps<T> {
+        let mut at = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        for prefix in prefixes {
+            at.push(prefix.first());
+            at.extend(match prefix.last() {
+                IpAddr::V4(last) => last.to_bits().checked_add(1).map(|n| IpAddr::V4(n.into())),
+                IpAddr::V6(last) => last.to_bits().checked_add(1).map(|n| IpAddr::V6(n.into())),
+            });
+        }
+        at.sort_unstable();
+        at.dedup();
+        let mut steps: Vec<(IpAddr, T)> = at.into_iter().map(|address| (address, value(address))).collect();
+        steps.dedup_by(|next, before| next.1 == before.1 && next.0.is_ipv4() == before.0.is_ipv4());
+        Steps { steps }
+    }
+
+    /// The value at an address.
+    pub(crate) fn at(&self, address: IpAddr) -> T {
+        let after = self.steps.partition_point(|(from, _)| *from <= address);
+        after.checked_sub(1).and_then(|i| self.steps.get(i)).map(|(_, value)| *value).unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_answer_as_the_prefixes_do() {
+        let texts = [
+            "10.0.0.0/8",
+            "10.1.0.0/16",
+            "10.1.2.3",
+            "255.255.255.255",
+            "::/1",
+            "2001:db8::/32",
+            "ffff::/16",
+        ];
+        let cidrs = texts.map(|text| Cidr::parse(text).unwrap());
+        let plain = |address: IpAddr| {
+            let around = cidrs.iter().filter(|cidr| cidr.contains(address));
+            around.max_by_key(|cidr| cidr.length).map(|cidr| cidr.length)
+        };
+        let steps = Steps::new(cidrs.iter().copied(), plain);
+        for text in [
+            "0.0.0.0",
+            "9.255.255.255",
+            "10.0.0.0",
+            "10.1.2.2",
+            "10.1.2.3",
+            "10.1.2.4",
+            "10.2.0.0",
+            "11.0.0.0",
+            "255.255.255.254",
+            "255.255.255.255",
+            "::",
+            "2001:db7::",
+            "2001:db8::1",
+            "2001:db9::",
+            "8000::",
+            "ffff::1",
+        ] {
+            let address = text.parse().unwrap();
+            assert_eq!(steps.at(address), plain(address), "{text}");
+        }
+        let nothing = Steps::new(std::iter::empty(), |_| 7_u8);
+        assert_eq!(nothing.at("::1".parse().unwrap()), 7);
+    }
 
     #[test]
     fn borders_and_faults() {

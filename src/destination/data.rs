@@ -163,3 +163,21 @@ impl DataFile<'_> {
 pub(crate) fn line_at(text: &[u8], at: usize) -> usize {
     text.get(..at).unwrap_or_default().split(|byte| *byte == b'\n').count()
 }
+
+/// Reads a file of at most `limit` bytes; `remedy` goes with the refusal of a larger one, and of a device that does not end.
+pub(crate) fn read_bounded(
+    path: &std::path::Path,
+    limit: u64,
+    remedy: &'static str,
+) -> Result<Vec<u8>, ReferenceError> {
+    use std::io::Read as _;
+    let fault = |source| ReferenceError::Read { path: path.to_owned(), source };
+    let large = || ReferenceError::TooLarge { path: path.to_owned(), limit: limit >> 20, remedy };
+    let file = std::fs::File::open(path).map_err(fault)?;
+    if file.metadata().map_err(fault)?.len() > limit {
+        return Err(large());
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
+    if bytes.len() as u64 > limit { Err(large()) } else { Ok(bytes) }
+}

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use foldhash::{HashMap, HashMapExt as _};
 use serde::Serialize;
 
+use super::cidr::Steps;
 use super::error::ReferenceError;
 use super::facts::operators::Company;
 use super::facts::{FactTexts, Facts};
@@ -23,16 +24,42 @@ use crate::model::{Agreement, Jurisdiction, JurisdictionWhy, Operator, Place, Re
 static EMBEDDED: &[u8] = include_bytes!("../../reference/metaleak.db");
 /// Largest table file that is read.
 const MOST_BYTES: u64 = 256 << 20;
-/// Addresses whose facts are kept at hand (some 1 KiB each); a capture with more of them is looked up without.
+/// Facts that are kept at hand (some 1 KiB each); those of more networks are put together each time they are asked for.
 const MOST_KEPT: usize = 1 << 15;
+
+/// Data older than this many days is warned of.
+pub(crate) const OLD_DAYS: i64 = 365;
+
+/// Whether data of a date is more than 12 months older than a day.
+pub(crate) fn outdated(data: jiff::civil::Date, day: jiff::civil::Date) -> bool {
+    i64::from((day - data).get_days()) > OLD_DAYS
+}
 
 /// Reference data, ready for look-ups.
 #[derive(Debug)]
 pub struct ReferenceDb {
     table: Table,
     facts: Facts,
-    /// Facts of addresses that were asked for: a report asks for the same ones again and again.
-    kept: RwLock<HashMap<IpAddr, Arc<AddressFacts>>>,
+    /// Which prefix of the hand-written facts an address is in.
+    near: Steps<Near>,
+    /// Facts that were put together: all addresses with the same key share them.
+    kept: RwLock<HashMap<Key, Arc<AddressFacts>>>,
+}
+
+/// The prefixes around an address: numbers of an entry of `anycast.toml` and of a zone of `reverse.toml`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Near {
+    anycast: Option<usize>,
+    reverse: Option<usize>,
+}
+
+/// All that the facts of an address depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// The kind of a special range.
+    Special(&'static str),
+    /// Number of the table's record, and the prefixes around it.
+    Record(u32, Near),
 }
 
 /// What is known of an address without looking at traffic.
@@ -111,6 +138,27 @@ pub struct DbInfo {
     pub reverse_zones: usize,
 }
 
+/// What the table says of an address.
+#[derive(Clone, Debug)]
+pub struct Answer<'a> {
+    table: &'a Table,
+    countries: std::iter::Zip<std::slice::Iter<'a, u8>, std::slice::Iter<'a, usize>>,
+    /// Number and name of the autonomous system.
+    pub asn: Option<(u32, &'a str)>,
+    /// Cloud and region (empty where none is published) by the list of a cloud.
+    pub cloud: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Answer<'a> {
+    /// Country and source, for each source that names one.
+    pub fn countries(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let table = self.table;
+        self.countries.clone().filter_map(|(country, source)| {
+            Some((table.country(*country)?, table.meta().sources.get(*source)?.name.as_str()))
+        })
+    }
+}
+
 impl ReferenceDb {
     /// The data compiled into this program; parsed once.
     pub fn embedded() -> Result<&'static ReferenceDb, ReferenceError> {
@@ -124,11 +172,8 @@ impl ReferenceDb {
 
     /// A table from a file, with the embedded hand-written facts.
     pub fn open(path: &Path) -> Result<ReferenceDb, ReferenceError> {
-        use std::io::Read as _;
-        let fault = |source| ReferenceError::Read { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(fault)?;
-        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(fault)?;
+        let remedy = "give a table that `metaleak db build` or `db import` wrote";
+        let bytes = super::data::read_bounded(path, MOST_BYTES, remedy)?;
         ReferenceDb::from_parts(Cow::Owned(bytes), &FactTexts::embedded())
     }
 
@@ -137,11 +182,20 @@ impl ReferenceDb {
         &self.table
     }
 
-    /// Date of the newest source of places and operators, `YYYY-MM-DD`; empty for a table without any.
-    pub(crate) fn judged_as_of(&self) -> &str {
-        let meta = self.table.meta();
-        let of = meta.place_sources.iter().chain(&meta.asn_source).filter_map(|i| meta.sources.get(*i));
-        of.map(|source| source.as_of.as_str()).max().unwrap_or_default()
+    /// Date of a source of the table by its name, `YYYY-MM-DD`.
+    pub(crate) fn source_date(&self, name: &str) -> Option<&str> {
+        let source = self.table.meta().sources.iter().find(|source| source.name == name)?;
+        Some(source.as_of.as_str())
+    }
+
+    /// Name and date of each source, also of the hand-written files, that is more than 12 months older than `day`, oldest first.
+    pub fn older(&self, day: jiff::civil::Date) -> Vec<(String, String)> {
+        let table = self.table.meta().sources.iter().map(|s| (&s.as_of, &s.name));
+        let mut all: Vec<_> = table.chain(self.facts.sources.iter().map(|s| (&s.as_of, &s.name))).collect();
+        all.sort();
+        let old = |as_of: &str| as_of.parse().is_ok_and(|date: jiff::civil::Date| outdated(date, day));
+        let old = all.into_iter().filter(|(as_of, _)| old(as_of));
+        old.map(|(as_of, name)| (name.clone(), as_of.clone())).collect()
     }
 
     /// A table from bytes, and facts from texts; both are checked.
@@ -149,11 +203,13 @@ impl ReferenceDb {
         table: Cow<'static, [u8]>,
         facts: &FactTexts<'_>,
     ) -> Result<ReferenceDb, ReferenceError> {
-        Ok(ReferenceDb {
-            table: Table::parse(table)?,
-            facts: Facts::parse(facts)?,
-            kept: RwLock::new(HashMap::new()),
-        })
+        let (table, facts) = (Table::parse(table)?, Facts::parse(facts)?);
+        let prefixes = facts.anycast.prefixes().chain(facts.reverse.prefixes());
+        let near = Steps::new(prefixes, |address| Near {
+            anycast: facts.anycast.around(address),
+            reverse: facts.reverse.around(address),
+        });
+        Ok(ReferenceDb { table, facts, near, kept: RwLock::new(HashMap::new()) })
     }
 
     /// The sources that take part in judgements, by name: those of the table and the hand-written files.
@@ -170,33 +226,41 @@ impl ReferenceDb {
         all
     }
 
-    /// Everything known of an address. The facts of addresses asked for before are at hand and not put together again.
+    /// Everything known of an address. Facts that were put together for another address of the same network are at hand.
     pub fn lookup(&self, address: IpAddr) -> Arc<AddressFacts> {
-        let address = effective(address);
+        let key = self.key(effective(address));
         // A lock that a panic elsewhere has poisoned holds facts as good as before.
         let kept = self.kept.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(facts) = kept.get(&address) {
+        if let Some(facts) = kept.get(&key) {
             return Arc::clone(facts);
         }
         drop(kept);
-        let facts = Arc::new(self.put_together(address));
+        let facts = Arc::new(self.put_together(key));
         let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if kept.len() < MOST_KEPT {
-            kept.insert(address, Arc::clone(&facts));
+            kept.insert(key, Arc::clone(&facts));
         }
         facts
     }
 
     /// The look-up without what is kept; [`ReferenceDb::lookup`] is this and a map.
     pub fn lookup_afresh(&self, address: IpAddr) -> AddressFacts {
-        self.put_together(effective(address))
+        self.put_together(self.key(effective(address)))
     }
 
-    fn put_together(&self, address: IpAddr) -> AddressFacts {
-        if let Some(special) = special(address) {
-            return AddressFacts { special: Some(special), ..AddressFacts::default() };
+    fn key(&self, address: IpAddr) -> Key {
+        match special(address) {
+            Some(kind) => Key::Special(kind),
+            None => Key::Record(self.table.record_of(address), self.near.at(address)),
         }
-        let found = self.table.find(address);
+    }
+
+    fn put_together(&self, key: Key) -> AddressFacts {
+        let (record, near) = match key {
+            Key::Special(kind) => return AddressFacts { special: Some(kind), ..AddressFacts::default() },
+            Key::Record(record, near) => (record, near),
+        };
+        let found = self.table.found(record);
         let meta = self.table.meta();
         let mut places = Vec::new();
         let mut add = |country: u8, source: usize| {
@@ -239,7 +303,7 @@ impl ReferenceDb {
         }
         let services = cloud.as_ref().map_or(&[][..], |cloud| &cloud.services);
         let provider = cloud.as_ref().map(|cloud| cloud.provider.as_str());
-        let anycast = self.facts.anycast.of(address, provider, services).map(str::to_owned);
+        let anycast = self.facts.anycast.of(near.anycast, provider, services).map(str::to_owned);
         let company = self.company(operator.as_ref(), cloud.as_ref());
         // Of an address in many places at once no one place is that of the machine that answered, nor is its law.
         let at: &[Place] = if anycast.is_some() { &[] } else { &places };
@@ -248,7 +312,7 @@ impl ReferenceDb {
         }
         let jurisdictions = self.jurisdictions(at, country.as_deref(), company);
         let listed = found.cloud.map(|cloud| (cloud.services, cloud.region));
-        let reverse = self.facts.reverse.of(address, found.asn.map(|system| system.number), listed);
+        let reverse = self.facts.reverse.of(near.reverse, found.asn.map(|system| system.number), listed);
         let reverse = reverse.map(|(name, source)| ReverseName { name: name.into(), source: source.into() });
         AddressFacts {
             places,
@@ -263,12 +327,17 @@ impl ReferenceDb {
         }
     }
 
-    /// The bare look-up that [`ReferenceDb::lookup`] makes its words from, for measuring it: how many sources name a country,
-    /// and the AS number. Allocates nothing.
-    pub fn raw(&self, address: IpAddr) -> (usize, Option<u32>) {
-        let found = self.table.find(effective(address));
-        let named = found.countries.iter().filter(|code| **code > 0).count();
-        (named, found.asn.map(|system| system.number))
+    /// The table's answer for an address, borrowed from the table: no allocation, no words. [`ReferenceDb::lookup`] makes words,
+    /// agreement and laws of it, once for each network.
+    pub fn answer(&self, address: IpAddr) -> Answer<'_> {
+        let found = self.table.found(self.table.record_of(effective(address)));
+        let meta = self.table.meta();
+        Answer {
+            table: &self.table,
+            countries: found.countries.iter().zip(meta.place_sources.as_slice()),
+            asn: found.asn.map(|system| (system.number, system.name)),
+            cloud: found.cloud.map(|cloud| (cloud.provider, cloud.region)),
+        }
     }
 
     /// The tracker entry for a name or the closest listed domain above it.
@@ -340,16 +409,28 @@ impl ReferenceDb {
             }
         };
         let mut out: Vec<Jurisdiction> = named.into_iter().map(by_place).collect();
+        self.add_seats(company, JurisdictionWhy::OperatorSeat, &mut out);
+        out
+    }
+
+    /// Adds the laws of the seats of a company and of those above it.
+    pub(crate) fn add_seats(
+        &self,
+        company: Option<&Company>,
+        why: JurisdictionWhy,
+        out: &mut Vec<Jurisdiction>,
+    ) {
+        let adequacy = &self.facts.adequacy;
         let chain = company.into_iter().flat_map(|company| self.facts.operators.chain(company));
         for company in chain {
-            if !out.iter().any(|j| j.why == JurisdictionWhy::OperatorSeat && j.code == company.seat) {
+            if !out.iter().any(|j| j.why == why && j.code == company.seat) {
                 let (basis, source, doubt) = adequacy.basis(&company.seat, Some(company));
                 let seat = company.unverified.then_some(Unverified::Seat);
                 let sources = [company.source.as_str(), source.as_str()];
                 let sources: Vec<&str> = sources.into_iter().filter(|s| !s.is_empty()).collect();
                 out.push(Jurisdiction {
                     code: company.seat.clone(),
-                    why: JurisdictionWhy::OperatorSeat,
+                    why,
                     basis,
                     unverified: seat.into_iter().chain(doubt).collect(),
                     as_of: adequacy.as_of.clone(),
@@ -357,6 +438,5 @@ impl ReferenceDb {
                 });
             }
         }
-        out
     }
 }

@@ -50,6 +50,28 @@ pub enum ReferenceError {
         /// What the reader said.
         what: String,
     },
+    /// A network of a binary database says something that cannot be used.
+    #[error("{file}: network {network}: {what}; {remedy}")]
+    Network {
+        /// The raw file.
+        file: String,
+        /// The network, in CIDR form.
+        network: String,
+        /// What is wrong.
+        what: String,
+        /// What to do instead.
+        remedy: String,
+    },
+    /// A file is larger than is read, or does not end.
+    #[error("{path:?}: more than {limit} MiB, or without end; {remedy}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Most that is read, MiB.
+        limit: u64,
+        /// What to do instead.
+        remedy: &'static str,
+    },
     /// A file cannot be imported as it was asked for.
     #[error("{what}; {remedy}")]
     Import {

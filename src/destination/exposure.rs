@@ -54,7 +54,7 @@ pub fn exposure(
         if let Some(messenger) = messenger {
             messengers.entry(messenger).or_default().push((flow, end));
         }
-        let operator = end.operator.as_ref().map(|o| o.name.as_str());
+        let operator = operator(end);
         add(&mut paths, (messenger, operator, end.country.as_deref()), bytes(flow));
     }
     let zone = |country: Option<&str>| zone(country, db);
@@ -88,6 +88,21 @@ fn zone(country: Option<&str>, db: &ReferenceDb) -> Zone {
     }
 }
 
+/// Who operates the network: the company, so that its several autonomous systems are one; else the name of the system.
+fn operator(end: &Destination) -> Option<&str> {
+    end.company.as_deref().or(end.operator.as_ref().map(|operator| operator.name.as_str()))
+}
+
+/// Whether a machine is the messenger's own, or the other party's. A server of the messenger's own service at a host is its own;
+/// a delivery network opens the encryption for many, so it is a third party.
+fn own(end: &Destination) -> bool {
+    match end.role {
+        Role::FirstParty | Role::Peer => true,
+        Role::Hosting => !end.service_of.is_empty(),
+        _ => false,
+    }
+}
+
 fn bytes(flow: &Flow) -> u64 {
     flow.bytes_up.saturating_add(flow.bytes_down)
 }
@@ -106,20 +121,20 @@ fn exposed(
     let mut zones: BTreeMap<Zone, u64> = Zone::ALL.into_iter().map(|zone| (zone, 0)).collect();
     let (mut countries, mut operators, mut roles) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut addresses = BTreeSet::new();
-    let mut total = 0u64;
+    let (mut total, mut known, mut third) = (0u64, 0u64, 0u64);
     for (flow, end) in ends {
         let bytes = bytes(flow);
         total = total.saturating_add(bytes);
         addresses.insert(end.address.as_str());
         add(&mut zones, zone(end.country.as_deref()), bytes);
         add(&mut countries, end.country.as_deref(), bytes);
-        add(&mut operators, end.operator.as_ref().map(|o| o.name.as_str()), bytes);
+        add(&mut operators, operator(end), bytes);
         add(&mut roles, end.role, bytes);
+        if end.role != Role::Unknown {
+            known = known.saturating_add(bytes);
+            third = third.saturating_add(if own(end) { 0 } else { bytes });
+        }
     }
-    let own = |role: &Role| matches!(role, Role::FirstParty | Role::Peer);
-    let known: u64 = roles.iter().filter(|(role, _)| **role != Role::Unknown).map(|(_, n)| n).sum();
-    let third: u64 =
-        roles.iter().filter(|(role, _)| **role != Role::Unknown && !own(role)).map(|(_, n)| n).sum();
     let (over_countries, over_operators): (Vec<u64>, Vec<u64>) =
         (countries.values().copied().collect(), operators.values().copied().collect());
     let (before, before_note) = contacts_before(ends, marks);
@@ -325,6 +340,43 @@ mod tests {
         assert_eq!(made.messengers[1].operator_hhi, Some(1.0));
         let sum: u64 = made.paths.iter().map(|p| p.bytes).sum();
         assert_eq!((made.paths.len(), sum), (4, 1000));
+    }
+
+    /// Several autonomous systems of a company are one operator, and a messenger's own server at a host is no third party.
+    #[test]
+    fn companies_are_one_and_own_servers_are_own() {
+        let signal = Some("signal");
+        let flows = [
+            flow(1, signal, 400, ""),
+            flow(2, signal, 300, ""),
+            flow(3, signal, 200, ""),
+            flow(4, signal, 100, ""),
+        ];
+        let amazon = |end| Destination { company: Some("Amazon.com, Inc.".into()), ..end };
+        let ends = [
+            Destination {
+                service_of: vec!["Signal Messenger LLC".into()],
+                ..amazon(end("1.1.1.1", "AMAZON-02", "US", Role::Hosting, &[1]))
+            },
+            amazon(end("1.1.1.2", "AMAZON-AES", "US", Role::Hosting, &[2])),
+            end("1.1.1.3", "SOMEBODY", "US", Role::Cdn, &[3]),
+            end("1.1.1.4", "", "", Role::Peer, &[4]),
+        ];
+        let made = exposure(&flows, &ends, ReferenceDb::embedded().unwrap(), &|_| FirstAction::NoMarks);
+        let all = &made.overall;
+        assert_eq!(
+            keys(&all.operators),
+            [("Amazon.com, Inc.", 700, 0.7), ("SOMEBODY", 200, 0.2), ("-", 100, 0.1)]
+        );
+        assert_eq!(
+            all.third_party_ratio,
+            Some(0.5),
+            "300 at a host that is nobody's service, 200 at a delivery network"
+        );
+        assert_eq!(
+            made.paths.iter().filter(|p| p.operator.as_deref() == Some("Amazon.com, Inc.")).count(),
+            1
+        );
     }
 
     #[test]

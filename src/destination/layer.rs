@@ -1,7 +1,7 @@
 //! A layer of the reference table: which value holds from which address on.
 //!
-//! Takes the bytes of a layer section; gives the value for an address, by a binary search over block starts and a walk
-//! of at most 255 entries (16 as `build` writes them). Allocates nothing and never panics: a damaged layer answers "no value".
+//! Takes the bytes of a layer section; gives the value for an address, by a binary search over the block starts near it and a
+//! walk of at most 255 entries (16 as `build` writes them). Allocates nothing and never panics: a damaged layer answers "no value".
 //! `docs/reference.md` describes the bytes; `build::write` makes them.
 
 use std::net::IpAddr;
@@ -54,22 +54,15 @@ impl<'a> Layer<'a> {
         self.offsets.len()
     }
 
-    /// For each value of the first 16 bits of an IPv4 address, and one more: how many blocks start below it. Made once
-    /// when a table is loaded; it spares most of the binary search. Empty for IPv6.
+    /// For each value of an address' [`slot`], and one more: how many blocks start below it. Made once when a table is
+    /// loaded; it spares most of the binary search.
     pub(crate) fn index(&self) -> Vec<u32> {
-        if self.family != Family::V4 {
-            return Vec::new();
+        let four = self.starts.as_chunks::<4>().0.iter().map(|s| u32::from_le_bytes(*s) as usize >> 16);
+        let six = self.starts.as_chunks::<16>().0.iter().map(|s| slot(u128::from_le_bytes(*s)));
+        match self.family {
+            Family::V4 => counted(four),
+            Family::V6 => counted(six),
         }
-        let mut starts =
-            self.starts.as_chunks::<4>().0.iter().map(|s| u32::from_le_bytes(*s) >> 16).peekable();
-        let mut below = 0;
-        let count = |half: u32| {
-            while starts.next_if(|start| *start < half).is_some() {
-                below += 1;
-            }
-            below
-        };
-        (0..=1 << 16).map(count).collect()
     }
 
     /// The value at `address`, 0 when there is none. Addresses of the other family have none. `index` is that of this
@@ -79,10 +72,7 @@ impl<'a> Layer<'a> {
             (Family::V4, IpAddr::V4(v4)) => {
                 let number = v4.to_bits();
                 let starts = self.starts.as_chunks::<4>().0;
-                let half = (number >> 16) as usize;
-                let from = index.get(half).map_or(0, |i| *i as usize);
-                let to = index.get(half + 1).map_or(starts.len(), |i| *i as usize);
-                let near = starts.get(from..to).unwrap_or_default();
+                let (from, near) = near(starts, index, (number >> 16) as usize);
                 let after = from + near.partition_point(|s| u32::from_le_bytes(*s) <= number);
                 let start = after.checked_sub(1).and_then(|i| starts.get(i));
                 (after, start.map_or(0, |s| u128::from(u32::from_le_bytes(*s))), u128::from(number))
@@ -90,7 +80,8 @@ impl<'a> Layer<'a> {
             (Family::V6, IpAddr::V6(v6)) => {
                 let number = v6.to_bits();
                 let starts = self.starts.as_chunks::<16>().0;
-                let after = starts.partition_point(|s| u128::from_le_bytes(*s) <= number);
+                let (from, near) = near(starts, index, slot(number));
+                let after = from + near.partition_point(|s| u128::from_le_bytes(*s) <= number);
                 let start = after.checked_sub(1).and_then(|i| starts.get(i));
                 (after, start.map_or(0, |s| u128::from_le_bytes(*s)), number)
             }
@@ -144,6 +135,19 @@ impl<'a> Layer<'a> {
         let (picks, mut lengths) = rest.split_at_checked(usize::from(*entries))?;
         let mut left = number.checked_sub(start)?;
         let mut pick = 0;
+        // Most lengths are powers of two below 2^64, or short odd multiples of one: told without numbers of 128 bits.
+        if let Ok(mut short) = u64::try_from(left) {
+            while pick + 1 < picks.len() {
+                let Some((length, rest)) = take_short(lengths) else { break };
+                let Some(more) = short.checked_sub(length) else {
+                    let at = usize::from(*picks.get(pick)?) * self.width;
+                    return value(values.get(at..at + self.width)?);
+                };
+                (short, lengths) = (more, rest);
+                pick += 1;
+            }
+            left = u128::from(short);
+        }
         // The last entry has no length: it runs to the next block.
         while pick + 1 < picks.len() {
             let (length, rest) = take_length(lengths)?;
@@ -154,6 +158,33 @@ impl<'a> Layer<'a> {
         let at = usize::from(*picks.get(pick)?) * self.width;
         value(values.get(at..at + self.width)?)
     }
+}
+
+/// Which entry of the index an IPv6 address is in: the 16 bits behind the first three in `2000::/3`, where all global addresses
+/// are (RFC 4291 section 2.4); all below and all above it share the first and the last entry.
+fn slot(address: u128) -> usize {
+    let bits = (address >> 109) as usize;
+    bits.saturating_sub(1 << 16).min((1 << 16) - 1)
+}
+
+/// For each number below 2^16, and for that itself: how many of the sorted `slots` are below it.
+fn counted(slots: impl Iterator<Item = usize>) -> Vec<u32> {
+    let mut slots = slots.peekable();
+    let mut below = 0;
+    let count = |at: usize| {
+        while slots.next_if(|slot| *slot < at).is_some() {
+            below += 1;
+        }
+        below
+    };
+    (0..=1 << 16).map(count).collect()
+}
+
+/// The block starts of one slot and how many are before them; all of them without an index.
+fn near<'a, const N: usize>(starts: &'a [[u8; N]], index: &[u32], slot: usize) -> (usize, &'a [[u8; N]]) {
+    let from = index.get(slot).map_or(0, |i| *i as usize);
+    let to = index.get(slot + 1).map_or(starts.len(), |i| *i as usize);
+    (from, starts.get(from..to).unwrap_or_default())
 }
 
 /// A value of two or three bytes.
@@ -189,6 +220,17 @@ pub(crate) fn take_length(bytes: &[u8]) -> Option<(u128, &[u8])> {
         return None;
     }
     Some((odd << zeros, rest))
+}
+
+/// [`take_length`] for lengths of at most two bytes that are below 2^64; `None` for others, sound or not.
+fn take_short(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match bytes {
+        [head @ 0..64, rest @ ..] => Some((1 << head, rest)),
+        [head @ 128..=183, half @ 0..128, rest @ ..] => {
+            Some(((u64::from(*half) * 2 + 1) << (head - 128), rest))
+        }
+        _ => None,
+    }
 }
 
 /// Writes one length (not 0) as [`take_length`] reads it.
@@ -233,6 +275,9 @@ mod tests {
             put_length(length, &mut bytes);
             bytes.push(0xaa);
             assert_eq!(take_length(&bytes), Some((length, &[0xaa][..])), "{length}");
+            if let Some((short, rest)) = take_short(&bytes) {
+                assert_eq!((u128::from(short), rest), (length, &[0xaa][..]), "{length}");
+            }
         }
     }
 

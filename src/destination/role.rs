@@ -41,12 +41,16 @@ const TRACKING: [&str; 6] = [
     "telemetry",
 ];
 
-/// The role of an end and the rule that decided.
-pub(crate) fn role(end: &End<'_>, db: &ReferenceDb) -> (Role, String) {
+/// The role of an end, the rule that decided, and the messenger whose service it is, where that decided.
+pub(crate) fn role<'d>(end: &End<'_>, db: &'d ReferenceDb) -> (Role, String, Option<&'d Messenger>) {
     let company = db.company(end.facts.operator.as_ref(), end.facts.cloud.as_ref());
-    let decided = special(end, db)
-        .or_else(|| messenger(end, db, company))
-        .or_else(|| shared(end, db, company))
+    let decided = special(end, db);
+    if decided.is_none()
+        && let Some((role, why, owner)) = messenger(end, db, company).or_else(|| shared(end, db, company))
+    {
+        return (role, why, Some(owner));
+    }
+    let decided = decided
         .or_else(|| by_service_name(end, db))
         .or_else(|| service(db.facts().services.of_address(effective(end.address), end.ports), "address"))
         .or_else(|| {
@@ -61,11 +65,12 @@ pub(crate) fn role(end: &End<'_>, db: &ReferenceDb) -> (Role, String) {
             _ => None,
         })
         .or_else(|| edge(end, company));
-    decided.unwrap_or_else(|| {
+    let (role, why) = decided.unwrap_or_else(|| {
         let network =
             company.map_or_else(String::new, |c| format!("; a network of {} does not tell what for", c.name));
         (Role::Unknown, format!("no rule: no known name, network, service or port{network}"))
-    })
+    });
+    (role, why, None)
 }
 
 /// Ends without a place: group addresses, and machines of the local network.
@@ -99,7 +104,11 @@ fn special(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
 }
 
 /// The messenger's own end, by a first-party name or because its flows were attributed to it.
-fn messenger(end: &End<'_>, db: &ReferenceDb, company: Option<&Company>) -> Option<(Role, String)> {
+fn messenger<'d>(
+    end: &End<'_>,
+    db: &'d ReferenceDb,
+    company: Option<&Company>,
+) -> Option<(Role, String, &'d Messenger)> {
     let messengers = &db.facts().messengers;
     // That a run was of a messenger says who sent, not whose the end is: a tracker stays one. Only a server of the user's
     // own choice has no other mark.
@@ -119,18 +128,21 @@ fn messenger(end: &End<'_>, db: &ReferenceDb, company: Option<&Company>) -> Opti
         return Some((
             Role::Relay,
             format!("{why} of {id} with STUN on a relay port (messengers.toml, RFC 8656)"),
+            messenger,
         ));
     }
     if why.starts_with("network:") {
-        return Some((Role::FirstParty, format!("{why} is {id}'s alone (messengers.toml)")));
+        return Some((Role::FirstParty, format!("{why} is {id}'s alone (messengers.toml)"), messenger));
     }
     if messenger.servers == Servers::Chosen {
         return Some((
             Role::FirstParty,
             format!("{why} of {id}: the server that was chosen (messengers.toml)"),
+            messenger,
         ));
     }
-    Some(own_or_rented(end, messenger, company, &why))
+    let (role, why) = own_or_rented(end, messenger, company, &why);
+    Some((role, why, messenger))
 }
 
 /// Whether a messenger's end stands in a network of its company, of a delivery network or of another operator.
@@ -203,13 +215,19 @@ fn tracker(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
 
 /// A name that a messenger shares with its company's other services, in captures that all show that messenger. Elsewhere
 /// the same name is a third party's, and the tracker list decides.
-fn shared(end: &End<'_>, db: &ReferenceDb, company: Option<&Company>) -> Option<(Role, String)> {
+fn shared<'d>(
+    end: &End<'_>,
+    db: &'d ReferenceDb,
+    company: Option<&Company>,
+) -> Option<(Role, String, &'d Messenger)> {
     let messengers = &db.facts().messengers;
     let everywhere = |id: &str| !end.beside.is_empty() && end.beside.iter().all(|ids| ids.contains(id));
     end.names.iter().find_map(|name| {
         let owners = messengers.of_name(plain(name))?.all.iter().filter_map(|i| messengers.get(*i));
         let owner = owners.into_iter().find(|owner| everywhere(&owner.id))?;
-        Some(own_or_rented(end, owner, company, &format!("name:{name}, shared with other services,")))
+        let why = format!("name:{name}, shared with other services,");
+        let (role, why) = own_or_rented(end, owner, company, &why);
+        Some((role, why, owner))
     })
 }
 

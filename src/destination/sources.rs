@@ -222,12 +222,33 @@ impl Countries {
         Ok(Countries(out))
     }
 
+    /// What a source's text stands for: a country, or nothing (empty, the words for "not known" of the formats, and two letters
+    /// that are assigned to no country, such as `EU` and `ZZ`).
+    ///
+    /// # Errors
+    /// What is wrong with a text that has not the form of a code.
+    pub(crate) fn read(&self, text: &str) -> Result<Option<[u8; 2]>, String> {
+        let text = text.trim();
+        if matches!(text, "" | "??" | "-" | "None" | "Unknown") {
+            return Ok(None);
+        }
+        if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            return Ok(self.code(text));
+        }
+        let shown: String = text.chars().take(40).collect();
+        Err(format!("{shown:?} is no country code"))
+    }
+
     /// The code that a source's text stands for; `None` for what is no country.
     pub(crate) fn code(&self, text: &str) -> Option<[u8; 2]> {
         let code: [u8; 2] = text.trim().as_bytes().try_into().ok()?;
         self.0.get(&code.map(|byte| byte.to_ascii_uppercase())).copied()
     }
 }
+
+/// What to do about a malformed country code.
+pub(crate) const CODE_REMEDY: &str =
+    "write the two letters of ISO 3166, or ?? where the country is not known";
 
 /// `regions.toml`: country of Amazon's regions.
 #[derive(Debug, Deserialize)]

@@ -50,7 +50,11 @@ fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
         [127, ..] => "loopback",
         [169, 254, ..] => "link-local",
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => "documentation",
+        // Anycast addresses of PCP and TURN (RFC 7723, RFC 8155), of AS112 (RFC 7534, RFC 7535) and of AMT (RFC 7450).
+        [192, 0, 0, 9 | 10] | [192, 31, 196, _] | [192, 52, 193, _] | [192, 175, 48, _] => "protocol-anycast",
         [192, 0, 0, _] => "protocol-assignment",
+        // Relays of 6to4, deprecated (RFC 7526).
+        [192, 88, 99, _] => "6to4-relay",
         [198, 18..=19, ..] => "benchmark",
         [224..=239, ..] => "multicast",
         [255, 255, 255, 255] => "broadcast",
@@ -69,6 +73,23 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => "documentation",
         [0x2001, 2, 0, ..] => "benchmark",
         [0x100, 0, 0, 0, ..] => "discard",
+        // RFC 9780: a prefix for no use on the wire.
+        [0x100, 0, 0, 1, ..] => "dummy",
+        // Of a network's own translator (RFC 8215): whom it stands for only that network knows.
+        [0x64, 0xff9b, 1, ..] => "local-translation",
+        // Deprecated by RFC 3879, never to be routed.
+        [0xfec0..=0xfeff, ..] => "site-local",
+        // Segment identifiers of SRv6 (RFC 9602).
+        [0x5f00, ..] => "segment-routing",
+        // ORCHID and its deprecated first version (RFC 7343, RFC 4843), and tags of aircraft (RFC 9374): names, not places.
+        [0x2001, 0x10..=0x2f, ..] => "orchid",
+        [0x2001, 0x30..=0x3f, ..] => "drip",
+        [0x2001, 1, 0, 0, 0, 0, 0, 1..=3]
+        | [0x2001, 3, ..]
+        | [0x2001, 4, 0x112, ..]
+        | [0x2620, 0x4f, 0x8000, ..] => "protocol-anycast",
+        // What is left of 2001::/23 (RFC 2928) but Teredo.
+        [0x2001, 1..=2 | 4..=0xf | 0x40..=0x1ff, ..] => "protocol-assignment",
         _ => return None,
     })
 }

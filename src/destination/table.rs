@@ -16,12 +16,12 @@ use super::layer::{Family, Layer};
 /// First bytes of a table.
 pub(crate) const MAGIC: [u8; 8] = *b"MLEAKDB\n";
 /// Version of the layout.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Sections in the order of the directory.
-pub(crate) const TAGS: [[u8; 4]; 13] = [
-    *b"META", *b"CCTB", *b"PLCS", *b"PLC4", *b"PLC6", *b"ASNS", *b"ASN4", *b"ASN6", *b"CLDS", *b"CLD4",
-    *b"CLD6", *b"TRAK", *b"STRS",
-];
+pub(crate) const TAGS: [[u8; 4]; 10] =
+    [*b"META", *b"CCTB", *b"PLCS", *b"ASNS", *b"CLDS", *b"RECS", *b"NET4", *b"NET6", *b"TRAK", *b"STRS"];
+/// Bytes of a `RECS` record: the numbers of a `PLCS`, an `ASNS` and a `CLDS` record, three bytes each.
+pub(crate) const RECORD: usize = 9;
 /// Bytes before the first section: magic, version, checksum, directory.
 pub(crate) const HEADER: usize = 16 + TAGS.len() * 12;
 /// Most country sources in one table.
@@ -131,23 +131,20 @@ pub(crate) struct Table {
     bytes: Cow<'static, [u8]>,
     sections: [Range<usize>; TAGS.len()],
     meta: Meta,
-    /// See [`Layer::index`]; by section, empty for those without.
-    indices: [Vec<u32>; TAGS.len()],
+    /// See [`Layer::index`]: of `NET4` and of `NET6`.
+    indices: [Vec<u32>; 2],
 }
 
 const META: usize = 0;
 const COUNTRIES: usize = 1;
 const PLACES: usize = 2;
-const PLACES_V4: usize = 3;
-const PLACES_V6: usize = 4;
-const SYSTEMS: usize = 5;
-const SYSTEMS_V4: usize = 6;
-const SYSTEMS_V6: usize = 7;
-const CLOUDS: usize = 8;
-const CLOUDS_V4: usize = 9;
-const CLOUDS_V6: usize = 10;
-const TRACKERS: usize = 11;
-const STRINGS: usize = 12;
+const SYSTEMS: usize = 3;
+const CLOUDS: usize = 4;
+const RECORDS: usize = 5;
+const NETWORKS_V4: usize = 6;
+const NETWORKS_V6: usize = 7;
+const TRACKERS: usize = 8;
+const STRINGS: usize = 9;
 
 impl Table {
     /// Checks the frame of the table. What lies inside of sections is checked when it is read.
@@ -203,12 +200,7 @@ impl Table {
             ));
         }
         let mut table = Table { bytes, sections, meta, indices: Default::default() };
-        for i in [PLACES_V4, PLACES_V6, SYSTEMS_V4, SYSTEMS_V6, CLOUDS_V4, CLOUDS_V6] {
-            let index = table.layer(i)?.index();
-            if let Some(place) = table.indices.get_mut(i) {
-                *place = index;
-            }
-        }
+        table.indices = [table.layer(Family::V4)?.index(), table.layer(Family::V6)?.index()];
         Ok(table)
     }
 
@@ -229,28 +221,35 @@ impl Table {
 
     /// Number of AS entries, cloud entries, trackers and look-up blocks.
     pub(crate) fn counts(&self) -> (usize, usize, usize, usize) {
-        let layers = [PLACES_V4, PLACES_V6, SYSTEMS_V4, SYSTEMS_V6, CLOUDS_V4, CLOUDS_V6];
-        let blocks = layers.into_iter().filter_map(|i| self.layer(i).ok()).map(|l| l.blocks()).sum();
+        let layers = [Family::V4, Family::V6].into_iter().filter_map(|family| self.layer(family).ok());
+        let blocks = layers.map(|l| l.blocks()).sum();
         let entries = |i: usize, width: usize| self.section(i).len() / width;
         (entries(SYSTEMS, 8), entries(CLOUDS, 14), entries(TRACKERS, 16), blocks)
     }
 
-    /// Everything on one address. No allocation.
-    pub(crate) fn find(&self, address: IpAddr) -> Found<'_> {
-        let v4 = address.is_ipv4();
-        let value = |four: usize, six: usize| {
-            let i = if v4 { four } else { six };
-            let index = self.indices.get(i).map_or(&[][..], Vec::as_slice);
-            self.layer(i).map_or(0, |layer| layer.find(address, index)) as usize
-        };
-        let width = self.meta.place_sources.len();
-        let place = value(PLACES_V4, PLACES_V6);
-        let countries = self.record(PLACES, place, width).unwrap_or_default();
-        let system = value(SYSTEMS_V4, SYSTEMS_V6);
-        let asn = if system > 0 { self.system(system) } else { None };
-        let cloud = value(CLOUDS_V4, CLOUDS_V6);
-        let cloud = if cloud > 0 { self.cloud(cloud) } else { None };
-        Found { countries, asn, cloud }
+    /// Number of the record that holds for an address; 0 for the one that says nothing. One search answers for all sources.
+    pub(crate) fn record_of(&self, address: IpAddr) -> u32 {
+        let [four, six] = &self.indices;
+        let (family, index) = if address.is_ipv4() { (Family::V4, four) } else { (Family::V6, six) };
+        self.layer(family).map_or(0, |layer| layer.find(address, index))
+    }
+
+    /// What a record says. No allocation.
+    pub(crate) fn found(&self, record: u32) -> Found<'_> {
+        let [place, system, cloud] = self.parts(record);
+        Found {
+            countries: self.place(place),
+            asn: if system > 0 { self.system(system as usize) } else { None },
+            cloud: if cloud > 0 { self.cloud(cloud as usize) } else { None },
+        }
+    }
+
+    /// Numbers of the `PLCS`, `ASNS` and `CLDS` records of a record; 0 is none, and what a damaged table lacks.
+    fn parts(&self, record: u32) -> [u32; 3] {
+        let record = self.record(RECORDS, record as usize, RECORD).unwrap_or_default();
+        let mut numbers =
+            record.as_chunks::<3>().0.iter().map(|[a, b, c]| u32::from_le_bytes([*a, *b, *c, 0]));
+        std::array::from_fn(|_| numbers.next().unwrap_or(0))
     }
 
     fn system(&self, number: usize) -> Option<System<'_>> {
@@ -295,12 +294,15 @@ impl Table {
 
     /// From which address on which value holds: places, systems and clouds of one family.
     pub(crate) fn points(&self, family: Family) -> Result<[Vec<(u128, u32)>; 3], ReferenceError> {
-        let layers = match family {
-            Family::V4 => [PLACES_V4, SYSTEMS_V4, CLOUDS_V4],
-            Family::V6 => [PLACES_V6, SYSTEMS_V6, CLOUDS_V6],
-        };
-        let [places, systems, clouds] = layers.map(|i| self.layer(i).and_then(Layer::points));
-        Ok([places?, systems?, clouds?])
+        let mut out: [Vec<(u128, u32)>; 3] = Default::default();
+        for (at, record) in self.layer(family)?.points()? {
+            for (points, value) in out.iter_mut().zip(self.parts(record)) {
+                if points.last().is_none_or(|(_, before)| *before != value) {
+                    points.push((at, value));
+                }
+            }
+        }
+        Ok(out)
     }
 
     /// A record of `PLCS`: one country index a place source.
@@ -337,8 +339,8 @@ impl Table {
         self.sections.get(i).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
     }
 
-    fn layer(&self, i: usize) -> Result<Layer<'_>, ReferenceError> {
-        let family = if matches!(i, PLACES_V4 | SYSTEMS_V4 | CLOUDS_V4) { Family::V4 } else { Family::V6 };
+    fn layer(&self, family: Family) -> Result<Layer<'_>, ReferenceError> {
+        let i = if family == Family::V4 { NETWORKS_V4 } else { NETWORKS_V6 };
         Layer::parse(family, self.section(i), self.sections.get(i).map_or(0, |s| s.start))
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::ech::EchOffer;
-use super::flow::{DnsName, FlowFacts, FlowFinding, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
+use super::flow::{DnsName, Finished, FlowFinding, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
 use super::fragment::Pool;
 use super::link;
 use super::observe::Observation;
@@ -54,6 +54,8 @@ pub struct Options {
     pub secrets: Arc<Secrets>,
     /// Decode frames and run flows on the threads of the current rayon pool.
     pub parallel: bool,
+    /// Leave out the SHA-256 of the file, for outputs that do not show it; [`Input::sha256`] is empty then.
+    pub skip_digest: bool,
 }
 
 impl Default for Options {
@@ -66,6 +68,7 @@ impl Default for Options {
             show_secrets: false,
             secrets: Arc::default(),
             parallel: false,
+            skip_digest: false,
         }
     }
 }
@@ -132,6 +135,9 @@ pub fn analyse(
     let mut reader = reader;
     if !options.parallel {
         reader.set_batch_bytes(ONE_THREAD_BATCH);
+    }
+    if options.skip_digest {
+        reader.without_digest();
     }
     let mut current = Batch::default();
     let mut next = Batch::default();
@@ -439,11 +445,11 @@ impl Run<'_> {
         }
         self.file_warnings(&file);
         self.give_out(observed, true);
-        let mut facts: Vec<FlowFacts> = Vec::with_capacity(self.shards.iter().map(Shard::len).sum());
-        self.shards.iter_mut().for_each(|s| facts.extend(s.take_facts()));
-        facts.sort_unstable_by_key(|f| f.first_frame);
-        let flow_times = facts.iter().map(|f| f.first_time).collect();
-        let numbers: BTreeMap<u64, u64> = facts.iter().map(|f| f.first_frame).zip(1..).collect();
+        let mut facts: Vec<Finished> = Vec::with_capacity(self.shards.iter().map(Shard::len).sum());
+        self.shards.iter_mut().for_each(|s| facts.extend(s.take_finished()));
+        facts.sort_unstable_by_key(|f| f.facts().first_frame);
+        let flow_times = facts.iter().map(|f| f.facts().first_time).collect();
+        let numbers: BTreeMap<u64, u64> = facts.iter().map(|f| f.facts().first_frame).zip(1..).collect();
         let mut dns: Vec<DnsName> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
         dns.sort_by(|a, b| (a.frame, &a.name, a.address).cmp(&(b.frame, &b.name, b.address)));
@@ -616,7 +622,7 @@ fn mask(analysis: &mut CaptureAnalysis, canaries: &CanarySet) {
 }
 
 /// Facts in the report's words, with names from DNS answers that the client had before.
-fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> Vec<Flow> {
+fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -> Vec<Flow> {
     // For each name of an address the first answer, and all of them by frame with the latest end of use up to there.
     type Known<'a> = (&'a DnsName, Vec<(u64, CaptureTime)>);
     let mut answers: std::collections::HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> =
@@ -633,7 +639,8 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
             known.push((answer, vec![(answer.frame, answer.until)]));
         }
     }
-    let told = |(index, f): (usize, FlowFacts)| {
+    let told = |(index, f): (usize, Finished)| {
+        let f = f.into_facts();
         let (word, evidence) = f.encryption_word();
         let (word, evidence) = (word.to_owned(), evidence.to_vec());
         let mut names: Vec<FlowName> = f
@@ -689,9 +696,9 @@ fn flows(name: &str, facts: Vec<FlowFacts>, dns: &[DnsName], parallel: bool) -> 
         }
     };
     if parallel {
-        facts.into_par_iter().enumerate().map(told).collect()
+        finished.into_par_iter().enumerate().map(told).collect()
     } else {
-        facts.into_iter().enumerate().map(told).collect()
+        finished.into_iter().enumerate().map(told).collect()
     }
 }
 

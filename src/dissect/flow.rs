@@ -539,6 +539,19 @@ pub(super) struct Shard {
     pub(super) numbered: usize,
 }
 
+/// A flow that gets no more packets; stays where it is until its facts are told, so that no list of facts is made beside it.
+pub(super) struct Finished(Box<Flow>);
+
+impl Finished {
+    pub(super) fn facts(&self) -> &FlowFacts {
+        &self.0.facts
+    }
+
+    pub(super) fn into_facts(self) -> FlowFacts {
+        self.0.facts
+    }
+}
+
 /// What a shard needs of the whole.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a> {
@@ -559,10 +572,10 @@ impl Shard {
         self.flows.iter().filter_map(|f| f.held_back()).min()
     }
 
-    /// Takes the facts of all flows, after [`Shard::finish`].
-    pub(super) fn take_facts(&mut self) -> impl Iterator<Item = FlowFacts> + use<> {
+    /// Takes all flows, after [`Shard::finish`].
+    pub(super) fn take_finished(&mut self) -> impl Iterator<Item = Finished> + use<> {
         self.map = HashMap::default();
-        std::mem::take(&mut self.flows).into_iter().map(|f| f.facts)
+        std::mem::take(&mut self.flows).into_iter().map(Finished)
     }
 
     /// Flows so far.

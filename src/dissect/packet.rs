@@ -939,7 +939,7 @@ fn fragment_header(extensions: &Ipv6ExtensionsSlice<'_>) -> Option<(u32, u32, bo
     }
 }
 
-/// IPsec's authentication header (RFC 4302), which leaves what follows it readable.
+/// The authentication header of RFC 4302, which leaves what follows it readable.
 const AUTHENTICATION: IpProto = IpProto(51);
 
 /// What follows an authentication header, and its size: words of four bytes, less two (RFC 4302 section 2.2).
@@ -1012,7 +1012,7 @@ mod tests {
         let mut p = vec![0x45, 0];
         p.extend((20 + content.len() as u16).to_be_bytes());
         p.extend([0, 77]);
-        p.extend((fragment.0 / 8 | u16::from(fragment.1) << 13).to_be_bytes());
+        p.extend(((fragment.0 / 8) | (u16::from(fragment.1) << 13)).to_be_bytes());
         p.extend([64, proto, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
         p.extend(content);
         p

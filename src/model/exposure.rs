@@ -27,7 +27,8 @@ pub struct Exposed {
     pub zones: Vec<Share>,
     /// Bytes by country on which the sources agree, most first; the key is null where they do not.
     pub countries: Vec<Share>,
-    /// Bytes by network operator, most first; the key is null where it is not known.
+    /// Bytes by network operator, most first: the company where `reference/operators.toml` knows it, else the name of the autonomous
+    /// system; the key is null where neither is known.
     pub operators: Vec<Share>,
     /// Bytes by role, most first.
     pub roles: Vec<Share>,
@@ -39,7 +40,8 @@ pub struct Exposed {
     pub country_hhi: Option<f64>,
     /// The same over operators.
     pub operator_hhi: Option<f64>,
-    /// Share of the bytes whose role is known that went to machines which are not the messenger's own (all roles but `first-party` and `peer`).
+    /// Share of the bytes whose role is known that went to machines which are not the messenger's own: all roles but `first-party`,
+    /// `peer`, and `hosting` of the messenger's own service.
     pub third_party_ratio: Option<f64>,
     /// How an observer on the way learns whom a flow goes to.
     pub names: NameExposure,

@@ -240,7 +240,7 @@ fn zones(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
 fn operators(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
     let mut operators: BTreeMap<String, u64> = BTreeMap::new();
     for destination in &report.destinations {
-        let sum = operators.entry(operator(destination, wording)).or_default();
+        let sum = operators.entry(company(destination, wording)).or_default();
         *sum = sum.saturating_add(traffic(destination));
     }
     let bars = ranked(operators.into_iter().map(|(label, n)| (label, vec![(0, n)])), wording);
@@ -265,6 +265,14 @@ fn operators(report: &Report, wording: &Wording) -> Result<Chart, ReportError> {
         )?,
         wide: false,
     })
+}
+
+/// The company behind the network of `destination`, so that its several systems are one bar; the operator where that is not known.
+fn company(destination: &Destination, wording: &Wording) -> String {
+    match &destination.company {
+        Some(company) if !is_local(&destination.address) => escape_terminal(company).into_owned(),
+        _ => operator(destination, wording),
+    }
 }
 
 /// The operator of `destination` in words.

@@ -19,7 +19,7 @@ pub use html::html;
 pub use json::{json, schema};
 pub use table::table;
 pub use wording::{Arg, Lang, UnknownLang, Wording};
-pub use words::{agreement_id, carries, cloud_text, law, name_note, role_id};
+pub use words::{agreement_id, carries, cloud_text, law, name_note, role_id, service_text};
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]

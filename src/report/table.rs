@@ -11,6 +11,7 @@ use comfy_table::{
 };
 
 use super::escape::escape_terminal;
+use super::view::comparison::states;
 use super::wording::{Arg, Wording};
 use super::words::{self, VERDICTS};
 use crate::model::{ClaimResult, Evidence, Report, Verdict};
@@ -83,7 +84,34 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
             let _ = writeln!(out, "{}", if colour { coloured(line) } else { uncoloured(line) });
         }
     }
-    out + &calls(report, wording, width)
+    out + &conclusions(report, wording, width) + &calls(report, wording, width)
+}
+
+/// A line for each conclusion of which anything was decided by traffic; the page has all.
+fn conclusions(report: &Report, wording: &Wording, width: Option<usize>) -> String {
+    use crate::model::PremiseState::{Measured, NotRefuted, Refuted};
+    let decided = |state| matches!(state, Measured | NotRefuted | Refuted);
+    let mut out = String::new();
+    for conclusion in &report.comparison.conclusions {
+        if !conclusion.premises.iter().any(|p| decided(p.state)) {
+            continue;
+        }
+        if out.is_empty() {
+            let _ = writeln!(out, "\n{}", wording.text("section-conclusions"));
+        }
+        let messenger = conclusion.id.split_once('.').map_or(conclusion.id.as_str(), |(of, _)| of);
+        let line = wording.with(
+            "conclusion-line",
+            &[
+                ("messenger", Arg::Text(&wording.messenger(messenger))),
+                ("text", Arg::Text(wording.pick(&conclusion.text))),
+                ("states", Arg::Text(&states(conclusion, wording))),
+            ],
+        );
+        let width = width.map_or(usize::MAX, |width| width.max(NARROWEST).saturating_sub(2));
+        let _ = writeln!(out, "{}", wrap(&line, width).replace('\n', "\n  "));
+    }
+    out
 }
 
 /// A line for each call, behind the verdicts; empty without calls.

@@ -150,6 +150,13 @@ pub fn law(law: &Jurisdiction, wording: &Wording) -> String {
     )
 }
 
+/// Whose service an end is, in words; `None` where no messenger's own domain or network tells.
+#[must_use]
+pub fn service_text(destination: &Destination, wording: &Wording) -> Option<String> {
+    let companies = destination.service_of.join(", ");
+    (!companies.is_empty()).then(|| wording.with("service-of", &[("companies", Arg::Text(&companies))]))
+}
+
 /// The IPv4 address within an IPv6 one, in words.
 #[must_use]
 pub fn carries(embedded: &Embedded, wording: &Wording) -> String {
@@ -233,6 +240,7 @@ pub(crate) fn why_id(why: JurisdictionWhy) -> &'static str {
     match why {
         JurisdictionWhy::Place => "why-place",
         JurisdictionWhy::OperatorSeat => "why-operator-seat",
+        JurisdictionWhy::ServiceSeat => "why-service-seat",
     }
 }
 

@@ -48,11 +48,42 @@ fn operator(name: &str, asn: u32) -> Operator {
     Operator { name: name.into(), asn: Some(asn), source: "iptoasn".into() }
 }
 
+/// A conclusion with premises in several states, and a criterion of one's own.
+fn comparison() -> Comparison {
+    let premise = |claim: &str, holds, verdict, state| Premise { claim: claim.into(), holds, verdict, state };
+    Comparison {
+        criteria: vec![ComparisonCriterion {
+            id: "place".into(),
+            text: text("Not in the USA", "Nicht in den USA"),
+            weight: Some(2.5),
+        }],
+        cells: vec![ComparisonCell {
+            messenger: "signal".into(),
+            criterion: "place".into(),
+            outcome: Outcome::Failed,
+            counts: BTreeMap::from([(Verdict::Supported, 1)]),
+            claims: vec!["signal.servers-in-usa".into()],
+        }],
+        totals: vec![ComparisonTotal { messenger: "signal".into(), met: 0.0, failed: 2.5, open: 0.0 }],
+        conclusions: vec![Conclusion {
+            id: "signal.not-yet".into(),
+            section: "Fazit".into(),
+            text: text("Advised against <for now>.", "Davon wird <vorerst> abgeraten."),
+            premises: vec![
+                premise("signal.servers-in-usa", true, Verdict::Supported, PremiseState::Measured),
+                premise("signal.number-hidden", false, Verdict::Supported, PremiseState::Refuted),
+                premise("signal.price", true, Verdict::Documentary, PremiseState::Documentary),
+            ],
+        }],
+    }
+}
+
 /// Two messengers, every verdict, every way in which sources agree or not.
 pub(crate) fn report() -> Report {
     Report {
         catalogue: Vec::new(),
         controls: 0,
+        comparison: comparison(),
         schema: REPORT_SCHEMA.into(),
         tool: Tool { name: "metaleak".into(), version: "0.1.0".into(), features: vec!["live".into()] },
         inputs: inputs(),

@@ -17,7 +17,7 @@ use crate::destination::cidr::Cidr;
 use crate::destination::db::ReferenceDb;
 use crate::destination::error::ReferenceError;
 use crate::destination::layer::Family;
-use crate::destination::sources::{COUNTRIES, Countries, REGIONS, regions};
+use crate::destination::sources::{CODE_REMEDY, COUNTRIES, Countries, REGIONS, regions};
 use crate::destination::table::{ImportedSystems, MOST_PLACE_SOURCES, SourceMeta, Table};
 
 /// Last bytes of an mmdb in which its metadata begins (MaxMind DB format 2.0, "Database Metadata").
@@ -141,7 +141,15 @@ struct Layer {
     titles: BTreeSet<String>,
     unknown_codes: BTreeSet<String>,
     unknown_regions: BTreeSet<String>,
+    /// Ranges of the file that is being read.
+    rows: Vec<raw::Row>,
+    /// Lines whose ranges overlap with those of others, in words; the first of them.
+    overlaps: Vec<String>,
+    more_overlaps: usize,
 }
+
+/// Overlaps that are named one by one.
+const MOST_OVERLAPS: usize = 8;
 
 /// Formats, told by the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,6 +260,36 @@ struct AwsPrefix {
     service: String,
 }
 
+/// Why a country code was refused; where it stood is known to who asked.
+#[derive(Debug)]
+enum CodeFault {
+    /// The text has not the form of a code.
+    Form(String),
+    /// Another fault.
+    Other(ReferenceError),
+}
+
+impl CodeFault {
+    fn of_line(self, name: &str, line: usize) -> ReferenceError {
+        match self {
+            CodeFault::Form(what) => ReferenceError::data(name, line, what, CODE_REMEDY),
+            CodeFault::Other(fault) => fault,
+        }
+    }
+
+    fn of_network(self, file: &str, network: String) -> ReferenceError {
+        match self {
+            CodeFault::Form(what) => ReferenceError::Network {
+                file: file.to_owned(),
+                network,
+                what,
+                remedy: CODE_REMEDY.to_owned(),
+            },
+            CodeFault::Other(fault) => fault,
+        }
+    }
+}
+
 impl Layer {
     fn read(&mut self, builder: &mut Builder, name: &str, bytes: &[u8]) -> Result<(), ReferenceError> {
         let tail = bytes.get(bytes.len().saturating_sub(METADATA_TAIL)..).unwrap_or_default();
@@ -263,28 +301,59 @@ impl Layer {
             Shape::AwsJson => self.aws(builder, name, &text)?,
             Shape::IptoasnTsv => self.iptoasn(builder, name, &text)?,
             Shape::TorGeoip => {
-                let found = raw::tor_geoip(name, &text, |code| self.code(builder, code))?;
+                let found = raw::tor_geoip(name, &text, |row, code| {
+                    self.rows.push(row);
+                    self.code(builder, code).map_err(|fault| fault.of_line(name, row.line))
+                })?;
                 append(&mut self.places, found);
                 "tor geoip".to_owned()
             }
             Shape::AsnCsv => {
                 let index = self.index;
-                let found = raw::asn_csv(name, &text, |number, title| system(builder, index, number, title))?;
+                let rows = &mut self.rows;
+                let found = raw::asn_csv(name, &text, |row, number, title| {
+                    rows.push(row);
+                    system(builder, index, number, title)
+                })?;
                 append(&mut self.systems, found);
                 "ASN csv".to_owned()
             }
         };
+        self.check_overlaps(name);
         self.titles.insert(title);
         Ok(())
     }
 
-    /// Number of a country; 0 for what is none.
-    fn code(&mut self, builder: &mut Builder, text: &str) -> Result<u32, ReferenceError> {
-        if let Some(code) = builder.codes.code(text) {
-            return builder.countries.index(code, 255, "countries");
+    /// Notes which lines of a file overlap: of two ranges the shorter one holds, so both are kept.
+    fn check_overlaps(&mut self, name: &str) {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.sort_unstable_by_key(|row| (row.first, row.line));
+        let mut farthest: Option<raw::Row> = None;
+        for row in rows {
+            if let Some(before) = farthest.filter(|before| row.first <= before.last) {
+                let (line, other) = (row.line.max(before.line), row.line.min(before.line));
+                if self.overlaps.len() < MOST_OVERLAPS {
+                    let what = "its range overlaps with that of line";
+                    self.overlaps
+                        .push(format!("{name}:{line}: {what} {other}; the shorter one holds where both do"));
+                } else {
+                    self.more_overlaps += 1;
+                }
+            }
+            if farthest.is_none_or(|before| row.last > before.last) {
+                farthest = Some(row);
+            }
         }
-        if self.unknown_codes.len() < 64 && !text.is_empty() {
-            self.unknown_codes.insert(raw::clean(text));
+    }
+
+    /// Number of a country; 0 for what is none.
+    fn code(&mut self, builder: &mut Builder, text: &str) -> Result<u32, CodeFault> {
+        if let Some(code) = builder.codes.read(text).map_err(CodeFault::Form)? {
+            return builder.countries.index(code, 255, "countries").map_err(CodeFault::Other);
+        }
+        let text = raw::clean(text);
+        if self.unknown_codes.len() < 64 && text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()) {
+            self.unknown_codes.insert(text);
         }
         Ok(0)
     }
@@ -295,8 +364,7 @@ impl Layer {
         // `Reader::verify` would also refuse sound files without a description, as ip-location-db's are. What it guards
         // against besides is seen below: each record is decoded, and a tree whose branches share nodes may not give more
         // networks than it has nodes for.
-        let most = reader.metadata().node_count as usize;
-        let most = most.saturating_mul(3).saturating_add(2);
+        let most = raw::most_networks(&reader, bytes);
         let all = WithinOptions::default().include_networks_without_data();
         let mut known: BTreeMap<usize, (u32, u32)> = BTreeMap::new();
         for (count, found) in reader.networks(all).map_err(|e| fault(e.to_string()))?.enumerate() {
@@ -309,7 +377,10 @@ impl Layer {
                 *values
             } else {
                 let record: Record = found.decode().map_err(|e| fault(e.to_string()))?.unwrap_or_default();
-                let country = record.country().map_or(Ok(0), |code| self.code(builder, code))?;
+                let network =
+                    || found.network().map_or_else(|_| String::new(), |network| network.to_string());
+                let country = record.country().map_or(Ok(0), |code| self.code(builder, code));
+                let country = country.map_err(|fault| fault.of_network(name, network()))?;
                 let number = match record.system() {
                     Some((number, title)) => system(builder, self.index, number, &raw::clean(title))?,
                     None => 0,
@@ -345,7 +416,7 @@ impl Layer {
             let country = match builder.regions.get(&region) {
                 Some(Some(code)) => {
                     let code = code.clone();
-                    self.code(builder, &code)?
+                    self.code(builder, &code).map_err(|fault| fault.of_line(name, 1))?
                 }
                 Some(None) => 0,
                 None => {
@@ -383,7 +454,8 @@ impl Layer {
             else {
                 return Err(wrong());
             };
-            let country = if matches!(*code, "None" | "Unknown") { 0 } else { self.code(builder, code)? };
+            self.rows.push(raw::Row { line, first, last });
+            let country = self.code(builder, code).map_err(|fault| fault.of_line(name, line))?;
             let number = system(builder, self.index, number, &raw::clean(title))?;
             raw::push(&mut self.places, name, line, first, last, country)?;
             raw::push(&mut self.systems, name, line, first, last, number)?;
@@ -399,11 +471,16 @@ impl Layer {
         let list = |words: &BTreeSet<String>| words.iter().cloned().collect::<Vec<_>>().join(", ");
         let mut notes = Vec::new();
         if !self.unknown_codes.is_empty() {
-            notes.push(format!("no country codes, left out: {}", list(&self.unknown_codes)));
+            let what = "codes that are assigned to no country, so without one";
+            notes.push(format!("{what}: {}", list(&self.unknown_codes)));
         }
         if !self.unknown_regions.is_empty() {
             let what = "regions that reference/regions.toml does not list, so without a country";
             notes.push(format!("{what}: {}", list(&self.unknown_regions)));
+        }
+        notes.extend(self.overlaps.iter().cloned());
+        if self.more_overlaps > 0 {
+            notes.push(format!("{} more lines overlap", self.more_overlaps));
         }
         notes
     }

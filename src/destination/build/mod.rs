@@ -11,16 +11,16 @@ mod raw;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 pub use self::import::{Import, Imported, import};
+use super::data::read_bounded;
 use super::error::ReferenceError;
 use super::layer::Family;
-use super::sources::{COUNTRIES, Countries, Format, Kind, Source, Sources, regions};
-use super::table::{HEADER, MAGIC, MOST_PLACE_SOURCES, Meta, SourceMeta, TAGS, VERSION};
+use super::sources::{CODE_REMEDY, COUNTRIES, Countries, Format, Kind, Source, Sources, regions};
+use super::table::{HEADER, MAGIC, MOST_PLACE_SOURCES, Meta, RECORD, SourceMeta, TAGS, VERSION};
 use crate::capture::hex;
 use pool::{Interner, Strings};
 use ranges::{Range, Ranges, encode, join, size};
@@ -34,8 +34,7 @@ pub fn build(sources: &Sources, regions_text: &str, folder: &Path) -> Result<Vec
         let mut files = Vec::new();
         for file in &source.files {
             let path = folder.join(file.path.get_ref());
-            let bytes =
-                fs::read(&path).map_err(|source| ReferenceError::Read { path: path.clone(), source })?;
+            let bytes = read_bounded(&path, MOST_RAW, "fetch it again with reference/fetch.sh")?;
             let found = hex(&Sha256::digest(&bytes));
             if found != *file.sha256.get_ref() {
                 let expected = file.sha256.get_ref().clone();
@@ -73,6 +72,8 @@ struct CloudEntry {
     source: u8,
 }
 
+/// Largest raw file that is read, bytes.
+const MOST_RAW: u64 = 1 << 30;
 /// Numbers of records are stored in three bytes.
 const MOST: u32 = (1 << 24) - 1;
 /// The provider whose networks `aws-regions` describes more closely.
@@ -85,20 +86,25 @@ impl Builder {
         let mut records = 0u64;
         for (name, format, bytes) in files {
             let (countries, codes) = (&mut self.countries, &self.codes);
-            let mut code = |text: &str| match codes.code(text) {
-                Some(code) => countries.index(code, 255, "countries"),
+            // 255 codes are more than there are.
+            let mut known = |text: &str| match codes.read(text)? {
+                Some(code) => countries.index(code, 255, "countries").map_err(|e| e.to_string()),
                 None => Ok(0),
             };
+            let mut code = |line: usize, text: &str| {
+                known(text).map_err(|what| ReferenceError::data(name, line, what, CODE_REMEDY))
+            };
             match format {
-                Format::MmdbCountry => append(&mut ranges, raw::mmdb_country(name, bytes, code)?),
+                Format::MmdbCountry => append(&mut ranges, raw::mmdb_country(name, bytes, known)?),
                 Format::TorGeoip => {
-                    append(&mut ranges, raw::tor_geoip(name, &raw::text(name, bytes)?, code)?);
+                    let text = raw::text(name, bytes)?;
+                    append(&mut ranges, raw::tor_geoip(name, &text, |row, text| code(row.line, text))?);
                 }
                 Format::AsnCsv => {
                     let systems = &mut self.systems;
                     append(
                         &mut ranges,
-                        raw::asn_csv(name, &raw::text(name, bytes)?, |number, title| {
+                        raw::asn_csv(name, &raw::text(name, bytes)?, |_, number, title| {
                             systems.index((number, title.to_owned(), index), MOST, "autonomous systems")
                         })?,
                     );
@@ -107,7 +113,7 @@ impl Builder {
                     let clouds = &mut self.clouds;
                     raw::tsv(name, &raw::text(name, bytes)?, 3, |line, cells| {
                         let [provider, prefix, country] = cells else { return Ok(()) };
-                        let country = code(country)? as u8;
+                        let country = code(line, country)? as u8;
                         let entry = CloudEntry {
                             provider: provider.clone(),
                             country,
@@ -129,7 +135,7 @@ impl Builder {
                             let what = format!("region {region:?} is not known");
                             ReferenceError::data(name, line, what, "add it to reference/regions.toml")
                         })?;
-                        let country = country.as_deref().map_or(Ok(0), &mut code)? as u8;
+                        let country = country.as_deref().map_or(Ok(0), |text| code(line, text))? as u8;
                         let entry = CloudEntry {
                             provider: AMAZON.to_owned(),
                             region: if global { String::new() } else { region.clone() },
@@ -199,22 +205,24 @@ impl Builder {
     fn write(self) -> Result<Vec<u8>, ReferenceError> {
         let mut strings = Strings::new();
         let mut tuples: Interner<Vec<u8>> = Interner::with_none(vec![0; self.places.len()]);
+        let mut records: Interner<[u32; 3]> = Interner::default();
         let mut layers = Vec::new();
         for family in [Family::V4, Family::V6] {
-            let places: Vec<&[Range]> = self.places.iter().map(|ranges| ranges.family(family)).collect();
-            let points = join(&places, |values| {
-                let tuple: Vec<u8> = values.iter().map(|value| *value as u8).collect();
-                tuples.index(tuple, MOST, "combinations of countries")
+            let mut all: Vec<&[Range]> = self.places.iter().map(|ranges| ranges.family(family)).collect();
+            all.extend([self.system_ranges.family(family), self.cloud_ranges.family(family)]);
+            let points = join(&all, |values| {
+                let (places, rest) = values.split_at(self.places.len().min(values.len()));
+                let tuple: Vec<u8> = places.iter().map(|value| *value as u8).collect();
+                let place = tuples.index(tuple, MOST, "combinations of countries")?;
+                let mut rest = rest.iter().copied();
+                let record = [place, rest.next().unwrap_or(0), rest.next().unwrap_or(0)];
+                records.index(record, MOST, "combinations of country, operator and cloud")
             })?;
             layers.push(encode(family, &points)?);
         }
-        for family in [Family::V4, Family::V6] {
-            for ranges in [&self.system_ranges, &self.cloud_ranges] {
-                let points = join(&[ranges.family(family)], |values| {
-                    Ok::<_, ReferenceError>(values.first().copied().unwrap_or(0))
-                })?;
-                layers.push(encode(family, &points)?);
-            }
+        let mut numbers = Vec::with_capacity(records.len() * RECORD);
+        for number in records.values().flatten() {
+            numbers.extend(number.to_le_bytes().into_iter().take(3));
         }
         let mut systems = Vec::new();
         for (number, name, _) in self.systems.values() {
@@ -236,20 +244,17 @@ impl Builder {
         }
         let meta = serde_json::to_vec(&self.meta)
             .map_err(|e| ReferenceError::table(format!("META cannot be written ({e})"), 0))?;
-        let [places4, places6, systems4, clouds4, systems6, clouds6]: [Vec<u8>; 6] =
+        let [four, six]: [Vec<u8>; 2] =
             layers.try_into().map_err(|_| ReferenceError::table("a layer is missing", 0))?;
         frame(&[
             meta,
             self.countries.values().copied().flatten().collect(),
             tuples.values().flatten().copied().collect(),
-            places4,
-            places6,
             systems,
-            systems4,
-            systems6,
             clouds,
-            clouds4,
-            clouds6,
+            numbers,
+            four,
+            six,
             trackers,
             strings.into_bytes(),
         ])

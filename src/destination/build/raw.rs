@@ -11,9 +11,19 @@ use maxminddb::{PathElement, Reader, WithinOptions};
 
 use super::ranges::{Range, Ranges};
 use crate::destination::error::ReferenceError;
+use crate::destination::sources::CODE_REMEDY;
 
 /// Most bytes that a gzipped source may unpack to.
 const MOST_UNPACKED: u64 = 256 << 20;
+
+/// A range with the line that it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) line: usize,
+    /// Whether the ends are IPv6, and their numbers.
+    pub(crate) first: (bool, u128),
+    pub(crate) last: (bool, u128),
+}
 
 /// A network as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +38,14 @@ pub(crate) fn text(file: &str, bytes: &[u8]) -> Result<String, ReferenceError> {
     let unpacked;
     let plain = if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut out = Vec::new();
-        let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(MOST_UNPACKED);
+        let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(MOST_UNPACKED + 1);
         reader.read_to_end(&mut out).map_err(|e| {
             ReferenceError::data(file, 1, format!("gzip cannot be unpacked ({e})"), "fetch the file again")
         })?;
+        if out.len() as u64 > MOST_UNPACKED {
+            let what = format!("gzip unpacks to more than {} MiB", MOST_UNPACKED >> 20);
+            return Err(ReferenceError::data(file, 1, what, "unpack it, and leave out what is not needed"));
+        }
         unpacked = out;
         &unpacked
     } else {
@@ -54,7 +68,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 pub(crate) fn tor_geoip(
     file: &str,
     text: &str,
-    mut value: impl FnMut(&str) -> Result<u32, ReferenceError>,
+    mut value: impl FnMut(Row, &str) -> Result<u32, ReferenceError>,
 ) -> Result<Ranges, ReferenceError> {
     let mut out = Ranges::default();
     for (line, row) in lines(text) {
@@ -70,7 +84,7 @@ pub(crate) fn tor_geoip(
             Err(_) => text.parse::<IpAddr>().ok().map(numeric),
         };
         let (Some(first), Some(last)) = (number(first), number(last)) else { return Err(wrong()) };
-        push(&mut out, file, line, first, last, value(code)?)?;
+        push(&mut out, file, line, first, last, value(Row { line, first, last }, code)?)?;
     }
     Ok(out)
 }
@@ -79,7 +93,7 @@ pub(crate) fn tor_geoip(
 pub(crate) fn asn_csv(
     file: &str,
     text: &str,
-    mut value: impl FnMut(u32, &str) -> Result<u32, ReferenceError>,
+    mut value: impl FnMut(Row, u32, &str) -> Result<u32, ReferenceError>,
 ) -> Result<Ranges, ReferenceError> {
     let mut out = Ranges::default();
     for (line, row) in lines(text) {
@@ -100,7 +114,8 @@ pub(crate) fn asn_csv(
             Some(quoted) => quoted.replace("\"\"", "\""),
             None => name.to_owned(),
         };
-        push(&mut out, file, line, first, last, value(number, &clean(&name))?)?;
+        let value = value(Row { line, first, last }, number, &clean(&name))?;
+        push(&mut out, file, line, first, last, value)?;
     }
     Ok(out)
 }
@@ -137,15 +152,20 @@ pub(crate) fn network(file: &str, line: usize, text: &str) -> Result<Network, Re
 pub(crate) fn mmdb_country(
     file: &str,
     bytes: &[u8],
-    mut value: impl FnMut(&str) -> Result<u32, ReferenceError>,
+    mut value: impl FnMut(&str) -> Result<u32, String>,
 ) -> Result<Ranges, ReferenceError> {
     let fault =
         |e: maxminddb::MaxMindDbError| ReferenceError::Mmdb { file: file.to_owned(), what: e.to_string() };
     let reader = Reader::from_source(bytes).map_err(fault)?;
     let mut out = Ranges::default();
     let mut known: HashMap<usize, u32> = HashMap::new();
-    for found in reader.networks(WithinOptions::default()).map_err(fault)? {
+    let most = most_networks(&reader, bytes);
+    for (count, found) in reader.networks(WithinOptions::default()).map_err(fault)?.enumerate() {
         let found = found.map_err(fault)?;
+        if count > most {
+            let what = "its tree gives more networks than it can hold".to_owned();
+            return Err(ReferenceError::Mmdb { file: file.to_owned(), what });
+        }
         let Some(record) = found.offset() else { continue };
         let code = if let Some(code) = known.get(&record) {
             *code
@@ -156,7 +176,11 @@ pub(crate) fn mmdb_country(
                 &[PathElement::Key("country")],
             ];
             let text = paths.iter().find_map(|path| found.decode_path::<&str>(path).ok().flatten());
-            let code = text.map_or(Ok(0), &mut value)?;
+            let code = text.map_or(Ok(0), &mut value).map_err(|what| {
+                let network = found.network().map_or_else(|_| String::new(), |network| network.to_string());
+                let (file, remedy) = (file.to_owned(), CODE_REMEDY.to_owned());
+                ReferenceError::Network { file, network, what, remedy }
+            })?;
             known.insert(record, code);
             code
         };
@@ -166,6 +190,13 @@ pub(crate) fn mmdb_country(
         push(&mut out, file, 0, numeric(cidr.first()), numeric(cidr.last()), code)?;
     }
     Ok(out)
+}
+
+/// Most networks that a sound tree gives: twice its nodes, as no two branches share one. The number of nodes is what the file
+/// says of itself, at least six bytes each.
+pub(crate) fn most_networks<S: AsRef<[u8]>>(reader: &Reader<S>, bytes: &[u8]) -> usize {
+    let nodes = (reader.metadata().node_count as usize).min(bytes.len() / 6);
+    nodes.saturating_mul(3).saturating_add(2)
 }
 
 pub(crate) fn push(

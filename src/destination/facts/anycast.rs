@@ -87,13 +87,29 @@ impl Anycast {
         Ok(Anycast { as_of: parsed.as_of.into_inner(), networks })
     }
 
-    /// Who publishes that the address is anycast: by its own prefix, or by what a cloud list says of its network.
-    pub(crate) fn of(&self, address: IpAddr, provider: Option<&str>, services: &[String]) -> Option<&str> {
-        let fits = |network: &&Network| {
-            network.prefixes.iter().any(|prefix| prefix.contains(address))
+    /// All prefixes.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = Cidr> {
+        self.networks.iter().flat_map(|network| network.prefixes.iter().copied())
+    }
+
+    /// The first network that lists a prefix around the address.
+    pub(crate) fn around(&self, address: IpAddr) -> Option<usize> {
+        let around = |network: &Network| network.prefixes.iter().any(|prefix| prefix.contains(address));
+        self.networks.iter().position(around)
+    }
+
+    /// Who publishes that an address is anycast: by a prefix `around` it, or by what a cloud list says of its network.
+    pub(crate) fn of(
+        &self,
+        around: Option<usize>,
+        provider: Option<&str>,
+        services: &[String],
+    ) -> Option<&str> {
+        let fits = |(number, network): &(usize, &Network)| {
+            around == Some(*number)
                 || provider.is_some_and(|name| network.clouds.iter().any(|cloud| cloud == name))
                 || services.iter().any(|name| network.services.contains(name))
         };
-        self.networks.iter().find(fits).map(|network| network.words.as_str())
+        self.networks.iter().enumerate().find(fits).map(|(_, network)| network.words.as_str())
     }
 }

@@ -27,6 +27,9 @@ struct Entry {
     id: Spanned<String>,
     title: Spanned<String>,
     company: Option<Spanned<String>>,
+    /// Who provides the service, where that is not `company` itself.
+    #[serde(default)]
+    providers: Vec<Spanned<String>>,
     servers: Spanned<Servers>,
     note: Option<Spanned<String>>,
     #[serde(default)]
@@ -87,6 +90,8 @@ pub(crate) struct Messenger {
     pub(crate) id: String,
     /// Id in `operators.toml`.
     pub(crate) company: Option<String>,
+    /// Ids in `operators.toml` of the companies whose service it is.
+    pub(crate) providers: Vec<String>,
     pub(crate) servers: Servers,
 }
 
@@ -141,7 +146,8 @@ impl Messengers {
             let what = format!("messenger {:?} is listed twice", entry.id.get_ref());
             return Err(file.fault(&entry.id.span(), what, "keep one [[messenger]] with this id"));
         }
-        if let Some(company) = entry.company.as_ref().filter(|c| !operators.knows(c.get_ref())) {
+        let companies = entry.company.iter().chain(&entry.providers);
+        if let Some(company) = companies.into_iter().find(|c| !operators.knows(c.get_ref())) {
             let what = format!("company {:?} is not known", company.get_ref());
             return Err(file.fault(
                 &company.span(),
@@ -187,6 +193,11 @@ impl Messengers {
         }
         self.list.push(Messenger {
             id: entry.id.into_inner(),
+            providers: if entry.providers.is_empty() {
+                entry.company.iter().map(|company| company.get_ref().clone()).collect()
+            } else {
+                entry.providers.iter().map(|company| company.get_ref().clone()).collect()
+            },
             company: entry.company.map(Spanned::into_inner),
             servers,
         });

@@ -173,6 +173,11 @@ impl Operators {
         self.by_id.contains_key(id)
     }
 
+    /// The company with an id.
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Company> {
+        self.companies.get(*self.by_id.get(id)?)
+    }
+
     /// Number of companies.
     pub(crate) fn len(&self) -> usize {
         self.companies.len()

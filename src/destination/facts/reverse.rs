@@ -131,15 +131,28 @@ impl Reverse {
         Ok(out)
     }
 
-    /// The name of an address and where it is from. `cloud` is what a cloud list says of it: services, separated by commas, and region.
+    /// All prefixes.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = Cidr> {
+        self.zones.iter().flat_map(|zone| zone.prefixes.iter().copied())
+    }
+
+    /// The zone with the longest prefix around the address.
+    pub(crate) fn around(&self, address: IpAddr) -> Option<usize> {
+        let zones = self.zones.iter().enumerate();
+        let all = zones.flat_map(|(i, zone)| zone.prefixes.iter().map(move |cidr| (cidr, i)));
+        let around = all.filter(|(cidr, _)| cidr.contains(address));
+        around.max_by_key(|(cidr, _)| cidr.length()).map(|(_, i)| i)
+    }
+
+    /// The name of an address and where it is from. `around` is the zone by its own prefix; `cloud` is what a cloud list says of
+    /// it: services, separated by commas, and region.
     pub(crate) fn of(
         &self,
-        address: IpAddr,
+        around: Option<usize>,
         asn: Option<u32>,
         cloud: Option<(&str, &str)>,
     ) -> Option<(&str, &str)> {
-        let around = self.zones.iter().flat_map(|zone| zone.prefixes.iter().map(move |cidr| (cidr, zone)));
-        let nearest = around.filter(|(cidr, _)| cidr.contains(address)).max_by_key(|(cidr, _)| cidr.length());
+        let nearest = around.and_then(|i| self.zones.get(i));
         let by_service = || {
             let (services, region) = cloud?;
             self.zones.iter().find(|zone| {
@@ -152,7 +165,7 @@ impl Reverse {
             let asn = asn.filter(|_| cloud.is_none())?;
             self.zones.iter().find(|zone| zone.asns.contains(&asn))
         };
-        let zone = nearest.map(|(_, zone)| zone).or_else(by_service).or_else(by_system)?;
+        let zone = nearest.or_else(by_service).or_else(by_system)?;
         Some((&zone.name, &zone.why))
     }
 

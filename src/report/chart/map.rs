@@ -69,6 +69,15 @@ struct Marked<'a> {
     bytes: u64,
     /// Of the destinations that may stand here or elsewhere.
     disputed: u64,
+    /// Of the destinations that a source places here, but which the round trip strikes out.
+    struck: u64,
+}
+
+impl Marked<'_> {
+    /// Whether the picture shows a class for the country.
+    fn shows(&self, class: Class) -> bool {
+        self.class == class || (class == Class::StruckOut && self.struck > 0)
+    }
 }
 
 /// The map, when any destination has a country to show.
@@ -92,6 +101,7 @@ pub(super) fn map(report: &Report, wording: &Wording) -> Result<Option<Chart>, R
                 wording.text(m.class.message()),
                 wording.bytes(m.bytes),
                 wording.bytes(m.disputed),
+                wording.bytes(m.struck),
             ]
         })
         .collect();
@@ -99,7 +109,7 @@ pub(super) fn map(report: &Report, wording: &Wording) -> Result<Option<Chart>, R
         file_name: FILE.into(),
         title: wording.text("chart-map"),
         note: wording.text("chart-map-note"),
-        columns: ["chart-country", "chart-agreement", "chart-bytes", "chart-disputed"]
+        columns: ["chart-country", "chart-agreement", "chart-bytes", "chart-disputed", "map-struck-out"]
             .map(|id| wording.text(id))
             .to_vec(),
         rows,
@@ -138,18 +148,19 @@ fn marked(destinations: &[Destination]) -> Vec<Marked<'_>> {
     let mut marked: Vec<Marked<'_>> = found
         .into_iter()
         .filter_map(|(code, classes)| {
-            let (class, first) = classes.first_key_value().map(|(class, n)| (*class, *n))?;
+            let class = *classes.first_key_value()?.0;
             let sum = |from: Class, to: Class| {
                 classes.range(from..=to).fold(0, |sum: u64, (_, n)| sum.saturating_add(*n))
             };
             let agreed = sum(Class::All, Class::Single);
             let disputed = sum(Class::Disputed, Class::Disputed);
+            let struck = sum(Class::StruckOut, Class::StruckOut);
             let bytes = match class {
                 Class::Disputed => disputed,
-                Class::StruckOut => first,
+                Class::StruckOut => struck,
                 _ => agreed,
             };
-            Some(Marked { code, class, bytes, disputed })
+            Some(Marked { code, class, bytes, disputed, struck })
         })
         .collect();
     marked.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.code.cmp(b.code)));
@@ -510,6 +521,16 @@ fn land(canvas: &Canvas<'_>, marked: &[Marked<'_>], arcs: &[Line], panel: &Panel
             canvas.line(&[rounded(a), rounded(b)], VERMILION)?;
         }
     }
+    // Also where other destinations do stand: what the list crosses out is crossed out in the picture.
+    for m in marked.iter().filter(|m| m.struck > 0) {
+        let drawn = polygons(m.code, arcs, panel);
+        let mirrored: Vec<Line> =
+            drawn.iter().map(|line| line.iter().map(|(x, y)| (-x, *y)).collect()).collect();
+        let back = hatch(&mirrored, 6).into_iter().map(|line| line.map(|(x, y)| (-x, y)));
+        for [a, b] in hatch(&drawn, 6).into_iter().chain(back) {
+            canvas.line(&[rounded(a), rounded(b)], GREY)?;
+        }
+    }
     Ok(())
 }
 
@@ -642,7 +663,7 @@ fn list(
         canvas.text(&wording.with("chart-rest", &[("n", Arg::Count(more))]), (left + 24, y))?;
     }
     let used: Vec<Class> =
-        Class::EACH.into_iter().filter(|class| marked.iter().any(|m| m.class == *class)).collect();
+        Class::EACH.into_iter().filter(|class| marked.iter().any(|m| m.shows(*class))).collect();
     let lines = used.len() as i32 + i32::from(any_place);
     let mut y = EUROPE.bottom as i32 - lines * 24 + 8;
     for class in used {
@@ -669,6 +690,37 @@ mod tests {
         assert!(cut(&[(-5.0, 2.0), (-1.0, 2.0), (-1.0, 8.0)], &panel).is_empty());
         assert!(cut(&[], &panel).is_empty());
         assert_eq!(middle(&[half]), Some((2.5, 5.0)));
+    }
+
+    /// A country in which one destination stands and for which another is too far is both.
+    #[test]
+    fn what_is_struck_out_is_drawn_beside_what_stands_there() {
+        let end = |address: &str, country: Option<&str>, excludes: &[&str], bytes| Destination {
+            address: address.into(),
+            country: country.map(str::to_owned),
+            agreement: Agreement::All,
+            places: vec![crate::model::Place {
+                country: "US".into(),
+                source: "a".into(),
+                as_of: String::new(),
+            }],
+            rtt_excludes: excludes.iter().map(|code| (*code).to_owned()).collect(),
+            bytes_down: bytes,
+            ..Destination::default()
+        };
+        let ends = [end("8.8.8.8", Some("US"), &[], 70), end("9.9.9.9", None, &["US"], 30)];
+        let both = marked(&ends);
+        let all: Vec<_> = both.iter().map(|m| (m.code, m.class, m.bytes, m.struck)).collect();
+        assert_eq!(all, [("US", Class::All, 70, 30)]);
+        assert!(
+            both[0].shows(Class::All) && both[0].shows(Class::StruckOut) && !both[0].shows(Class::Single)
+        );
+        let wording = Wording::new(crate::report::Lang::En);
+        let crossed = draw(&both, &[], &wording).unwrap();
+        let plain = draw(&marked(&ends[..1]), &[], &wording).unwrap();
+        let word = wording.text("map-struck-out");
+        assert!(crossed.contains(&word) && !plain.contains(&word));
+        assert!(crossed.len() > plain.len() + 500, "the land itself is crossed out");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Takes a [`Report`], the wording and the charts; gives a [`Page`] that `templates/report.html` walks. Lists stop at
 //! [`MAX_ROWS`]; what is left out is counted, never silently dropped.
 
+pub(crate) mod comparison;
 mod tables;
 
 use std::cmp::Reverse;
@@ -32,6 +33,8 @@ pub(crate) struct Page {
     span: String,
     made_by: String,
     overview: Vec<OverviewRow>,
+    own_criteria: Option<comparison::OwnCriteria>,
+    conclusions: Vec<comparison::ConclusionRow>,
     criteria: Vec<[String; 2]>,
     messengers: Vec<Messenger>,
     charts: Vec<ChartView>,
@@ -172,6 +175,8 @@ impl Page {
                 .enumerate()
                 .map(|(i, (id, c))| overview(i, id, c, wording))
                 .collect(),
+            own_criteria: comparison::own_criteria(&report.comparison, wording),
+            conclusions: comparison::conclusions(report, wording),
             criteria: CRITERIA
                 .iter()
                 .map(|c| [wording.text(words::criterion_id(*c)), long(*c, wording)])

@@ -23,6 +23,7 @@ pub(super) struct DestinationRow {
     groups: Option<String>,
     operator: String,
     operator_source: String,
+    service: Option<String>,
     place: String,
     agreement: String,
     disputed: bool,
@@ -206,6 +207,7 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
             wording.with("name-groups", &[("n", n), ("domains", domains)])
         }),
         operator: chart::operator(destination, wording),
+        service: words::service_text(destination, wording),
         operator_source: destination
             .operator
             .as_ref()
