@@ -418,6 +418,12 @@ pub struct FlowTls {
     /// Config id of the ECH extension: a configuration with it makes `outer` of `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ech_config_id: Option<u8>,
+    /// HPKE suite of the ECH extension, KDF and AEAD: `0x0001,0x0001`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ech_suite: Option<String>,
+    /// Length of the encapsulated key of the ECH extension, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ech_enc_bytes: Option<u64>,
     /// Frame of the client hello.
     pub client_hello: Option<u64>,
     /// Frame of the server hello.

@@ -16,7 +16,8 @@ use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_file};
 use crate::leakage;
 use crate::model::{
-    Control, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning, Whereabouts,
+    Control, Destination, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning,
+    Whereabouts,
 };
 use crate::payload::{CanarySet, Keys};
 use crate::scenario;
@@ -205,15 +206,12 @@ pub fn report(
     }
     let first_action =
         |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
-    let relays: std::collections::BTreeSet<IpAddr> = destinations
-        .iter()
-        .filter(|d| d.role == Role::Relay)
-        .filter_map(|d| d.address.parse().ok())
-        .collect();
+    let known: std::collections::BTreeMap<IpAddr, leakage::Known> =
+        destinations.iter().filter_map(|d| Some((d.address.parse().ok()?, known_of_calls(d)?))).collect();
     let flows = &report.flows;
     (report.exposure, report.calls) = rayon::join(
         || destination::exposure(flows, &destinations, db, &first_action),
-        || leakage::calls(flows, &|address| relays.contains(&address)),
+        || leakage::calls(flows, &|address| known.get(&address).copied()),
     );
     report.destinations = destinations;
     let ages = ages(&report, db);
@@ -358,6 +356,19 @@ fn push_traffic(report: &Report) -> Vec<PushTraffic> {
         sum.flows.push(flow.flow);
     }
     sums
+}
+
+/// What a destination is in calls. A name that was asked for or that a hello had is one of a service, as are the messenger's networks;
+/// a rented machine without a name may be anybody's.
+fn known_of_calls(destination: &Destination) -> Option<leakage::Known> {
+    let named =
+        destination.named_by.iter().any(|n| n.sources.iter().any(|s| matches!(s.as_str(), "dns" | "sni")));
+    match destination.role {
+        Role::Relay => Some(leakage::Known::Relay),
+        Role::Peer => None,
+        Role::FirstParty => Some(leakage::Known::Server),
+        _ => named.then_some(leakage::Known::Server),
+    }
 }
 
 /// Numbers the findings and gives them their flow's messenger.

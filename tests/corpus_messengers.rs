@@ -403,7 +403,8 @@ fn calls_take_the_ways_that_the_corpus_shows() {
     let report = replay(chosen.iter().map(|name| &files[*name]));
     let of = |name: &str| report.calls.iter().filter(move |c| c.capture == name).collect::<Vec<_>>();
     let whatsapp = of("ndpi-wa_voice.pcap");
-    assert_eq!((whatsapp.len(), whatsapp[0].peer_bytes), (1, 21_638));
+    // Eight packets from the relay, and one to it (frame 506), the only one of its source.
+    assert_eq!((whatsapp.len(), whatsapp[0].peer_bytes, whatsapp[0].relay_bytes), (1, 21_638, 2135));
     assert_eq!(
         (&whatsapp[0].peers[..], &whatsapp[0].relays[..]),
         (&["91.252.56.51".to_owned()][..], &["31.13.86.48".to_owned()][..])

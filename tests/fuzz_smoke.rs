@@ -1,6 +1,7 @@
 //! The fuzz targets of `fuzz/` on the stable toolchain: seeds and seeded changes to them, the same cases in every run.
 //!
-//! `make test` runs a fixed number of cases a target, some seconds in all. `METALEAK_FUZZ_CASES=N` runs N cases a
+//! `make test` runs 100,000 cases a target, or as many as the target's share of a minute allows: the same cases in the same order
+//! on every machine, more of them on a faster one, and never fewer than 500. `METALEAK_FUZZ_CASES=N` runs N cases a
 //! target instead (`make fuzz` where cargo-fuzz is missing: 100,000), `METALEAK_FUZZ_SECONDS=N` N seconds, `METALEAK_FUZZ_TARGET=a,b` only these, `METALEAK_FUZZ_SEED=N` other cases, `METALEAK_FUZZ_INPUT=FILE` one input
 //! alone. `METALEAK_FUZZ_LAST=FILE` writes each input there before it is run, for faults that end the process. An input that breaks a
 //! promise is made smaller and written to `fuzz/artifacts/`. There are no coverage counters here: an input is kept for further
@@ -28,8 +29,12 @@ use std::time::{Duration, Instant};
 use fuzz::mutate::{Random, mutate};
 use fuzz::{Target, capture_of, targets};
 
-/// Cases of each target in `make test`, beside its seeds.
-const CASES: u64 = 500;
+/// Cases of each target in `make test`, beside its seeds, where its share of the time lasts.
+const CASES: u64 = 100_000;
+/// Cases that are run however slow the machine is.
+const LEAST_CASES: u64 = 500;
+/// Time of all targets together in `make test`.
+const SMOKE: Duration = Duration::from_secs(60);
 /// Inputs that are kept for further changes, beside the seeds.
 const MAX_KEPT: usize = 2000;
 /// After so long a case will not end.
@@ -60,6 +65,8 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
 enum Budget {
     Cases(u64),
     Time(Duration),
+    /// Cases, or fewer after this time, but never fewer than [`LEAST_CASES`].
+    Smoke(u64, Duration),
 }
 
 /// What a campaign on one target came to.
@@ -141,6 +148,10 @@ fn campaign(target: &Target, seeds: &[Vec<u8>], budget: Budget, seed: u64) -> Ou
         let over = match budget {
             Budget::Cases(n) => outcome.cases >= n + seeds.len() as u64,
             Budget::Time(time) => started.elapsed() >= time,
+            Budget::Smoke(n, time) => {
+                let changed = outcome.cases.saturating_sub(seeds.len() as u64);
+                changed >= n || (changed >= LEAST_CASES && started.elapsed() >= time)
+            }
         };
         if over && next.is_none() {
             break;
@@ -208,13 +219,15 @@ fn no_promise_is_broken() {
         assert!(targets().iter().any(|t| t.name == *name), "there is no target {name:?}");
     }
     let seed = number("METALEAK_FUZZ_SEED").unwrap_or(0);
-    let budget = match number("METALEAK_FUZZ_SECONDS") {
-        Some(seconds) => Budget::Time(Duration::from_secs(seconds)),
-        None => Budget::Cases(number("METALEAK_FUZZ_CASES").unwrap_or(CASES)),
+    let chosen: Vec<_> = targets().iter().filter(|t| wanted.is_empty() || wanted.contains(t.name)).collect();
+    let budget = match (number("METALEAK_FUZZ_SECONDS"), number("METALEAK_FUZZ_CASES")) {
+        (Some(seconds), _) => Budget::Time(Duration::from_secs(seconds)),
+        (None, Some(cases)) => Budget::Cases(cases),
+        (None, None) => Budget::Smoke(CASES, SMOKE / u32::try_from(chosen.len()).unwrap().max(1)),
     };
     let mut faults = Vec::new();
     let mut cases = 0;
-    for target in targets().iter().filter(|t| wanted.is_empty() || wanted.contains(t.name)) {
+    for target in chosen {
         if let Some(file) = std::env::var_os("METALEAK_FUZZ_INPUT") {
             let input = std::fs::read(file).unwrap();
             if let Some(capture) = capture_of(target, &input) {
@@ -272,6 +285,10 @@ fn the_runner_finds_a_fault_and_makes_it_small() {
     assert!(said.contains("planted"), "{said}");
     assert!(outcome.kept >= 3, "the steps on the way are kept: {}", outcome.kept);
     assert_eq!(find(0).cases, outcome.cases, "the same seed gives the same cases");
+    let idle = Target::plain("idle", |_| Vec::new());
+    let run = |budget| campaign(&idle, &[vec![1]], budget, 0).cases;
+    assert_eq!(run(Budget::Smoke(700, Duration::from_secs(60))), 701, "the seed, and all cases");
+    assert_eq!(run(Budget::Smoke(CASES, Duration::ZERO)), LEAST_CASES + 1, "the least, when time is over");
 }
 
 // ---------------------------------------------------------------------------------------------- seeds and files

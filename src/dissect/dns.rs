@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
+use super::ech::{self, EchConfig};
 use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Match, Probe, Protocol, Reader, Short, Step};
 use crate::capture::hex;
@@ -123,7 +124,7 @@ struct Record {
     address: Option<IpAddr>,
     /// Public names and ids of ECH configurations.
     #[serde(skip)]
-    ech: Vec<(String, u8)>,
+    ech: Vec<EchConfig>,
 }
 
 /// A message as far as it could be read.
@@ -147,8 +148,8 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     };
     if m.response {
         let question = m.questions.first();
-        for (name, id) in m.records.iter().flat_map(|r| &r.ech) {
-            cx.ech_configuration(name, *id, range.clone());
+        for config in m.records.iter().flat_map(|r| &r.ech) {
+            cx.ech_configuration(config, range.clone());
         }
         // A name that is answered by way of aliases holds no longer than the shortest of them.
         let alias = m.records.iter().filter(|r| r.kind == "CNAME").map(|r| r.ttl).min().unwrap_or(u32::MAX);
@@ -363,7 +364,7 @@ fn value<'a>(
     kind: u16,
     start: usize,
     data: &'a [u8],
-    ech: &mut Vec<(String, u8)>,
+    ech: &mut Vec<EchConfig>,
 ) -> (String, Option<IpAddr>) {
     let mut inner = Reader::new(message.get(..start + data.len()).unwrap_or(message));
     let _ = inner.take("start", start);
@@ -409,7 +410,7 @@ fn value<'a>(
 }
 
 /// SVCB and HTTPS (RFC 9460 section 2.1).
-fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<(String, u8)>) -> Option<String> {
+fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<EchConfig>) -> Option<String> {
     let priority = r.u16("priority").ok()?;
     let target = name(message, r).ok()?;
     let mut text = format!("{priority} {target}");
@@ -439,34 +440,13 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<(String, u8)
                 format!("ipv{}hint={}", key, hints.join(","))
             }
             5 => {
-                ech.extend(ech_configurations(value.clone()));
+                ech.extend(ech::configurations(value.clone()));
                 format!("ech={}", hex(value.rest()))
             }
             _ => format!("key{key}={}", hex(value.rest())),
         };
     }
     Some(text)
-}
-
-/// Public names and config ids of an `ECHConfigList` (RFC 9849 section 4); configurations of other versions are passed over.
-fn ech_configurations(mut list: Reader<'_>) -> Vec<(String, u8)> {
-    let mut names = Vec::new();
-    let Ok(mut list) = list.vec16("ECH configurations") else { return names };
-    while let (Ok(version), Ok(mut config)) = (list.u16("version"), list.vec16("configuration")) {
-        let mut read = || {
-            let id = config.u8("config id")?;
-            config.u16("KEM")?;
-            config.vec16("public key")?;
-            config.vec16("cipher suites")?;
-            config.u8("maximum name length")?;
-            Ok((id, config.vec8("public name")?))
-        };
-        let read: Result<_, Short> = read();
-        if let (0xfe0d, Ok((id, name))) = (version, read) {
-            names.push((super::flow::canonical_name(&String::from_utf8_lossy(name.rest())), id));
-        }
-    }
-    names
 }
 
 fn type_name(code: u16) -> Cow<'static, str> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::ech::EchOffer;
 use super::flow::{DnsName, Finished, FlowFinding, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
 use super::fragment::Pool;
 use super::link;
@@ -412,18 +413,13 @@ impl Run<'_> {
         };
         self.held.sort_by_key(|o| (o.frame, o.order));
         let ready = self.held.partition_point(|o| o.frame < limit);
-        let configurations: Vec<link::EchName> =
+        let configurations: Vec<link::EchSeen> =
             self.shards.iter().flat_map(|s| s.out.ech.iter().cloned()).collect();
         let masks = self.masks();
         for mut o in self.held.drain(..ready) {
             if o.kind == "tls.client_hello"
                 && o.fields.get("ech").is_some_and(|e| e == "unknown")
-                && link::is_outer(
-                    o.fields.get("sni").and_then(|s| s.as_str()),
-                    o.fields.get("ech_config_id").and_then(serde_json::Value::as_u64),
-                    Some(o.frame),
-                    &configurations,
-                )
+                && ech_offer(&o.fields).is_some_and(|offer| link::is_outer(&offer, o.frame, &configurations))
             {
                 o.fields.insert("ech".into(), "outer".into());
             }
@@ -485,7 +481,7 @@ impl Run<'_> {
         }
         warnings.sort_by(|a, b| (a.offset, a.frame, &a.what).cmp(&(b.offset, b.frame, &b.what)));
         let coverage = self.coverage(name, &file);
-        let mut configurations: Vec<link::EchName> =
+        let mut configurations: Vec<link::EchSeen> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.ech)).collect();
         configurations.sort();
         let mut flows = flows(name, facts, &dns, self.options.parallel);
@@ -717,4 +713,14 @@ pub fn analyse_file(
     observed: &mut (dyn FnMut(Observation) + Send),
 ) -> Result<CaptureAnalysis, CaptureError> {
     Ok(analyse(name, capture::open(path)?, options, observed))
+}
+
+/// What a client hello's observation shows of ECH, with its server name.
+fn ech_offer(fields: &serde_json::Map<String, serde_json::Value>) -> Option<EchOffer<'_>> {
+    Some(EchOffer {
+        sni: fields.get("sni")?.as_str()?,
+        id: fields.get("ech_config_id")?.as_u64()?,
+        suite: fields.get("ech_suite")?.as_str()?,
+        enc: fields.get("ech_enc_bytes")?.as_u64()?,
+    })
 }

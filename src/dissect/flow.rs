@@ -252,7 +252,7 @@ pub(super) struct Output {
     pub(super) findings: Vec<FlowFinding>,
     pub(super) dns: Vec<DnsName>,
     /// ECH configurations in DNS answers.
-    pub(super) ech: Vec<super::link::EchName>,
+    pub(super) ech: Vec<super::link::EchSeen>,
     pub(super) warnings: Vec<TrafficWarning>,
     pub(super) suppressed_warnings: u64,
     pub(super) suppressed_findings: u64,

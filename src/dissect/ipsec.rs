@@ -13,7 +13,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "RFC 4303, RFC 7296, RFC 3948",
     over: &[IpProto::UDP, IpProto(50)],
     ports: &[500, 4500],
-    reads: "that it is there; key exchange and content are opaque",
+    reads: "that it is there; key exchange and content of ESP are opaque; an authentication header (AH, RFC 4302) is the layer `ah`, and what it authenticates is read",
     probe,
     start: || Box::new(Ipsec),
 };

@@ -5,21 +5,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ech::{self, EchConfig, EchOffer};
 use crate::model::{Direction, Finding, FindingKind, Flow, Severity};
 
 /// Findings of one capture that are made here at most.
 const MAX_FINDINGS: usize = 64;
 
-/// An `ECHConfig` (RFC 9849 section 4) of a DNS answer: public name, config id, and the frame of the answer.
-pub(super) type EchName = (String, u8, u64);
+/// An `ECHConfig` of a DNS answer, and the answer's frame.
+pub(super) type EchSeen = (EchConfig, u64);
 
-/// An ECH extension whose server name and config id are those of a configuration that the capture showed before is real:
-/// its name is the outer one (`outer`). Anything else may be GREASE and stays `unknown`; a random id fits once in 256.
-pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchName]) {
+/// An ECH extension with the server name, config id, cipher suite and key length of a configuration that the capture showed
+/// before, or that `reference/ech.toml` has, is real: its name is the outer one (`outer`). Anything else may be GREASE and stays
+/// `unknown`; where name and suite are the same, a random id fits once in 256.
+pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
     for flow in flows {
         let Some(tls) = flow.tls.as_mut().filter(|t| t.ech.as_deref() == Some("unknown")) else { continue };
-        let id = tls.ech_config_id.map(u64::from);
-        if is_outer(tls.sni.as_deref(), id, tls.client_hello, configurations) {
+        let (Some(sni), Some(id), Some(suite), Some(enc), Some(frame)) = (
+            tls.sni.as_deref(),
+            tls.ech_config_id,
+            tls.ech_suite.as_deref(),
+            tls.ech_enc_bytes,
+            tls.client_hello,
+        ) else {
+            continue;
+        };
+        let offer = EchOffer { sni, id: id.into(), suite, enc };
+        if is_outer(&offer, frame, configurations) {
             tls.ech = Some("outer".into());
             // The outer name is a cover: it never counts as the destination's name.
             for name in flow.names.iter_mut().filter(|n| n.source == "sni") {
@@ -29,17 +40,10 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchName]) {
     }
 }
 
-/// Whether a hello in `frame` with this server name and config id uses one of the configurations.
-pub(super) fn is_outer(
-    sni: Option<&str>,
-    id: Option<u64>,
-    frame: Option<u64>,
-    configurations: &[EchName],
-) -> bool {
-    let (Some(sni), Some(id), Some(frame)) = (sni, id, frame) else { return false };
-    configurations
-        .iter()
-        .any(|(name, known, answer)| name == sni && u64::from(*known) == id && *answer < frame)
+/// Whether a hello in `frame` uses one of the configurations seen before, or one of `reference/ech.toml`.
+pub(super) fn is_outer(offer: &EchOffer<'_>, frame: u64, configurations: &[EchSeen]) -> bool {
+    configurations.iter().any(|(config, answer)| *answer < frame && config.fits(offer))
+        || ech::known().iter().any(|config| config.fits(offer))
 }
 
 /// Sessions that a client offers from another address than the one that had them: whoever sees both connections knows that
@@ -78,6 +82,7 @@ pub(super) fn sessions_seen_again(capture: &str, flows: &[Flow]) -> Vec<Finding>
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reader;
     use super::*;
     use crate::model::FlowTls;
 
@@ -111,25 +116,35 @@ mod tests {
 
     #[test]
     fn ech_is_real_only_behind_its_configuration() {
-        let hello = |sni: &str| Flow {
+        let hello = |sni: &str, id: u8, suite: &str, enc: u64| Flow {
             tls: Some(FlowTls {
                 sni: Some(sni.into()),
                 ech: Some("unknown".into()),
-                ech_config_id: Some(7),
+                ech_config_id: Some(id),
+                ech_suite: Some(suite.into()),
+                ech_enc_bytes: Some(enc),
                 client_hello: Some(10),
                 ..FlowTls::default()
             }),
             ..Flow::default()
         };
-        for (sni, id, answer, ech) in [
-            ("cover.example", 7, 9, "outer"),
-            ("cover.example", 7, 10, "unknown"),
-            ("cover.example", 8, 9, "unknown"),
-            ("other.example", 7, 9, "unknown"),
+        let list = ech::tests::list("cover.example", 7, 0x20, &[(1, 1)]);
+        let config = ech::configurations(Reader::new(&list)).remove(0);
+        for (sni, id, suite, enc, answer, state) in [
+            ("cover.example", 7, "0x0001,0x0001", 32, 9, "outer"),
+            ("cover.example", 7, "0x0001,0x0001", 32, 10, "unknown"),
+            ("cover.example", 8, "0x0001,0x0001", 32, 9, "unknown"),
+            ("cover.example", 7, "0x0001,0x0003", 32, 9, "unknown"),
+            ("cover.example", 7, "0x0001,0x0001", 65, 9, "unknown"),
+            ("other.example", 7, "0x0001,0x0001", 32, 9, "unknown"),
+            // Of reference/ech.toml, with no answer in the capture.
+            ("cloudflare-ech.com", 0x74, "0x0001,0x0001", 32, 99, "outer"),
+            ("cloudflare-ech.com", 0x75, "0x0001,0x0001", 32, 99, "unknown"),
         ] {
-            let mut flows = [hello(sni)];
-            settle_ech(&mut flows, &[("cover.example".into(), id, answer)]);
-            assert_eq!(flows[0].tls.as_ref().unwrap().ech.as_deref(), Some(ech), "{sni} {answer}");
+            let mut flows = [hello(sni, id, suite, enc)];
+            settle_ech(&mut flows, &[(config.clone(), answer)]);
+            let tls = flows[0].tls.as_ref().unwrap();
+            assert_eq!(tls.ech.as_deref(), Some(state), "{sni} {id} {suite} {enc} {answer}");
         }
     }
 }

@@ -289,7 +289,7 @@ mod tests {
         let analysis = datagrams(5060, &list);
         let call = analysis.flows[0].call.clone().unwrap();
         assert_eq!((call.invited, call.answered), (Some(1), Some(4)));
-        let told = crate::leakage::calls(&analysis.flows, &|_| false);
+        let told = crate::leakage::calls(&analysis.flows, &|_| None);
         let exposed: Vec<_> =
             told[0].exposed.iter().map(|e| (e.address.as_str(), e.kind.as_str(), e.before_answer)).collect();
         assert_eq!(exposed, [("10.9.0.4:7000", "host", true), ("198.51.100.9:7000", "peer", true)]);

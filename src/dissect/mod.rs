@@ -25,6 +25,7 @@ mod crypto;
 mod dns;
 mod dtls;
 mod early_data;
+mod ech;
 mod ftp;
 mod http;
 mod http2;
@@ -532,14 +533,12 @@ impl Cx<'_> {
         self.out.dns_answer(self.facts, self.direction, (name, address, true), ttl, at);
     }
 
-    /// A DNS answer had an ECH configuration with this public name and config id.
-    pub fn ech_configuration(&mut self, public_name: &str, id: u8, range: Range<usize>) {
+    /// A DNS answer had this ECH configuration.
+    pub(in crate::dissect) fn ech_configuration(&mut self, config: &ech::EchConfig, range: Range<usize>) {
         let frame = self.place.frame(range);
         // Bounded: a hostile resolver may send a new name in each answer.
-        if self.out.ech.len() < 4096
-            && !self.out.ech.iter().any(|(name, known, _)| name == public_name && *known == id)
-        {
-            self.out.ech.push((public_name.to_owned(), id, frame));
+        if self.out.ech.len() < 4096 && !self.out.ech.iter().any(|(known, _)| known == config) {
+            self.out.ech.push((config.clone(), frame));
         }
     }
 

@@ -536,8 +536,21 @@ impl<'a> Decoder<'_, 'a> {
         let header = offset_in(bytes, payload).unwrap_or(bytes.len());
         let behind = bytes.len().saturating_sub(header + payload.len());
         self.ledger.padding += behind as u64;
+        let mut proto = IpProto(inner.ip_number.0);
+        let (mut header, mut payload) = (header, payload);
+        match &ip {
+            // A datagram is authenticated before it is cut into fragments (RFC 4302 section 3.3.4): the header belongs to what
+            // fragments carry, and only the first has it. So `transport` reads it, after they are joined.
+            LaxIpSlice::Ipv4(v4) if v4.header().protocol() == IpNumber::AUTHENTICATION_HEADER => {
+                let end = header + payload.len();
+                header = v4.header().slice().len();
+                payload = bytes.get(header..end).unwrap_or_default();
+                proto = AUTHENTICATION;
+            }
+            LaxIpSlice::Ipv6(v6) if authenticated(v6.extensions()) => self.tunnel = self.tunnel.with("ah"),
+            _ => {}
+        }
         self.ledger.network += header as u64;
-        let proto = IpProto(inner.ip_number.0);
         let (src, dst) = (ip.source_addr(), ip.destination_addr());
         // A first fragment that the snap length cut can never be joined: what is there of it is read, as Wireshark does.
         let cut = inner.incomplete;
@@ -587,6 +600,13 @@ impl<'a> Decoder<'_, 'a> {
             && let Some(inner) = self.ip_tunnel(proto, payload)
         {
             return inner;
+        }
+        if proto == AUTHENTICATION && self.depth < MAX_DEPTH {
+            let Some((next, size)) = authentication_header(payload) else {
+                return self.uncounted_malformed(payload, counted, "malformed authentication header");
+            };
+            self.enter("ah", size);
+            return self.transport(src, dst, next, payload.get(size..).unwrap_or_default(), counted);
         }
         let (mut sport, mut dport, mut tcp, mut data) = (0, 0, TcpInfo::default(), payload);
         match proto {
@@ -919,6 +939,42 @@ fn fragment_header(extensions: &Ipv6ExtensionsSlice<'_>) -> Option<(u32, u32, bo
     }
 }
 
+/// The authentication header of RFC 4302, which leaves what follows it readable.
+const AUTHENTICATION: IpProto = IpProto(51);
+
+/// What follows an authentication header, and its size: words of four bytes, less two (RFC 4302 section 2.2).
+fn authentication_header(payload: &[u8]) -> Option<(IpProto, usize)> {
+    let [next, words, ..] = payload else { return None };
+    let size = (usize::from(*words) + 2) * 4;
+    // Next header, length, reserved bytes, SPI and sequence number are always there.
+    (size >= 12 && size <= payload.len()).then_some((IpProto(*next), size))
+}
+
+/// Whether there is an authentication header among the extension headers, walked as in [`fragment_header`].
+fn authenticated(extensions: &Ipv6ExtensionsSlice<'_>) -> bool {
+    let mut kind = extensions.first_header();
+    let mut r = Reader::new(extensions.slice());
+    while let Some(
+        IpNumber::IPV6_HEADER_HOP_BY_HOP
+        | IpNumber::IPV6_ROUTE_HEADER
+        | IpNumber::IPV6_DESTINATION_OPTIONS
+        | IpNumber::IPV6_FRAGMENTATION_HEADER
+        | IpNumber::AUTHENTICATION_HEADER,
+    ) = kind
+    {
+        if r.is_empty() || kind == Some(IpNumber::AUTHENTICATION_HEADER) {
+            break;
+        }
+        let (Ok(next), Ok(length)) = (r.u8("next header"), r.u8("extension length")) else { return false };
+        let length = if kind == Some(IpNumber::IPV6_FRAGMENTATION_HEADER) { 0 } else { usize::from(length) };
+        if r.take("extension header", length * 8 + 6).is_err() {
+            return false;
+        }
+        kind = Some(IpNumber(next));
+    }
+    kind == Some(IpNumber::AUTHENTICATION_HEADER) && !r.is_empty()
+}
+
 /// Offset of `part` in `whole`, when it is a part of it.
 fn offset_in(whole: &[u8], part: &[u8]) -> Option<usize> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
@@ -944,6 +1000,60 @@ mod tests {
             analyse_bytes("test", &out, &Options { observe: true, ..Options::default() }).expect("a capture");
         assert_eq!(analysis.coverage.classes.values().sum::<u64>(), out.len() as u64);
         analysis
+    }
+
+    /// An authentication header with an ICV of 12 bytes in front of what `next` numbers.
+    fn ah(next: u8, content: &[u8]) -> Vec<u8> {
+        [&[next, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1][..], &[0xab; 12], content].concat()
+    }
+
+    /// An IPv4 packet; `fragment`: offset in bytes, and whether more follow.
+    fn v4(proto: u8, content: &[u8], fragment: (u16, bool)) -> Vec<u8> {
+        let mut p = vec![0x45, 0];
+        p.extend((20 + content.len() as u16).to_be_bytes());
+        p.extend([0, 77]);
+        p.extend(((fragment.0 / 8) | (u16::from(fragment.1) << 13)).to_be_bytes());
+        p.extend([64, proto, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+        p.extend(content);
+        p
+    }
+
+    #[test]
+    fn an_authentication_header_hides_nothing() {
+        let datagram = &udp(53_999, b"in clear, only authenticated")[20..];
+        let inner = udp(53_999, b"in clear, only authenticated");
+        let transport = ah(17, datagram);
+        let mut v6 = vec![0x60, 0, 0, 0];
+        v6.extend((8 + transport.len() as u16).to_be_bytes());
+        v6.extend([0, 64]);
+        v6.extend([0x20; 32]);
+        v6.extend([51, 0, 1, 4, 0, 0, 0, 0]); // hop-by-hop
+        v6.extend(&transport);
+        for (name, frames, layers) in [
+            ("transport", vec![v4(51, &transport, (0, false))], &["ah"][..]),
+            ("tunnel", vec![v4(51, &ah(4, &inner), (0, false))], &["ah", "ipip"]),
+            ("twice", vec![v4(51, &ah(51, &transport), (0, false))], &["ah", "ah"]),
+            (
+                "fragments",
+                vec![v4(51, &transport[..32], (0, true)), v4(51, &transport[32..], (32, false))],
+                &["ah"],
+            ),
+            ("IPv6", vec![v6], &["ah"]),
+        ] {
+            let analysis = read(101, &frames);
+            let flow = &analysis.flows[0];
+            assert_eq!((analysis.flows.len(), flow.transport.as_str()), (1, "udp"), "{name}");
+            assert!(flow.server.ends_with(":53999") || flow.client.ends_with(":53999"), "{name}");
+            assert_eq!(flow.tunnel, layers, "{name}");
+            assert_eq!(analysis.coverage.classes["text"], 28, "{name}");
+        }
+        for cut in 0..24 {
+            let analysis = read(101, &[v4(51, &transport[..cut], (0, false))]);
+            assert!(analysis.flows.iter().all(|f| f.transport != "udp"), "{cut}");
+            assert!(analysis.warnings.iter().any(|w| w.what.contains("authentication header")), "{cut}");
+        }
+        let short = [&[17, 0, 0, 0, 0, 0, 1, 0][..], &[0; 40]].concat();
+        assert!(read(101, &[v4(51, &short, (0, false))]).warnings[0].what.contains("authentication header"));
     }
 
     /// A datagram from port 40000 of 192.0.2.1 to `port` of 192.0.2.2.

@@ -388,10 +388,14 @@ impl Rtp {
     /// States the streams of one direction, in the order of their first packets.
     pub(super) fn state(&self, d: Direction, relayed: bool, cx: &mut Cx<'_>) {
         let mut streams: Vec<_> =
-            self.streams.iter().filter(|((from, _), s)| *from == d && s.known).collect();
+            self.streams.iter().filter(|((from, _), s)| *from == d && (s.known || self.known)).collect();
         streams.sort_by_key(|((_, ssrc), s)| (s.first_frame, *ssrc));
         for ((_, ssrc), s) in streams {
             call::media(relayed, s.bytes, s.first_frame, cx);
+            // Among certain streams, sources of a packet or two are media too, but no stream to speak of.
+            if !s.known {
+                continue;
+            }
             let (sender_reports, receiver_reports) =
                 self.reports.get(&(d, *ssrc)).copied().unwrap_or_default();
             // One file and frame to look at: the last packet's.

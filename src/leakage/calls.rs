@@ -5,8 +5,9 @@
 //! Flows make one call when they share a UDP socket of the device while both last, or when a session description names an end of
 //! one of them. Calls one after the other over one SIP connection are one here. The answer is the first 2xx to an INVITE; where no
 //! INVITE is in the capture, the first packet of media: before it, nobody can have talked. Questions to STUN and
-//! TURN servers alone are no call. An address that media goes to counts as the peer's unless it is known as a relay: a server that
-//! mixes or forwards a conference without TURN is not told from a peer here, so `peers` names the addresses.
+//! TURN servers alone are no call. An address that media goes to is a relay's by its service, a server's where a name of DNS or TLS
+//! or the reference data make it one of an operator (conference bridges, gateways), and else the peer's: a server that nothing
+//! names is not told from a peer, so `peers` names the addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -16,9 +17,18 @@ use crate::model::{Call, CandidateSource, ExposedAddress, Flow, FlowCall};
 /// Addresses of one call that are listed.
 const MAX_EXPOSED: usize = 64;
 
-/// All calls, by capture and first frame. `is_relay`: an address is known as a relay by other means than these flows.
+/// What is known of an address by other means than the flows of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// A relay.
+    Relay,
+    /// A server of the messenger's own or another operator: people do not have names in DNS or TLS, nor such networks.
+    Server,
+}
+
+/// All calls, by capture and first frame.
 #[must_use]
-pub fn calls(flows: &[Flow], is_relay: &dyn Fn(IpAddr) -> bool) -> Vec<Call> {
+pub fn calls(flows: &[Flow], known: &dyn Fn(IpAddr) -> Option<Known>) -> Vec<Call> {
     let mut by_capture: BTreeMap<&str, Vec<(&Flow, &FlowCall)>> = BTreeMap::new();
     for flow in flows {
         if let Some(call) = &flow.call {
@@ -27,7 +37,7 @@ pub fn calls(flows: &[Flow], is_relay: &dyn Fn(IpAddr) -> bool) -> Vec<Call> {
     }
     let mut all = Vec::new();
     for flows in by_capture.values() {
-        all.extend(groups(flows).iter().filter_map(|group| judge(group, is_relay)));
+        all.extend(groups(flows).iter().filter_map(|group| judge(group, known)));
     }
     all
 }
@@ -112,7 +122,8 @@ fn remote(flow: &Flow) -> Option<IpAddr> {
     ends.into_iter().flatten().find(|end| *end != device).map(|end| end.ip())
 }
 
-fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> {
+fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<Call> {
+    let is_relay = |address| known(address) == Some(Known::Relay);
     let media: u64 = parts.iter().map(|(_, c)| c.direct_bytes.saturating_add(c.relayed_bytes)).sum();
     let invited = parts.iter().any(|(_, c)| c.invited.is_some());
     // Relays are known by what they were asked for, or as addresses that were given out as relayed ones.
@@ -120,8 +131,9 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
         parts.iter().filter(|(_, c)| c.relay).filter_map(|(f, _)| remote(f)).collect();
     let announced = parts.iter().flat_map(|(_, c)| &c.candidates).filter(|c| c.kind == "relay");
     relays.extend(announced.filter_map(|c| c.address.parse::<SocketAddr>().ok()).map(|a| a.ip()));
-    let (mut peer_bytes, mut relay_bytes) = (0_u64, 0_u64);
-    let (mut peers, mut used) = (BTreeSet::new(), BTreeSet::new());
+    let is_server = |address| !relays.contains(&address) && known(address) == Some(Known::Server);
+    let (mut peer_bytes, mut relay_bytes, mut server_bytes) = (0_u64, 0_u64, 0_u64);
+    let (mut peers, mut used, mut servers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut reached: Vec<(&Flow, IpAddr)> = Vec::new();
     for (flow, call) in parts {
         let Some(remote) = remote(flow) else { continue };
@@ -131,14 +143,21 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
         } else {
             (call.direct_bytes, call.relayed_bytes)
         };
-        peer_bytes = peer_bytes.saturating_add(direct);
         relay_bytes = relay_bytes.saturating_add(relayed);
+        if relayed > 0 {
+            used.insert(remote);
+        }
+        if is_server(remote) {
+            server_bytes = server_bytes.saturating_add(direct);
+            if direct > 0 {
+                servers.insert(remote);
+            }
+            continue;
+        }
+        peer_bytes = peer_bytes.saturating_add(direct);
         if direct > 0 {
             peers.insert(remote);
             reached.push((*flow, remote));
-        }
-        if relayed > 0 {
-            used.insert(remote);
         }
     }
     let by_sip = parts.iter().filter_map(|(_, c)| c.answered).min();
@@ -158,7 +177,11 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
             };
             let is_known_relay =
                 c.kind == "peer" && (relays.contains(&address.ip()) || is_relay(address.ip()));
-            if !others || own.contains(&address.ip()) || exposed.len() >= MAX_EXPOSED {
+            if !others
+                || own.contains(&address.ip())
+                || is_server(address.ip())
+                || exposed.len() >= MAX_EXPOSED
+            {
                 continue;
             }
             exposed.push(ExposedAddress {
@@ -197,6 +220,7 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
     if media == 0 && !invited && exposed.iter().all(|e| e.kind == "relay") {
         return None;
     }
+    let all_bytes = peer_bytes.saturating_add(relay_bytes).saturating_add(server_bytes);
     let messengers: BTreeSet<&String> = parts.iter().filter_map(|(f, _)| f.messenger.as_ref()).collect();
     let of_peer = || exposed.iter().filter(|e| e.kind != "relay");
     let is_local = |e: &&ExposedAddress| e.address.parse::<SocketAddr>().is_ok_and(|a| local(a.ip()));
@@ -211,10 +235,11 @@ fn judge(parts: &[Part<'_>], is_relay: &dyn Fn(IpAddr) -> bool) -> Option<Call> 
         last_frame: parts.iter().map(|(f, _)| f.last_frame).max()?,
         peer_bytes,
         relay_bytes,
-        peer_share: (peer_bytes + relay_bytes > 0)
-            .then(|| peer_bytes as f64 / (peer_bytes + relay_bytes) as f64),
+        server_bytes,
+        peer_share: (all_bytes > 0).then(|| peer_bytes as f64 / all_bytes as f64),
         peers: texts(peers),
         relays: texts(used),
+        servers: texts(servers),
         answered,
         answered_by: answered.map(|_| if by_sip.is_some() { "sip" } else { "media" }.to_owned()),
         exposed_before_answer: of_peer().filter(|e| e.before_answer).count() as u64,
@@ -271,7 +296,7 @@ mod tests {
             // A question to a STUN server is none.
             flow(4, ("192.168.0.7:5009", "203.0.113.5:3478"), (1, 2), FlowCall::default()),
         ];
-        let all = calls(&flows, &|_| false);
+        let all = calls(&flows, &|_| None);
         assert_eq!(all.len(), 2);
         let call = &all[0];
         assert_eq!((call.flows.as_slice(), call.peer_bytes, call.relay_bytes), (&[1, 2][..], 600, 400));
@@ -287,7 +312,32 @@ mod tests {
         assert_eq!(all[1].peer_share, Some(1.0));
         // Known as a relay from elsewhere.
         let known: IpAddr = "198.51.100.10".parse().unwrap();
-        assert_eq!(calls(&flows, &|a| a == known)[1].peer_share, Some(0.0));
+        assert_eq!(calls(&flows, &|a| (a == known).then_some(Known::Relay))[1].peer_share, Some(0.0));
+    }
+
+    #[test]
+    fn servers_of_an_operator_are_no_peers() {
+        let bridge = FlowCall {
+            direct_bytes: 600,
+            first_media: Some(3),
+            candidates: vec![candidate("203.0.113.8:9", "peer", CandidateSource::Stun, 2, false)],
+            ..FlowCall::default()
+        };
+        let direct = FlowCall { direct_bytes: 200, first_media: Some(8), ..FlowCall::default() };
+        let flows = [
+            flow(1, (DEVICE, "203.0.113.8:9"), (1, 40), bridge),
+            flow(2, (DEVICE, "198.51.100.9:7000"), (7, 50), direct),
+        ];
+        let server: IpAddr = "203.0.113.8".parse().unwrap();
+        let call = &calls(&flows, &|a| (a == server).then_some(Known::Server))[0];
+        assert_eq!((call.server_bytes, call.peer_bytes, call.relay_bytes), (600, 200, 0));
+        assert_eq!(
+            (call.servers[0].as_str(), call.peers.len(), call.peer_share),
+            ("203.0.113.8", 1, Some(0.25))
+        );
+        assert!(call.exposed.iter().all(|e| e.address == "198.51.100.9:7000"), "{:?}", call.exposed);
+        let call = &calls(&flows, &|_| None)[0];
+        assert_eq!((call.server_bytes, call.peers.len(), call.peer_share), (0, 2, Some(1.0)));
     }
 
     #[test]
@@ -300,7 +350,7 @@ mod tests {
             // Its first packet is a connectivity check, before any media.
             flow(2, (DEVICE, "198.51.100.9:7000"), (15, 50), direct),
         ];
-        let all = calls(&flows, &|_| false);
+        let all = calls(&flows, &|_| None);
         let exposed: Vec<_> =
             all[0].exposed.iter().map(|e| (e.address.as_str(), e.source, e.frame, e.before_answer)).collect();
         assert_eq!(exposed, [("198.51.100.9:7000", CandidateSource::Packet, 15, true)]);
@@ -327,7 +377,7 @@ mod tests {
             flow(2, (DEVICE, "198.51.100.9:7000"), (7, 50), media.clone()),
             flow(3, ("192.168.0.7:5800", "203.0.113.1:9999"), (8, 50), media),
         ];
-        let all = calls(&flows, &|_| false);
+        let all = calls(&flows, &|_| None);
         assert_eq!(all.len(), 1);
         let call = &all[0];
         assert_eq!((call.flows.as_slice(), call.peer_bytes, call.relay_bytes), (&[1, 2, 3][..], 500, 500));
@@ -346,7 +396,7 @@ mod tests {
             ..FlowCall::default()
         };
         let flows = [flow(1, ("192.168.0.7:5060", "203.0.113.20:5060"), (1, 40), sip)];
-        let all = calls(&flows, &|_| false);
+        let all = calls(&flows, &|_| None);
         assert_eq!((all[0].peer_share, all[0].answered, all[0].exposed_before_answer), (None, None, 1));
     }
 }

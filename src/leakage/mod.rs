@@ -8,4 +8,4 @@ pub mod dose;
 mod random;
 
 pub use crate::model::Leakage;
-pub use calls::calls;
+pub use calls::{Known, calls};

@@ -50,6 +50,14 @@ pub struct FlowCandidate {
     pub from_client: bool,
 }
 
+impl Call {
+    /// All bytes of media.
+    #[must_use]
+    pub fn media_bytes(&self) -> u64 {
+        self.peer_bytes.saturating_add(self.relay_bytes).saturating_add(self.server_bytes)
+    }
+}
+
 /// A call: flows of one capture that share a socket of the device or that a session description names (METRICS E12).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Call {
@@ -67,12 +75,18 @@ pub struct Call {
     pub peer_bytes: u64,
     /// Bytes of RTP and SRTP over a relay: within TURN, or to an address that was used or announced as a relay.
     pub relay_bytes: u64,
-    /// `peer_bytes` by both; null without media.
+    /// The same with a server that is no relay for others: the messenger's own network, or an address with a name in DNS or TLS.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub server_bytes: u64,
+    /// `peer_bytes` by all three; null without media.
     pub peer_share: Option<f64>,
     /// Addresses without port to which media went directly, ascending.
     pub peers: Vec<String>,
     /// Relays over which media went, ascending.
     pub relays: Vec<String>,
+    /// Servers of `server_bytes`, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
     /// Frame of the answer; null when there is none in the capture.
     pub answered: Option<u64>,
     /// What the answer is: `sip` (the first 2xx to an INVITE) or `media` (the first packet of media, where there is no INVITE).
@@ -83,6 +97,11 @@ pub struct Call {
     pub exposed_before_answer: u64,
     /// How many of `exposed` are of a local network.
     pub local_addresses: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// An address of the other party in clear.

@@ -121,7 +121,7 @@ fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
         let _ = writeln!(out, "\n{}", wording.text("section-calls"));
     }
     for call in report.calls.iter().take(MAX_CALLS) {
-        let all = call.peer_bytes.saturating_add(call.relay_bytes);
+        let all = call.media_bytes();
         let share = if all > 0 { wording.share(call.peer_bytes, all) } else { "–".to_owned() };
         let flow = call.flows.first().copied().unwrap_or_default();
         let label = escape_terminal(&format!("{}#{flow}", call.capture)).into_owned();

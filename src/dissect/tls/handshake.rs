@@ -141,7 +141,11 @@ impl Handshake {
             tls.sni.clone_from(&hello.sni);
             tls.alpn.clone_from(&hello.alpn);
             tls.ech = Some(hello.ech().to_owned());
-            tls.ech_config_id = hello.ech_config_id;
+            if let Some(offer) = &hello.ech_offer {
+                tls.ech_config_id = Some(offer.config_id);
+                tls.ech_suite = Some(offer.suite.clone());
+                tls.ech_enc_bytes = Some(offer.enc_bytes);
+            }
             tls.resumption = hello.resumption;
             tls.session_offered = hello.session.as_deref().map(session_name);
             if hello.extensions.contains(&early_data::EXTENSION) {

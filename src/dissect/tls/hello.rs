@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::super::Short;
 use super::super::early_data;
+use super::super::ech;
 use super::super::flow::canonical_name;
 use super::super::ja4::{self, is_grease};
 use super::super::reader::Reader;
@@ -36,8 +37,8 @@ pub(super) struct ClientHello {
     pub(super) versions: Vec<u16>,
     signatures: Vec<u16>,
     pub(super) resumption: bool,
-    /// Config id of an outer ECH extension (RFC 9849 section 5).
-    pub(super) ech_config_id: Option<u8>,
+    /// What an outer ECH extension shows.
+    pub(super) ech_offer: Option<OuterEch>,
     /// What links this hello to an earlier session: pre-shared key identity, ticket or session id.
     pub(super) session: Option<Vec<u8>>,
     /// Where the reading ended early.
@@ -120,7 +121,7 @@ impl ClientHello {
                 }
             }
             // A form of its own must not hide the extensions behind it.
-            0xfe0d => self.ech_config_id = ech_config_id(value).unwrap_or_default(),
+            0xfe0d => self.ech_offer = outer_ech(value).unwrap_or_default(),
             35 if !value.is_empty() => {
                 self.resumption = true;
                 self.session.get_or_insert_with(|| value.rest().to_vec());
@@ -177,20 +178,34 @@ impl ClientHello {
             ja4,
             ja4_r,
             ech: self.ech(),
-            ech_config_id: self.ech_config_id,
+            ech_offer: self.ech_offer.clone(),
             resumption: self.resumption,
             early_data: self.extensions.contains(&early_data::EXTENSION),
         }
     }
 }
 
-/// Config id of an outer ECH extension; the inner form has none.
-fn ech_config_id(mut value: Reader<'_>) -> Result<Option<u8>, Short> {
+/// What an outer ECH extension shows (RFC 9849 section 5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct OuterEch {
+    #[serde(rename = "ech_config_id")]
+    pub(super) config_id: u8,
+    #[serde(rename = "ech_suite")]
+    pub(super) suite: String,
+    #[serde(rename = "ech_enc_bytes")]
+    pub(super) enc_bytes: u64,
+}
+
+/// An outer ECH extension; the inner form shows nothing.
+fn outer_ech(mut value: Reader<'_>) -> Result<Option<OuterEch>, Short> {
     if value.u8("ECH type")? != 0 {
         return Ok(None);
     }
-    value.take("ECH cipher suite", 4)?;
-    value.u8("ECH config id").map(Some)
+    let (kdf, aead) = (value.u16("ECH KDF")?, value.u16("ECH AEAD")?);
+    let config_id = value.u8("ECH config id")?;
+    let enc_bytes = value.vec16("ECH encapsulated key")?.rest().len() as u64;
+    value.vec16("ECH payload")?;
+    Ok(Some(OuterEch { config_id, suite: ech::suite_name(kdf, aead), enc_bytes }))
 }
 
 /// What the server chose.
@@ -316,8 +331,8 @@ pub(super) struct ClientHelloSeen {
     ja4: String,
     ja4_r: String,
     ech: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ech_config_id: Option<u8>,
+    #[serde(flatten)]
+    ech_offer: Option<OuterEch>,
     resumption: bool,
     /// Data may follow that is sent before the server answers (RFC 8446 section 4.2.10).
     early_data: bool,

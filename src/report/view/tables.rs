@@ -284,9 +284,9 @@ pub(super) fn call(call: &Call, wording: &Wording) -> CallRow {
             None => call.capture.clone(),
         },
         flows: call.flows.iter().take(MAX_IN_CELL).map(u64::to_string).collect::<Vec<_>>().join(", "),
-        media: wording.bytes(call.peer_bytes.saturating_add(call.relay_bytes)),
+        media: wording.bytes(call.media_bytes()),
         share: match call.peer_share {
-            Some(_) => wording.share(call.peer_bytes, call.peer_bytes.saturating_add(call.relay_bytes)),
+            Some(_) => wording.share(call.peer_bytes, call.media_bytes()),
             None => "–".to_owned(),
         },
         exposed,
