@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt as _};
+use rayon::prelude::*;
 
 use super::attribute::{names_server, remote};
 use super::db::{AddressFacts, ReferenceDb};
@@ -65,7 +66,7 @@ pub fn destinations(
     }
     let mut ends: Vec<(IpAddr, Seen<'_>)> = ends.into_iter().collect();
     ends.sort_unstable_by_key(|(address, _)| *address);
-    ends.into_iter().map(|(address, seen)| seen.into_destination(address, db, &shown)).collect()
+    ends.into_par_iter().map(|(address, seen)| seen.into_destination(address, db, &shown)).collect()
 }
 
 /// What is known of an address without traffic, as `metaleak db lookup` shows it.
