@@ -982,6 +982,14 @@ pub struct Conclusion {
     pub premises: Vec<Premise>,
 }
 
+impl Conclusion {
+    /// The messenger that it is about: the part of the id before the point.
+    #[must_use]
+    pub fn messenger(&self) -> &str {
+        self.id.split_once('.').map_or(self.id.as_str(), |(messenger, _)| messenger)
+    }
+}
+
 /// A claim that a judgement rests on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Premise {
@@ -1029,6 +1037,21 @@ pub enum Criterion {
     Metadata,
     /// Easy to install, pay for and use.
     Threshold,
+}
+
+impl Criterion {
+    /// Every criterion in the order of the comparison.
+    pub const ALL: [Criterion; 3] = [Criterion::Gdpr, Criterion::Metadata, Criterion::Threshold];
+
+    /// How claim files and reports write it.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Criterion::Gdpr => "gdpr",
+            Criterion::Metadata => "metadata",
+            Criterion::Threshold => "threshold",
+        }
+    }
 }
 
 /// A text in both languages.

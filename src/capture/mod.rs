@@ -10,7 +10,7 @@
 mod format;
 mod source;
 
-pub(crate) use source::hex;
+pub(crate) use source::{hex, unhex};
 
 use std::path::{Path, PathBuf};
 

@@ -209,3 +209,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     }
     out
 }
+
+/// Bytes from hex digits of either case, two a byte; `None` for anything else.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
+    pairs.iter().map(|[a, b]| Some(digit(*a)? << 4 | digit(*b)?)).collect()
+}

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
-use super::load::Loader;
+use super::load::{self, Loader};
 use super::{Catalogue, ClaimError, Fault};
 use crate::model::{
     ClaimResult, Comparison, ComparisonCell, ComparisonCriterion, ComparisonTotal, Conclusion, Criterion,
@@ -66,9 +66,7 @@ impl Criteria {
     /// # Errors
     /// [`ClaimError`] with every fault of the file.
     pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Criteria, ClaimError> {
-        let bytes = std::fs::read(path).map_err(|e| ClaimError::unreadable(path, &e))?;
-        let text = String::from_utf8(bytes).map_err(|e| ClaimError::not_text(path, &e))?;
-        Criteria::from_text(&path.to_string_lossy(), &text, catalogue)
+        Criteria::from_text(&path.to_string_lossy(), &load::read_text(path)?, catalogue)
     }
 
     /// As [`Criteria::load`], from the text of `file`.
@@ -140,7 +138,7 @@ impl Criteria {
                     (outcome(&premises), premises.into_iter().map(|p| (p.claim, p.verdict)).collect())
                 } else {
                     let of_cell =
-                        results.iter().filter(|c| c.messenger == messenger && tag(c.criterion) == own.id);
+                        results.iter().filter(|c| c.messenger == messenger && c.criterion.id() == own.id);
                     (Outcome::Counted, of_cell.map(|c| (c.id.clone(), c.verdict)).collect())
                 };
                 match outcome {
@@ -162,15 +160,6 @@ impl Criteria {
             }
         }
         comparison
-    }
-}
-
-/// How claim files write a criterion.
-fn tag(criterion: Criterion) -> &'static str {
-    match criterion {
-        Criterion::Gdpr => "gdpr",
-        Criterion::Metadata => "metadata",
-        Criterion::Threshold => "threshold",
     }
 }
 
@@ -219,19 +208,19 @@ fn read(file: &str, text: &str, catalogue: Option<&Catalogue>) -> (Criteria, Vec
     let Some(root) = loader.root() else { return (read, loader.faults) };
     let whole = root.span();
     let root = root.into_inner();
-    for key in root.keys().filter(|k| !["criterion", "conclusion"].contains(&k.get_ref().as_ref())) {
-        loader.unknown(&key.span(), "key", key.get_ref(), &["criterion", "conclusion"]);
-    }
-    for (table, span) in tables(&mut loader, &root, "criterion") {
+    loader.known_keys(&root, &["criterion", "conclusion"]);
+    for item in loader.list(&root, "criterion") {
+        let Some(table) = loader.table(item, "criterion") else { continue };
+        let span = item.span();
         let before = loader.faults.len();
-        known_keys(&mut loader, table, &["id", "text", "weight", "claims"], &span);
+        check_keys(&mut loader, table, &["id", "text", "weight", "claims"], &span);
         let id = id(&mut loader, table, &span);
         let weight = match table.get("weight") {
             Some(node) => loader.number(node, "weight").unwrap_or_default(),
             None => 1.0,
         };
         let text = loader.both(table, "text");
-        let counted = [Criterion::Gdpr, Criterion::Metadata, Criterion::Threshold].map(tag);
+        let counted = Criterion::ALL.map(Criterion::id);
         let claims = table.contains_key("claims").then(|| wanted(&mut loader, table, "claims"));
         if claims.is_none() && !counted.contains(&id.as_str()) {
             let remedy = format!("add claims = [\"…\"]; only {} go without", counted.join(", "));
@@ -244,9 +233,11 @@ fn read(file: &str, text: &str, catalogue: Option<&Catalogue>) -> (Criteria, Vec
             read.criteria.push(OwnCriterion { id, text, weight, claims });
         }
     }
-    for (table, span) in tables(&mut loader, &root, "conclusion") {
+    for item in loader.list(&root, "conclusion") {
+        let Some(table) = loader.table(item, "conclusion") else { continue };
+        let span = item.span();
         let before = loader.faults.len();
-        known_keys(&mut loader, table, &["id", "text", "section", "premises"], &span);
+        check_keys(&mut loader, table, &["id", "text", "section", "premises"], &span);
         let id = id(&mut loader, table, &span);
         let text = loader.both(table, "text");
         let section = table.get("section").and_then(|n| loader.text(n, "section")).unwrap_or_default();
@@ -289,7 +280,7 @@ fn look_up(loader: &mut Loader<'_>, read: &Criteria, catalogue: &Catalogue) {
             None => ids.contains(&wanted.claim.as_str()),
         };
         if !known {
-            let near = ids.iter().min_by_key(|id| super::load::distance(id, &wanted.claim));
+            let near = ids.iter().min_by_key(|id| load::distance(id, &wanted.claim));
             let near = near.map(|id| format!("did you mean {id:?}? ")).unwrap_or_default();
             let remedy = format!("{near}`metaleak claims list` names all claims");
             loader.fault(&wanted.span, format!("no claim has the id {:?}", wanted.claim), remedy);
@@ -297,34 +288,9 @@ fn look_up(loader: &mut Loader<'_>, read: &Criteria, catalogue: &Catalogue) {
     }
 }
 
-type Tables<'n, 'i> = Vec<(&'n DeTable<'i>, Range<usize>)>;
-
-fn tables<'n, 'i>(loader: &mut Loader<'_>, root: &'n DeTable<'i>, key: &str) -> Tables<'n, 'i> {
-    let Some(node) = root.get(key) else { return Vec::new() };
-    let DeValue::Array(list) = node.get_ref() else {
-        let remedy = format!("write [[{key}]] for each");
-        loader.fault(&node.span(), format!("`{key}` is not a list of tables"), remedy);
-        return Vec::new();
-    };
-    let mut all = Vec::new();
-    for item in list {
-        match item.get_ref() {
-            DeValue::Table(table) => all.push((table, item.span())),
-            _ => loader.fault(
-                &item.span(),
-                format!("a {key} is not a table"),
-                format!("write [[{key}]] and its keys below"),
-            ),
-        }
-    }
-    all
-}
-
 /// Faults of keys that are unknown, or not there.
-fn known_keys(loader: &mut Loader<'_>, table: &DeTable<'_>, keys: &[&str], span: &Range<usize>) {
-    for key in table.keys().filter(|k| !keys.contains(&k.get_ref().as_ref())) {
-        loader.unknown(&key.span(), "key", key.get_ref(), keys);
-    }
+fn check_keys(loader: &mut Loader<'_>, table: &DeTable<'_>, keys: &[&str], span: &Range<usize>) {
+    loader.known_keys(table, keys);
     for key in
         keys.iter().filter(|k| !["weight", "section", "claims"].contains(k) && !table.contains_key(**k))
     {

@@ -69,7 +69,7 @@ pub struct ClaimError {
 }
 
 impl ClaimError {
-    pub(super) fn unreadable(path: &Path, e: &std::io::Error) -> ClaimError {
+    fn unreadable(path: &Path, e: &std::io::Error) -> ClaimError {
         let fault = Fault {
             file: path.to_string_lossy().into_owned(),
             line: 1,
@@ -80,7 +80,7 @@ impl ClaimError {
     }
 
     /// A file that is no UTF-8; the line and the byte say where.
-    pub(super) fn not_text(path: &Path, e: &std::string::FromUtf8Error) -> ClaimError {
+    fn not_text(path: &Path, e: &std::string::FromUtf8Error) -> ClaimError {
         let at = e.utf8_error().valid_up_to();
         let before = e.as_bytes().get(..at).unwrap_or_default();
         let fault = Fault {
@@ -91,6 +91,12 @@ impl ClaimError {
         };
         ClaimError { faults: vec![fault] }
     }
+}
+
+/// The text of a claim or criteria file.
+pub(super) fn read_text(path: &Path) -> Result<String, ClaimError> {
+    let bytes = std::fs::read(path).map_err(|e| ClaimError::unreadable(path, &e))?;
+    String::from_utf8(bytes).map_err(|e| ClaimError::not_text(path, &e))
 }
 
 impl std::fmt::Display for ClaimError {
@@ -112,29 +118,17 @@ pub(super) fn read(file: &str, text: &str) -> (Vec<Claim>, Vec<Fault>) {
     let Some(root) = loader.root() else { return (claims, loader.faults) };
     let whole = root.span();
     let root = root.into_inner();
-    for key in root.keys().filter(|k| !["claim", "source"].contains(&k.get_ref().as_ref())) {
-        loader.unknown(&key.span(), "key", key.get_ref(), &["claim", "source"]);
-    }
+    loader.known_keys(&root, &["claim", "source"]);
     if let Some(node) = root.get("source") {
         loader.shared(node);
     }
-    match root.get("claim").map(|n| (n.span(), n.get_ref())) {
-        Some((_, DeValue::Array(list))) => {
-            for item in list {
-                match item.get_ref() {
-                    DeValue::Table(table) => claims.extend(loader.claim(table, &item.span())),
-                    _ => loader.fault(
-                        &item.span(),
-                        "a claim is not a table",
-                        "write [[claim]] and its keys below",
-                    ),
-                }
-            }
+    for item in loader.list(&root, "claim") {
+        if let Some(table) = loader.table(item, "claim") {
+            claims.extend(loader.claim(table, &item.span()));
         }
-        Some((span, _)) => {
-            loader.fault(&span, "`claim` is not a list of tables", "write [[claim]] for each claim");
-        }
-        None => loader.fault(&whole, "there are no claims", "write [[claim]] and its keys below"),
+    }
+    if !root.contains_key("claim") {
+        loader.fault(&whole, "there are no claims", "write [[claim]] and its keys below");
     }
     let unused: Vec<(Range<usize>, String)> =
         loader.shared.iter().filter(|s| !s.used).map(|s| (s.span.clone(), s.source.id.clone())).collect();
@@ -179,6 +173,39 @@ impl<'a> Loader<'a> {
 }
 
 impl Loader<'_> {
+    /// Faults of the keys that are not among the known ones.
+    pub(super) fn known_keys(&mut self, table: &Table<'_>, known: &[&str]) {
+        for key in table.keys().filter(|k| !known.contains(&k.get_ref().as_ref())) {
+            self.unknown(&key.span(), "key", key.get_ref(), known);
+        }
+    }
+
+    /// The items of `[[key]]`; none without the key.
+    pub(super) fn list<'n, 'i>(&mut self, root: &'n Table<'i>, key: &str) -> &'n [Node<'i>] {
+        root.get(key).map_or(&[], |node| self.items(node, key))
+    }
+
+    fn items<'n, 'i>(&mut self, node: &'n Node<'i>, key: &str) -> &'n [Node<'i>] {
+        if let DeValue::Array(list) = node.get_ref() {
+            return list;
+        }
+        let (what, remedy) =
+            (format!("`{key}` is not a list of tables"), format!("write [[{key}]] for each {key}"));
+        self.fault(&node.span(), what, remedy);
+        &[]
+    }
+
+    /// An item of `[[key]]` as a table.
+    pub(super) fn table<'n, 'i>(&mut self, item: &'n Node<'i>, key: &str) -> Option<&'n Table<'i>> {
+        if let DeValue::Table(table) = item.get_ref() {
+            return Some(table);
+        }
+        let (what, remedy) =
+            (format!("a {key} is not a table"), format!("write [[{key}]] and its keys below"));
+        self.fault(&item.span(), what, remedy);
+        None
+    }
+
     pub(super) fn fault(&mut self, span: &Range<usize>, what: impl Into<String>, remedy: impl Into<String>) {
         let line = self.line(span);
         self.faults.push(Fault {
@@ -310,11 +337,7 @@ impl Loader<'_> {
 
     fn claim(&mut self, table: &Table<'_>, span: &Range<usize>) -> Option<Claim> {
         let before = self.faults.len();
-        for key in table.keys() {
-            if !KEYS.contains(&key.get_ref().as_ref()) {
-                self.unknown(&key.span(), "key", key.get_ref(), &KEYS);
-            }
-        }
+        self.known_keys(table, &KEYS);
         for key in ["id", "criterion", "text", "decided_by", "sources"] {
             if !table.contains_key(key) {
                 self.fault(span, format!("the claim has no {key}"), format!("add {key} = …"));
@@ -439,15 +462,12 @@ impl Loader<'_> {
     }
 
     fn criterion(&mut self, node: &Node<'_>) -> Option<Criterion> {
-        match self.text(node, "criterion").map(str::to_owned)?.as_str() {
-            "gdpr" => Some(Criterion::Gdpr),
-            "metadata" => Some(Criterion::Metadata),
-            "threshold" => Some(Criterion::Threshold),
-            other => {
-                self.unknown(&node.span(), "criterion", other, &["gdpr", "metadata", "threshold"]);
-                None
-            }
+        let word = self.text(node, "criterion")?;
+        let known = Criterion::ALL.into_iter().find(|criterion| criterion.id() == word);
+        if known.is_none() {
+            self.unknown(&node.span(), "criterion", word, &Criterion::ALL.map(Criterion::id));
         }
+        known
     }
 
     fn vantages(&mut self, node: &Node<'_>) -> Vec<Vantage> {
@@ -466,11 +486,7 @@ impl Loader<'_> {
 
     /// The `[[source]]` tables of the file.
     fn shared(&mut self, node: &Node<'_>) {
-        let DeValue::Array(list) = node.get_ref() else {
-            self.fault(&node.span(), "`source` is not a list of tables", "write [[source]] for each source");
-            return;
-        };
-        for item in list {
+        for item in self.items(node, "source") {
             let Some(source) = self.source(item) else { continue };
             if self.shared.iter().any(|s| s.source.id == source.id) {
                 let what = format!("there are two sources {:?}", source.id);

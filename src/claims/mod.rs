@@ -62,9 +62,7 @@ impl Catalogue {
     pub fn load(paths: &[PathBuf]) -> Result<Catalogue, ClaimError> {
         let mut texts = Vec::new();
         for path in paths {
-            let bytes = std::fs::read(path).map_err(|e| ClaimError::unreadable(path, &e))?;
-            let text = String::from_utf8(bytes).map_err(|e| ClaimError::not_text(path, &e))?;
-            texts.push((path.to_string_lossy().into_owned(), text));
+            texts.push((path.to_string_lossy().into_owned(), load::read_text(path)?));
         }
         Catalogue::from_texts(texts)
     }

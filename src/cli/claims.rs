@@ -239,19 +239,11 @@ fn list(messenger: Option<&str>, wording: &Wording, out: &mut dyn Write) -> Resu
             out,
             "{:width$}  {:9}  {decided:11}  {}",
             claim.id,
-            criterion(claim),
+            claim.criterion.id(),
             wording.pick(&claim.text)
         )?;
     }
     Ok(())
-}
-
-fn criterion(claim: &Claim) -> &'static str {
-    match claim.criterion {
-        crate::model::Criterion::Gdpr => "gdpr",
-        crate::model::Criterion::Metadata => "metadata",
-        crate::model::Criterion::Threshold => "threshold",
-    }
 }
 
 fn decided(claim: &Claim) -> &'static str {
@@ -286,7 +278,7 @@ fn show(id: &str, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure>
     };
     line("show-id", &claim.id)?;
     line("show-text", wording.pick(&claim.text))?;
-    line("show-criterion", criterion(claim))?;
+    line("show-criterion", claim.criterion.id())?;
     line("show-decided-by", decided(claim))?;
     line("show-section", &claim.section)?;
     for (key, predicate) in [

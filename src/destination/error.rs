@@ -112,6 +112,11 @@ impl ReferenceError {
         ReferenceError::Data { file: file.to_owned(), line, what: what.into(), remedy: remedy.into() }
     }
 
+    /// A fault of one network of a binary database.
+    pub(crate) fn network(file: &str, network: String, what: String, remedy: &str) -> Self {
+        ReferenceError::Network { file: file.to_owned(), network, what, remedy: remedy.to_owned() }
+    }
+
     /// A fault in the table.
     pub(crate) fn table(what: impl Into<String>, at: usize) -> Self {
         ReferenceError::Table { what: what.into(), at: at as u64 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Reader, Short};
+use crate::capture::unhex;
 use crate::destination::{DataFile, ReferenceError};
 
 /// The version of RFC 9849.
@@ -141,7 +142,9 @@ fn parse(file: DataFile<'_>) -> Result<Vec<EchConfig>, ReferenceError> {
         file.domain(&entry.public_name)?;
         file.sourced(&entry.source, &entry.date, false)?;
         let span = entry.config_list.span();
-        let Some(bytes) = unhex(entry.config_list.get_ref()) else {
+        // As observations print it, so that one can be compared with the other.
+        let lower = Some(entry.config_list.get_ref()).filter(|t| !t.bytes().any(|b| b.is_ascii_uppercase()));
+        let Some(bytes) = lower.and_then(|text| unhex(text)) else {
             let remedy = "write the bytes in lower-case hex, as `ech=` of a dns.answer shows them";
             return Err(file.fault(&span, "config_list is no hex", remedy));
         };
@@ -162,19 +165,6 @@ fn parse(file: DataFile<'_>) -> Result<Vec<EchConfig>, ReferenceError> {
         }
     }
     Ok(all.into_iter().collect())
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
-    };
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(pair).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use std::io::{self, BufRead};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::capture::unhex;
+
 /// Secrets that are kept; those of later lines are counted and dropped.
 pub const MAX_SECRETS: usize = 1 << 18;
 
@@ -132,7 +134,7 @@ impl Line {
         if label == "RSA" {
             return Line::Other;
         }
-        let (Some(random), Some(secret)) = (bytes(random), bytes(secret)) else { return Line::Malformed };
+        let (Some(random), Some(secret)) = (unhex(random), unhex(secret)) else { return Line::Malformed };
         let Some(label) = Label::of(label) else { return Line::Other };
         let fits = match label {
             Label::Master => secret.len() == 48,
@@ -143,13 +145,6 @@ impl Line {
             _ => Line::Malformed,
         }
     }
-}
-
-/// Bytes from hex digits.
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
-    let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
-    pairs.iter().map(|[a, b]| Some(digit(*a)? << 4 | digit(*b)?)).collect()
 }
 
 #[derive(Default)]

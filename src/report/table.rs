@@ -99,19 +99,23 @@ fn conclusions(report: &Report, wording: &Wording, width: Option<usize>) -> Stri
         if out.is_empty() {
             let _ = writeln!(out, "\n{}", wording.text("section-conclusions"));
         }
-        let messenger = conclusion.id.split_once('.').map_or(conclusion.id.as_str(), |(of, _)| of);
         let line = wording.with(
             "conclusion-line",
             &[
-                ("messenger", Arg::Text(&wording.messenger(messenger))),
+                ("messenger", Arg::Text(&wording.messenger(conclusion.messenger()))),
                 ("text", Arg::Text(wording.pick(&conclusion.text))),
                 ("states", Arg::Text(&states(conclusion, wording))),
             ],
         );
-        let width = width.map_or(usize::MAX, |width| width.max(NARROWEST).saturating_sub(2));
-        let _ = writeln!(out, "{}", wrap(&line, width).replace('\n', "\n  "));
+        let _ = writeln!(out, "{}", hanging(&line, width));
     }
     out
+}
+
+/// A line as wide as the terminal at most; what does not fit follows below, two columns further in.
+fn hanging(line: &str, width: Option<usize>) -> String {
+    let width = width.map_or(usize::MAX, |width| width.max(NARROWEST).saturating_sub(2));
+    wrap(line, width).replace('\n', "\n  ")
 }
 
 /// A line for each call, behind the verdicts; empty without calls.
@@ -136,8 +140,7 @@ fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
                 ("before", Arg::Count(call.exposed_before_answer)),
             ],
         );
-        let width = width.map_or(usize::MAX, |width| width.max(NARROWEST).saturating_sub(2));
-        let _ = writeln!(out, "{}", wrap(&line, width).replace('\n', "\n  "));
+        let _ = writeln!(out, "{}", hanging(&line, width));
     }
     let left = report.calls.len().saturating_sub(MAX_CALLS) as u64;
     if left > 0 {

@@ -15,9 +15,6 @@ pub(crate) const VERDICTS: [Verdict; 5] = [
     Verdict::Documentary,
 ];
 
-/// Every criterion in the order of the comparison.
-pub(crate) const CRITERIA: [Criterion; 3] = [Criterion::Gdpr, Criterion::Metadata, Criterion::Threshold];
-
 /// The mark of a verdict, beside its word; no two look alike without colour.
 pub(crate) fn mark(verdict: Verdict) -> char {
     match verdict {

@@ -279,12 +279,7 @@ impl CodeFault {
 
     fn of_network(self, file: &str, network: String) -> ReferenceError {
         match self {
-            CodeFault::Form(what) => ReferenceError::Network {
-                file: file.to_owned(),
-                network,
-                what,
-                remedy: CODE_REMEDY.to_owned(),
-            },
+            CodeFault::Form(what) => ReferenceError::network(file, network, what, CODE_REMEDY),
             CodeFault::Other(fault) => fault,
         }
     }

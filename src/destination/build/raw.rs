@@ -178,8 +178,7 @@ pub(crate) fn mmdb_country(
             let text = paths.iter().find_map(|path| found.decode_path::<&str>(path).ok().flatten());
             let code = text.map_or(Ok(0), &mut value).map_err(|what| {
                 let network = found.network().map_or_else(|_| String::new(), |network| network.to_string());
-                let (file, remedy) = (file.to_owned(), CODE_REMEDY.to_owned());
-                ReferenceError::Network { file, network, what, remedy }
+                ReferenceError::network(file, network, what, CODE_REMEDY)
             })?;
             known.insert(record, code);
             code

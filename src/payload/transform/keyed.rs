@@ -6,6 +6,8 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use toml::de::{DeTable, DeValue};
 
+use crate::capture::unhex;
+
 /// The keys that are built in.
 static BUILT_IN: &str = include_str!("../../../reference/hash-keys.toml");
 
@@ -148,7 +150,7 @@ impl Keys {
                 fault(place, "function is hmac-md5, hmac-sha1, hmac-sha256, hmac-sha512, or salt-before-DIGEST, salt-behind-DIGEST with md5, sha1, sha256, sha512, blake2b, blake2b-256, blake2s")
             })?;
             let key = match (field("key")?, field("text")?) {
-                (Some((hex, place)), None) => unhex(hex).ok_or_else(|| fault(place, "key is hex: two digits a byte, nothing between"))?,
+                (Some((hex, place)), None) => unhex(hex).filter(|key| !key.is_empty()).ok_or_else(|| fault(place, "key is hex: two digits a byte, nothing between"))?,
                 (None, Some((text, _))) => text.as_bytes().to_vec(),
                 _ => return Err(fault(start, "a key needs either key = \"HEX\" or text = \"…\"")),
             };
@@ -177,12 +179,6 @@ fn function_of(text: &str) -> Option<Function> {
             Function::Salted(super::DIGESTS.iter().position(|d| d.id == id)?, first)
         }
     })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
-    let digits = digits.filter(|d| !d.is_empty() && d.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect())
 }
 
 #[cfg(test)]

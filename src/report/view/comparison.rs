@@ -113,9 +113,8 @@ pub(super) fn conclusions(report: &Report, wording: &Wording) -> Vec<ConclusionR
             let text = wording.with(state_id(*state), &[("n", Arg::Count(premises.len() as u64))]);
             (!premises.is_empty()).then_some(StateView { class, mark, text, premises })
         };
-        let messenger = conclusion.id.split_once('.').map_or(conclusion.id.as_str(), |(of, _)| of);
         ConclusionRow {
-            messenger: wording.messenger(messenger),
+            messenger: wording.messenger(conclusion.messenger()),
             text: wording.pick(&conclusion.text).to_owned(),
             states: STATES.iter().filter_map(of_state).collect(),
         }

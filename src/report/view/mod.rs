@@ -16,8 +16,8 @@ use self::tables::{
 };
 use super::chart::Chart;
 use super::wording::{Arg, Wording};
-use super::words::{self, CRITERIA, VERDICTS};
-use crate::model::{ClaimResult, Destination, Evidence, Finding, Input, Report, Verdict};
+use super::words::{self, VERDICTS};
+use crate::model::{ClaimResult, Criterion, Destination, Evidence, Finding, Input, Report, Verdict};
 
 /// Rows of any one table on the page.
 pub(crate) const MAX_ROWS: usize = 200;
@@ -177,7 +177,7 @@ impl Page {
                 .collect(),
             own_criteria: comparison::own_criteria(&report.comparison, wording),
             conclusions: comparison::conclusions(report, wording),
-            criteria: CRITERIA
+            criteria: Criterion::ALL
                 .iter()
                 .map(|c| [wording.text(words::criterion_id(*c)), long(*c, wording)])
                 .collect(),
@@ -218,8 +218,8 @@ const REASONS: [[&str; 2]; 5] = [
     ["reason-vantage-unsuitable", "reason-meaning-vantage-unsuitable"],
 ];
 
-fn long(criterion: crate::model::Criterion, wording: &Wording) -> String {
-    use crate::model::Criterion::{Gdpr, Metadata, Threshold};
+fn long(criterion: Criterion, wording: &Wording) -> String {
+    use Criterion::{Gdpr, Metadata, Threshold};
     wording.text(match criterion {
         Gdpr => "criterion-long-gdpr",
         Metadata => "criterion-long-metadata",
@@ -272,7 +272,7 @@ fn overview(index: usize, id: &str, claims: &[&ClaimResult], wording: &Wording) 
     OverviewRow {
         anchor: format!("m{index}"),
         messenger: wording.messenger(id),
-        cells: CRITERIA.into_iter().map(cell).collect(),
+        cells: Criterion::ALL.into_iter().map(cell).collect(),
     }
 }
 
