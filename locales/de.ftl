@@ -230,6 +230,7 @@ page-span = Aufgezeichnet zwischen { $from } und { $to }.
 page-span-none = Die Mitschnitte enthalten keine Zeiten.
 page-made-by = Erstellt von { $tool } { $version }. Gleiche Mitschnitte, Behauptungen und Referenzdaten ergeben dieselbe Seite.
 page-masked = Persönliche Daten in Funden sind maskiert.
+page-english = Notizen zu Beweisen, Befunde, Gründe der Rollen, Quellen und Warnungen stehen auf Englisch, wie das Programm und seine Datendateien sie führen.
 skip-link = Zu den Urteilen springen
 nav-label = Teile dieses Berichts
 section-overview = Überblick
@@ -310,7 +311,7 @@ seen = { $flows ->
     [one] { $flows } Verbindung
    *[other] { $flows } Verbindungen
 }, zuerst in Frame { $frame } von { $capture }
-role-because = weil: { $why }
+role-because = weil:
 used-by = benutzt von { $messengers }
 flow-n = Verbindung { $flow }
 all-captures = Alle Mitschnitte zusammen
@@ -395,6 +396,7 @@ country-NO = Norwegen
 country-NZ = Neuseeland
 country-PH = Philippinen
 country-PL = Polen
+country-PR = Puerto Rico
 country-PT = Portugal
 country-RO = Rumänien
 country-RS = Serbien
@@ -405,6 +407,7 @@ country-SG = Singapur
 country-SI = Slowenien
 country-SK = Slowakei
 country-TH = Thailand
+country-TN = Tunesien
 country-TR = Türkei
 country-TW = Taiwan
 country-UA = Ukraine

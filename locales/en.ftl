@@ -230,6 +230,7 @@ page-span = Recorded between { $from } and { $to }.
 page-span-none = The captures hold no times.
 page-made-by = Made by { $tool } { $version }. The same captures, claims and reference data give the same page.
 page-masked = Personal data in findings is masked.
+page-english = Notes on evidence, findings, reasons of roles, sources and warnings are in English, as the program and its data files have them.
 skip-link = Skip to the verdicts
 nav-label = Parts of this report
 section-overview = Overview
@@ -310,7 +311,7 @@ seen = { $flows ->
     [one] { $flows } flow
    *[other] { $flows } flows
 }, first in frame { $frame } of { $capture }
-role-because = because: { $why }
+role-because = because:
 used-by = used by { $messengers }
 flow-n = flow { $flow }
 all-captures = All captures together
@@ -395,6 +396,7 @@ country-NO = Norway
 country-NZ = New Zealand
 country-PH = Philippines
 country-PL = Poland
+country-PR = Puerto Rico
 country-PT = Portugal
 country-RO = Romania
 country-RS = Serbia
@@ -405,6 +407,7 @@ country-SG = Singapore
 country-SI = Slovenia
 country-SK = Slovakia
 country-TH = Thailand
+country-TN = Tunisia
 country-TR = Türkiye
 country-TW = Taiwan
 country-UA = Ukraine

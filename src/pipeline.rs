@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use crate::claims::{self, Catalogue, Criteria};
@@ -179,7 +180,8 @@ pub fn report(
     let mut report = Report {
         schema: REPORT_SCHEMA.into(),
         tool: Tool::this(),
-        reference: db.sources(),
+        // The map is drawn with the outlines, and countries are struck out by them.
+        reference: db.sources().into_iter().chain([destination::Outlines::source()]).collect(),
         catalogue: catalogue.files().to_vec(),
         ..Report::default()
     };
@@ -189,9 +191,9 @@ pub fn report(
         first_actions.insert(analysis.input.file.clone(), first_action(&analysis));
         report.inputs.push(analysis.input);
         report.coverage.push(analysis.coverage);
-        report.flows.extend(analysis.flows);
-        report.findings.extend(analysis.findings);
-        report.warnings.extend(analysis.warnings);
+        append(&mut report.flows, analysis.flows);
+        append(&mut report.findings, analysis.findings);
+        append(&mut report.warnings, analysis.warnings);
     }
     destination::attribute(&mut report.flows, db);
     let vantage = |capture: &str| run_of(&report, capture).and_then(|r| r.vantage);
@@ -201,9 +203,6 @@ pub fn report(
         destinations = destination::destinations(&report.flows, db, &vantage);
     }
     destination::bound(&mut destinations, &report.flows, &|capture| run_of(&report, capture).cloned());
-    if destinations.iter().any(|d| !d.rtt_bounds.is_empty()) {
-        report.reference.push(destination::Outlines::source());
-    }
     let first_action =
         |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
     let known: std::collections::BTreeMap<IpAddr, leakage::Known> =
@@ -222,6 +221,15 @@ pub fn report(
     report.claims = claims::judge_with_controls(catalogue, &report, &controls);
     report.comparison = criteria.compare(catalogue, &report.claims);
     report
+}
+
+/// Adds all of `more`; the first list is taken as it is, because flows are many and large.
+fn append<T>(all: &mut Vec<T>, more: Vec<T>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.extend(more);
+    }
 }
 
 /// The first flow that begins with or after the user's first action tells which flows began before.
@@ -335,13 +343,16 @@ fn is_network_service(flow: &Flow, service: &std::collections::BTreeSet<&str>) -
 /// The sums of flows with ends whose role is push, by capture.
 fn push_traffic(report: &Report) -> Vec<PushTraffic> {
     let push = report.destinations.iter().filter(|d| d.role == Role::Push).flat_map(|d| &d.flows);
-    let push: std::collections::HashSet<&str> = push.map(String::as_str).collect();
+    let push: HashSet<(&str, u64)> = push
+        .filter_map(|flow| flow.rsplit_once('#'))
+        .filter_map(|(capture, number)| Some((capture, number.parse().ok()?)))
+        .collect();
     let mut sums: Vec<PushTraffic> = Vec::new();
     if push.is_empty() {
         return sums;
     }
     // Flows stand by capture.
-    for flow in report.flows.iter().filter(|f| push.contains(format!("{}#{}", f.capture, f.flow).as_str())) {
+    for flow in report.flows.iter().filter(|f| push.contains(&(f.capture.as_str(), f.flow))) {
         if sums.last().is_none_or(|last| last.capture != flow.capture) {
             let messenger = run_of(report, &flow.capture).and_then(|run| run.messenger.clone());
             sums.push(PushTraffic { capture: flow.capture.clone(), messenger, ..PushTraffic::default() });
@@ -373,36 +384,49 @@ fn known_of_calls(destination: &Destination) -> Option<leakage::Known> {
 
 /// Numbers the findings and gives them their flow's messenger.
 fn name_findings(report: &mut Report) {
-    let messengers: std::collections::HashMap<(&str, u64), &str> = report
+    let messengers: HashMap<(&str, u64), &str> = report
         .flows
         .iter()
         .filter_map(|f| Some(((f.capture.as_str(), f.flow), f.messenger.as_deref()?)))
         .collect();
-    for (finding, number) in report.findings.iter_mut().zip(1..) {
-        finding.id = format!("f{number}");
+    report.findings.par_iter_mut().enumerate().for_each(|(place, finding)| {
+        finding.id = format!("f{}", place + 1);
         finding.messenger =
             messengers.get(&(finding.capture.as_str(), finding.flow)).map(|m| (*m).to_owned());
-    }
+    });
 }
 
-/// All captures of a folder and its subfolders, by name: what ends in `.pcap`, `.pcapng` or `.cap`, also with `.gz` or `.zst`.
+/// The captures of a folder.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Files, by name.
+    pub captures: Vec<PathBuf>,
+    /// Subfolders that could not be read, and why.
+    pub unread: Vec<(PathBuf, String)>,
+}
+
+/// All captures of a folder and its subfolders: what ends in `.pcap`, `.pcapng` or `.cap`, also with `.gz` or `.zst`.
 ///
 /// # Errors
-/// When the folder itself cannot be read; unreadable subfolders are passed over.
-pub fn captures_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+/// When the folder itself cannot be read.
+pub fn captures_in(folder: &Path) -> std::io::Result<Found> {
+    let mut found = Found::default();
     let mut open = vec![(folder.to_owned(), 0)];
     let mut first = true;
     while let Some((dir, depth)) = open.pop() {
         let entries = match std::fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(e) if first => return Err(e),
-            Err(_) => continue,
+            Err(e) => {
+                found.unread.push((dir, e.to_string()));
+                continue;
+            }
         };
         first = false;
         for entry in entries.flatten() {
             let (path, kind) = (entry.path(), entry.file_type());
-            let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+            // A name in another character set is a name all the same.
+            let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with('.') {
                 continue;
             }
@@ -411,12 +435,13 @@ pub fn captures_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
                 if depth < 8 {
                     open.push((path, depth + 1));
                 }
-            } else if is_capture(name) {
-                found.push(path);
+            } else if is_capture(&name) {
+                found.captures.push(path);
             }
         }
     }
-    found.sort();
+    found.captures.sort();
+    found.unread.sort();
     Ok(found)
 }
 

@@ -207,7 +207,7 @@ fn no_colour_and_no_control_characters_in_a_pipe() {
 
 #[test]
 fn nothing_from_the_wire_or_a_file_name_reaches_the_terminal_or_the_page_raw() {
-    let hostile = "<script>alert(1)</script>\u{1b}[31m\u{7}";
+    let hostile = "<script>alert(1)</script>\u{1b}[31m\u{7}\u{9b}31m\u{202e}";
     let mut capture = PacketBuilder::new();
     let (client, resolver) = ("192.0.2.10:40000".parse().unwrap(), "198.51.100.53:53".parse().unwrap());
     capture.udp(client, resolver, &dns_query(7, &format!("{hostile}.example"), 1));
@@ -235,6 +235,7 @@ fn nothing_from_the_wire_or_a_file_name_reaches_the_terminal_or_the_page_raw() {
         let output = metaleak().args(arguments).args([&file, &missing]).assert().code(0).get_output().clone();
         for stream in [&output.stdout, &output.stderr] {
             assert!(!stream.iter().any(|b| matches!(b, 0x1b | 0x07)), "{arguments:?}: {}", text(stream));
+            assert!(!text(stream).contains(['\u{9b}', '\u{202e}']), "{arguments:?}: {}", text(stream));
         }
     }
     let output =
@@ -360,6 +361,54 @@ fn completions_and_a_man_page() {
     }
     let page = text(&metaleak().arg("man").assert().code(0).get_output().stdout);
     assert!(page.contains(".TH metaleak 1"), "a man page in roff: {}", &page[..page.len().min(200)]);
+    let program = metaleak::cli::command();
+    let commands =
+        program.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_uppercase());
+    for section in commands.map(|c| format!(".SH \"METALEAK {c}\"")).chain([".SH \"EXIT STATUS\"".into()]) {
+        assert!(page.contains(&section), "{section}");
+    }
+    assert!(page.contains("\\-\\-fail\\-on"), "options of the commands");
+    assert!(!page.contains("(1)\n"), "no page is promised that there is not");
+}
+
+#[test]
+fn a_senseless_number_of_threads_is_refused() {
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &small());
+    for threads in ["0", "513", "100000"] {
+        let output = metaleak()
+            .args(["replay", "--threads", threads])
+            .arg(&file)
+            .assert()
+            .code(2)
+            .get_output()
+            .clone();
+        assert!(text(&output.stderr).contains("1 to 512"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn what_a_study_passes_over_is_said() {
+    let folder = Folder::new();
+    let captures = folder.0.path().join("captures");
+    std::fs::create_dir_all(folder.0.path().join("empty")).unwrap();
+    std::fs::create_dir(&captures).unwrap();
+    // A name that is not UTF-8.
+    let name = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"gr\xfc\xdfe.pcap");
+    std::fs::write(captures.join(name), small()).unwrap();
+    let out = folder.0.path().join("out");
+    let study = |arguments: &[&str]| {
+        let mut command = metaleak();
+        command.arg("study").args(arguments).args([folder.0.path().join("empty"), captures.clone()]);
+        command.arg("-o").arg(&out).output().unwrap()
+    };
+    let output = study(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("no captures there"), "{}", text(&output.stderr));
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["inputs"].as_array().unwrap().len(), 1);
+    assert_eq!(study(&["--strict"]).status.code(), Some(3));
 }
 
 #[test]

@@ -324,7 +324,9 @@ fn the_page_says_everything_in_the_readers_language() {
         "07.12.2022 10:03:04",
         "Stand 2024; Apps und Server können sich seither geändert haben.",
         "und 24 weitere",
-        ">https:&#x2f;&#x2f;xmpp.org&#x2f;rfcs&#x2f;rfc6120.html</a>, 2011-03</li>",
+        ">https:&#x2f;&#x2f;xmpp.org&#x2f;rfcs&#x2f;rfc6120.html</a><span lang=\"en\">, 2011-03</span></li>",
+        "weil: <span lang=\"en\">",
+        "stehen auf Englisch",
     ] {
         assert!(german.contains(words), "{words}");
     }

@@ -411,8 +411,11 @@ fn reference(folder: &Path) -> Result<ReferenceDb, String> {
 pub(crate) fn by_hash(paths: &[PathBuf]) -> BTreeMap<String, PathBuf> {
     let mut found = BTreeMap::new();
     for path in paths {
-        let files =
-            if path.is_dir() { pipeline::captures_in(path).unwrap_or_default() } else { vec![path.clone()] };
+        let files = if path.is_dir() {
+            pipeline::captures_in(path).unwrap_or_default().captures
+        } else {
+            vec![path.clone()]
+        };
         for file in files {
             if let Ok((sha256, _)) = File::open(&file).and_then(digest) {
                 found.entry(sha256).or_insert(file);

@@ -91,7 +91,8 @@ impl Reader {
         rest.truncate(have);
         let magic = || rest.iter().take(4).copied().collect::<Vec<u8>>();
         let unknown = || CaptureError::UnknownFormat { path: path.clone(), magic: magic() };
-        let word = |at: usize, big: bool| u32_at(&rest, at, big).ok_or_else(unknown);
+        let cut = || CaptureError::CutHeader { path: path.clone(), bytes: have };
+        let word = |at: usize, big: bool| u32_at(&rest, at, big).ok_or_else(cut);
         let mut facts = FileFacts::default();
         let (format, used) = match magic()[..] {
             [0x0a, 0x0d, 0x0d, 0x0a] => {

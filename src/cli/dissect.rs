@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Common, Failure, inputs};
 use crate::dissect::{Observation, analyse_file};
-use crate::report::escape_terminal;
+use crate::report::{escape_json, escape_terminal};
 use crate::scenario;
 
 /// Arguments of `dissect`.
@@ -50,7 +50,7 @@ pub(super) fn run(args: &DissectArgs, quiet: bool) -> Result<(), Failure> {
         let analysis = inputs::on_threads(&args.common, || {
             let mut print = |o: Observation| {
                 if failed.is_none() {
-                    failed = writeln!(out, "{}", o.json(&name)).err();
+                    failed = writeln!(out, "{}", escape_json(&o.json(&name))).err();
                 }
             };
             analyse_file(path, &name, &options, &mut print)

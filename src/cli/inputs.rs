@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Common, Failure};
 use crate::dissect::secrets::KeyLogFaults;
@@ -86,7 +86,9 @@ pub(super) fn secrets(
         } else {
             File::open(path).and_then(|file| secrets.read(BufReader::new(file)))
         };
-        warn_of_keys(path, &read, quiet);
+        if read.is_ok() {
+            warn_of_keys(path, &read, quiet);
+        }
         read.map_err(|e| Failure::Unreadable(format!("{path:?}: cannot read the key log: {e}")))?;
     }
     Ok(secrets)
@@ -123,16 +125,32 @@ pub(super) fn options(
     })
 }
 
-/// Runs `work` on as many threads as asked for.
+/// More threads than this only wait for each other.
+const MOST_THREADS: usize = 512;
+
+/// Runs `work` on as many threads as asked for: always the same ones, which live as long as the process.
 pub(super) fn on_threads<T: Send>(common: &Common, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    if common.threads == Some(0) {
-        return Err(Failure::Usage("--threads wants 1 or more".into()));
+    static POOL: OnceLock<(usize, rayon::ThreadPool)> = OnceLock::new();
+    let threads = match common.threads {
+        Some(threads) if !(1..=MOST_THREADS).contains(&threads) => {
+            return Err(Failure::Usage(format!("--threads wants a number from 1 to {MOST_THREADS}")));
+        }
+        threads => threads.unwrap_or(0),
+    };
+    let start = || {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|e| Failure::Environment(format!("cannot start threads: {e}")))
+    };
+    if POOL.get().is_none() {
+        // Nobody else can have come between: the command line has one thread.
+        let _ = POOL.set((threads, start()?));
     }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(common.threads.unwrap_or(0))
-        .build()
-        .map_err(|e| Failure::Environment(format!("cannot start threads: {e}")))?;
-    Ok(pool.install(work))
+    match POOL.get() {
+        Some((number, pool)) if *number == threads => Ok(pool.install(work)),
+        _ => Ok(start()?.install(work)),
+    }
 }
 
 /// What the report calls each file: its name, with as many parent folders as tell equal names apart.

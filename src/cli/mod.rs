@@ -229,7 +229,17 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are errors to the parser, and fail as every output does where they cannot be written.
+        Err(said) => {
+            let printed = said.print();
+            return match printed {
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::from(4),
+                _ => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
+            };
+        }
+    };
     let done = match &cli.command {
         Command::Dissect(args) => dissect::run(args, cli.quiet),
         Command::Replay(args) => replay::replay(args, cli.loudness()),
@@ -313,8 +323,54 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// What the commands end with, for the manual page.
+const EXIT_STATUS: &[(&str, &str)] = &[
+    ("0", "Done; also where nothing was found, and where a pipe was closed by its reader."),
+    ("1", "A limit of --fail-on is reached, a claim file has faults, or a bundle does not verify."),
+    ("2", "The arguments, a claim file or a key make no sense."),
+    ("3", "Nothing could be read; with --strict: an input was unreadable or truncated."),
+    ("4", "Something that is needed is missing here, or an output could not be written."),
+];
+
+/// One page with all commands: the program's own sections, then one for each command with its synopsis, description and options.
 fn man() -> Result<(), Failure> {
+    let mut program = command();
+    program.build();
+    let page = clap_mangen::Man::new(program.clone());
+    let mut text = Vec::new();
+    page.render_title(&mut text)?;
+    page.render_name_section(&mut text)?;
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    page.render_options_section(&mut text)?;
+    man_of_commands(&program, "metaleak", &mut text)?;
+    writeln!(text, ".SH \"EXIT STATUS\"")?;
+    for (code, meaning) in EXIT_STATUS {
+        writeln!(text, ".TP\n\\fB{code}\\fR\n{}", meaning.replace('-', "\\-"))?;
+    }
+    page.render_version_section(&mut text)?;
     let mut out = inputs::output(None)?;
-    clap_mangen::Man::new(command()).render(&mut out)?;
+    out.write_all(&text)?;
     Ok(out.flush()?)
+}
+
+fn man_of_commands(parent: &clap::Command, called: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
+    for command in parent.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+        let called = format!("{called} {}", command.get_name());
+        writeln!(out, ".SH \"{}\"", called.to_uppercase())?;
+        let page = clap_mangen::Man::new(command.clone());
+        let mut sections = Vec::new();
+        page.render_synopsis_section(&mut sections)?;
+        page.render_description_section(&mut sections)?;
+        page.render_options_section(&mut sections)?;
+        // Sections of the command are parts of its own section here.
+        for line in String::from_utf8_lossy(&sections).lines() {
+            match line.strip_prefix(".SH ") {
+                Some(title) => writeln!(out, ".SS {title}")?,
+                None => writeln!(out, "{line}")?,
+            }
+        }
+        man_of_commands(command, &called, out)?;
+    }
+    Ok(())
 }

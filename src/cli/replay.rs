@@ -159,12 +159,25 @@ pub(super) fn study(args: &StudyArgs, loud: Loudness) -> Result<(), Failure> {
         let what = "study writes several files: -o wants a folder; `metaleak replay --format json -o -` writes to standard output";
         return Err(Failure::Usage(what.into()));
     }
-    let mut files = Vec::new();
+    let (mut files, mut passed_over) = (Vec::new(), 0);
+    let warn = |path: &Path, what: &str| {
+        if !loud.quiet {
+            let path = report::escape_terminal(&path.to_string_lossy()).into_owned();
+            anstream::eprintln!("metaleak: warning: {path}: {what}");
+        }
+    };
     for path in &args.paths {
         if path.is_dir() {
             let found = pipeline::captures_in(path)
                 .map_err(|e| Failure::Unreadable(format!("{path:?}: cannot read the folder: {e}")))?;
-            files.extend(found);
+            for (folder, why) in &found.unread {
+                warn(folder, &format!("cannot read the folder: {why}"));
+            }
+            if found.captures.is_empty() {
+                warn(path, "no captures there: nothing ends in .pcap, .pcapng or .cap");
+            }
+            passed_over += found.unread.len() + usize::from(found.captures.is_empty());
+            files.extend(found.captures);
         } else {
             files.push(path.clone());
         }
@@ -172,7 +185,8 @@ pub(super) fn study(args: &StudyArgs, loud: Loudness) -> Result<(), Failure> {
     if files.is_empty() {
         return Err(Failure::Unreadable("no captures there: nothing ends in .pcap, .pcapng or .cap".into()));
     }
-    let judged = judge(&files, &args.judging, false, loud)?;
+    let mut judged = judge(&files, &args.judging, false, loud)?;
+    judged.unread += passed_over;
     let folder = match &args.judging.common.output {
         Some(folder) => folder.clone(),
         None => Path::new("reports").join(study_name(&args.paths)),
@@ -250,13 +264,27 @@ fn fail_limit(text: &str) -> Result<Limit, Failure> {
     })
 }
 
+/// The reference data that addresses are judged with.
+enum Known {
+    Embedded(&'static ReferenceDb),
+    Opened(Box<ReferenceDb>),
+}
+
 fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -> Result<Judged, Failure> {
     let quiet = loud.quiet;
     for limit in &args.fail_on {
         fail_limit(limit)?;
     }
-    let catalogue =
-        if args.claims.is_empty() { Catalogue::embedded() } else { Catalogue::load(&args.claims) };
+    let read = || {
+        if args.claims.is_empty() { Catalogue::embedded() } else { Catalogue::load(&args.claims) }
+    };
+    let open = || match &args.db {
+        Some(path) => ReferenceDb::open(path)
+            .map(|db| Known::Opened(Box::new(db)))
+            .map_err(|e| Failure::Unreadable(e.to_string())),
+        None => ReferenceDb::embedded().map(Known::Embedded).map_err(|e| Failure::Environment(e.to_string())),
+    };
+    let (catalogue, db) = inputs::on_threads(&args.common, || rayon::join(read, open))?;
     let catalogue = catalogue.map_err(|e| Failure::Usage(e.to_string()))?;
     let criteria = match &args.criteria {
         Some(path) => Criteria::load(path, &catalogue),
@@ -269,13 +297,10 @@ fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -
         let known: Vec<&str> = known.into_iter().collect();
         return Err(Failure::Usage(format!("--app {app:?} has no claims; known: {}", known.join(", "))));
     }
-    let opened;
-    let db = match &args.db {
-        Some(path) => {
-            opened = ReferenceDb::open(path).map_err(|e| Failure::Unreadable(e.to_string()))?;
-            &opened
-        }
-        None => ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?,
+    let db = db?;
+    let db = match &db {
+        Known::Opened(db) => db.as_ref(),
+        Known::Embedded(db) => *db,
     };
     if !quiet {
         inputs::warn_of_age(db);

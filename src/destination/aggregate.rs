@@ -51,22 +51,34 @@ pub fn destinations(
     db: &ReferenceDb,
     vantage: &dyn Fn(&str) -> Option<Vantage>,
 ) -> Vec<Destination> {
-    let mut ends: HashMap<IpAddr, Seen<'_>> = HashMap::new();
     let shown = messengers_shown(flows);
-    let mut last: Option<(&str, Option<Vantage>)> = None;
-    for flow in flows {
-        let Some(server) = flow.server_address() else { continue };
-        let place = match last {
-            Some((capture, place)) if capture == flow.capture => place,
-            _ => vantage(&flow.capture),
-        };
-        last = Some((&flow.capture, place));
-        let end = if place == Some(Vantage::Server) { server } else { remote(flow).unwrap_or(server) };
-        ends.entry(end).or_default().add(flow, end == server, place);
+    let mut places: HashMap<&str, Option<Vantage>> = HashMap::new();
+    // Flows stand by capture.
+    for of_capture in flows.chunk_by(|a, b| a.capture == b.capture) {
+        let Some(capture) = of_capture.first().map(|flow| flow.capture.as_str()) else { continue };
+        places.entry(capture).or_insert_with(|| vantage(capture));
     }
-    let mut ends: Vec<(IpAddr, Seen<'_>)> = ends.into_iter().collect();
+    let end = |flow: &'_ Flow| {
+        let server = flow.server_address()?;
+        let place = places.get(flow.capture.as_str()).copied().flatten();
+        let end = if place == Some(Vantage::Server) { server } else { remote(flow).unwrap_or(server) };
+        Some((end, end == server, place))
+    };
+    let ended: Vec<_> = flows.par_iter().map(end).collect();
+    let mut ends: HashMap<IpAddr, Vec<(&Flow, bool, Option<Vantage>)>> = HashMap::new();
+    for (flow, ended) in flows.iter().zip(ended) {
+        let Some((end, server, place)) = ended else { continue };
+        ends.entry(end).or_default().push((flow, server, place));
+    }
+    let mut ends: Vec<_> = ends.into_iter().collect();
     ends.sort_unstable_by_key(|(address, _)| *address);
-    ends.into_par_iter().map(|(address, seen)| seen.into_destination(address, db, &shown)).collect()
+    ends.into_par_iter()
+        .map(|(address, flows)| {
+            let mut seen = Seen::default();
+            flows.into_iter().for_each(|(flow, server, place)| seen.add(flow, server, place));
+            seen.into_destination(address, db, &shown)
+        })
+        .collect()
 }
 
 /// What is known of an address without traffic, as `metaleak db lookup` shows it.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 use rayon::prelude::*;
 
 use super::db::ReferenceDb;
@@ -44,13 +44,17 @@ pub fn attribute(flows: &mut [Flow], db: &ReferenceDb) {
 
 /// Names of the reverse zone for servers that nothing in the traffic names; they decide nothing.
 fn by_reverse_zone(flows: &mut [Flow], db: &ReferenceDb) {
-    let named: BTreeSet<IpAddr> = flows
-        .iter()
-        .filter(|flow| flow.names.iter().any(|name| names_server(&name.source)))
-        .filter_map(Flow::server_address)
+    let servers: Vec<Option<(IpAddr, bool)>> = flows
+        .par_iter()
+        .map(|flow| {
+            let named = flow.names.iter().any(|name| names_server(&name.source));
+            Some((flow.server_address()?, named))
+        })
         .collect();
-    for flow in flows.iter_mut() {
-        let Some(server) = flow.server_address().filter(|server| !named.contains(server)) else { continue };
+    let named: HashSet<IpAddr> =
+        servers.iter().flatten().filter(|(_, named)| *named).map(|(server, _)| *server).collect();
+    flows.par_iter_mut().zip(servers).for_each(|(flow, server)| {
+        let Some((server, _)) = server.filter(|(server, _)| !named.contains(server)) else { return };
         if let Some(reverse) = &db.lookup(server).reverse {
             flow.names.push(FlowName {
                 name: reverse.name.clone(),
@@ -59,7 +63,7 @@ fn by_reverse_zone(flows: &mut [Flow], db: &ReferenceDb) {
                 expired: false,
             });
         }
-    }
+    });
 }
 
 /// A cover name is not the server's, and a relay's realm is its operator's.
@@ -134,11 +138,11 @@ type Users = BTreeMap<String, (u64, u64, u64)>;
 /// that show no messenger by themselves get that of another flow of the same socket, while that flow lasts. Not where two
 /// messengers are seen on a socket, and not from or to protocols whose sockets may serve several sites.
 fn by_socket(flows: &mut [Flow]) {
-    let mut sockets: BTreeMap<(String, SocketAddr), Users> = BTreeMap::new();
-    for flow in flows.iter().filter(|flow| is_call(flow)) {
+    let mut sockets: HashMap<SocketAddr, BTreeMap<String, Users>> = HashMap::new();
+    for flow in flows.iter().filter(|flow| flow.messenger.is_some() && is_call(flow)) {
         let Some(messenger) = &flow.messenger else { continue };
         for socket in device_sockets(flow) {
-            let users = sockets.entry((flow.capture.clone(), socket)).or_default();
+            let users = sockets.entry(socket).or_default().entry(flow.capture.clone()).or_default();
             let (first, last, number) = users.entry(messenger.clone()).or_insert((u64::MAX, 0, flow.flow));
             *first = flow.first_frame.min(*first);
             *last = flow.last_frame.max(*last);
@@ -148,12 +152,14 @@ fn by_socket(flows: &mut [Flow]) {
     if sockets.is_empty() {
         return;
     }
-    for flow in flows.iter_mut().filter(|flow| flow.messenger.is_none() && is_call(flow)) {
+    let others = |flow: &&mut Flow| flow.messenger.is_none() && is_call(flow);
+    flows.par_iter_mut().filter(others).for_each(|flow| {
         let mut found = BTreeSet::new();
         for socket in device_sockets(flow) {
-            let Some(users) = sockets.get(&(flow.capture.clone(), socket)) else { continue };
+            let users = sockets.get(&socket).and_then(|captures| captures.get(&flow.capture));
             let overlapping = users
-                .iter()
+                .into_iter()
+                .flatten()
                 .filter(|(_, (first, last, _))| *first <= flow.last_frame && flow.first_frame <= *last);
             found.extend(overlapping.map(|(messenger, (_, _, number))| (messenger, socket, *number)));
         }
@@ -162,7 +168,7 @@ fn by_socket(flows: &mut [Flow]) {
             flow.messenger_why = Some(format!("socket:{socket} of flow {number}"));
             flow.messenger = Some((*messenger).clone());
         }
-    }
+    });
 }
 
 /// Datagrams of a call, or of no protocol that is known.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt as _};
+use rayon::prelude::*;
 
 use super::db::ReferenceDb;
 use super::special::special;
@@ -24,10 +25,13 @@ pub enum FirstAction {
 }
 
 /// The first action in a capture, by its name.
-pub type Marks<'a> = &'a dyn Fn(&str) -> FirstAction;
+pub type Marks<'a> = &'a (dyn Fn(&str) -> FirstAction + Sync);
 
 /// Messenger, operator and country.
 type Path<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+/// A flow and its public remote end, by the end's place among the destinations.
+type Ended<'a> = (&'a Flow, usize);
 
 /// Exposure of all flows and of each messenger's.
 pub fn exposure(
@@ -36,42 +40,64 @@ pub fn exposure(
     db: &ReferenceDb,
     marks: Marks<'_>,
 ) -> Exposure {
-    let mut by_flow: HashMap<&str, &Destination> = HashMap::new();
-    for destination in destinations {
-        let public = destination.address.parse::<IpAddr>().is_ok_and(|a| special(a).is_none());
-        if public {
-            by_flow.extend(destination.flows.iter().map(|flow| (flow.as_str(), destination)));
-        }
-    }
-    let ends: Vec<(&Flow, &Destination)> = flows
-        .iter()
-        .filter_map(|flow| Some((flow, *by_flow.get(format!("{}#{}", flow.capture, flow.flow).as_str())?)))
-        .collect();
-    let mut messengers: BTreeMap<&str, Vec<(&Flow, &Destination)>> = BTreeMap::new();
-    let mut paths: BTreeMap<Path<'_>, u64> = BTreeMap::new();
+    let ends = ended(flows, destinations);
+    let mut messengers: BTreeMap<&str, Vec<Ended<'_>>> = BTreeMap::new();
     for &(flow, end) in &ends {
-        let messenger = flow.messenger.as_deref();
-        if let Some(messenger) = messenger {
+        if let Some(messenger) = flow.messenger.as_deref() {
             messengers.entry(messenger).or_default().push((flow, end));
         }
-        let operator = operator(end);
-        add(&mut paths, (messenger, operator, end.country.as_deref()), bytes(flow));
     }
-    let zone = |country: Option<&str>| zone(country, db);
-    Exposure {
-        overall: exposed(None, &ends, &zone, marks),
-        messengers: messengers.iter().map(|(id, ends)| exposed(Some(id), ends, &zone, marks)).collect(),
-        paths: paths
-            .into_iter()
-            .map(|((messenger, operator, country), bytes)| PathBytes {
-                messenger: messenger.map(str::to_owned),
-                operator: operator.map(str::to_owned),
-                country: country.map(str::to_owned),
-                zone: zone(country),
-                bytes,
-            })
-            .collect(),
+    let messengers: Vec<(&str, Vec<Ended<'_>>)> = messengers.into_iter().collect();
+    let of = |messenger, ends: &[Ended<'_>]| exposed(messenger, ends, destinations, db, marks);
+    let (overall, (messengers, paths)) = rayon::join(
+        || of(None, &ends),
+        || {
+            let messengers = messengers.iter().map(|(id, ends)| of(Some(id), ends)).collect();
+            (messengers, paths(&ends, destinations))
+        },
+    );
+    let told = |((messenger, operator, country), bytes): (Path<'_>, u64)| PathBytes {
+        messenger: messenger.map(str::to_owned),
+        operator: operator.map(str::to_owned),
+        country: country.map(str::to_owned),
+        zone: zone(country, db),
+        bytes,
+    };
+    Exposure { overall, messengers, paths: paths.into_iter().map(told).collect() }
+}
+
+/// The flows to public ends, in their order.
+fn ended<'a>(flows: &'a [Flow], destinations: &[Destination]) -> Vec<Ended<'a>> {
+    let mut by_capture: HashMap<&str, Vec<(u64, usize)>> = HashMap::new();
+    for (place, destination) in destinations.iter().enumerate() {
+        if destination.address.parse::<IpAddr>().is_ok_and(|a| special(a).is_none()) {
+            for (capture, number) in destination.flows.iter().filter_map(|flow| flow.rsplit_once('#')) {
+                let Ok(number) = number.parse() else { continue };
+                by_capture.entry(capture).or_default().push((number, place));
+            }
+        }
     }
+    by_capture.par_iter_mut().for_each(|(_, ends)| ends.sort_unstable());
+    let of = |flow: &'a Flow| {
+        let ends = by_capture.get(flow.capture.as_str())?;
+        let at = ends.binary_search_by_key(&flow.flow, |(number, _)| *number).ok()?;
+        Some((flow, ends.get(at)?.1))
+    };
+    flows.par_iter().filter_map(of).collect()
+}
+
+fn paths<'a>(ends: &[Ended<'a>], destinations: &'a [Destination]) -> BTreeMap<Path<'a>, u64> {
+    let mut by_end: HashMap<(Option<&str>, usize), u64> = HashMap::new();
+    for (flow, end) in ends {
+        let sum = by_end.entry((flow.messenger.as_deref(), *end)).or_default();
+        *sum = sum.saturating_add(bytes(flow));
+    }
+    let mut paths = BTreeMap::new();
+    for ((messenger, end), bytes) in by_end {
+        let Some(end) = destinations.get(end) else { continue };
+        add(&mut paths, (messenger, operator(end), end.country.as_deref()), bytes);
+    }
+    paths
 }
 
 /// The legal zone of a country.
@@ -114,19 +140,23 @@ fn add<K: Ord>(sums: &mut BTreeMap<K, u64>, key: K, bytes: u64) {
 
 fn exposed(
     messenger: Option<&str>,
-    ends: &[(&Flow, &Destination)],
-    zone: &dyn Fn(Option<&str>) -> Zone,
+    ends: &[Ended<'_>],
+    destinations: &[Destination],
+    db: &ReferenceDb,
     marks: Marks<'_>,
 ) -> Exposed {
+    let mut by_end: HashMap<usize, u64> = HashMap::new();
+    for (flow, end) in ends {
+        let sum = by_end.entry(*end).or_default();
+        *sum = sum.saturating_add(bytes(flow));
+    }
     let mut zones: BTreeMap<Zone, u64> = Zone::ALL.into_iter().map(|zone| (zone, 0)).collect();
     let (mut countries, mut operators, mut roles) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let mut addresses = BTreeSet::new();
     let (mut total, mut known, mut third) = (0u64, 0u64, 0u64);
-    for (flow, end) in ends {
-        let bytes = bytes(flow);
+    for (end, bytes) in &by_end {
+        let (Some(end), bytes) = (destinations.get(*end), *bytes) else { continue };
         total = total.saturating_add(bytes);
-        addresses.insert(end.address.as_str());
-        add(&mut zones, zone(end.country.as_deref()), bytes);
+        add(&mut zones, zone(end.country.as_deref(), db), bytes);
         add(&mut countries, end.country.as_deref(), bytes);
         add(&mut operators, operator(end), bytes);
         add(&mut roles, end.role, bytes);
@@ -141,7 +171,7 @@ fn exposed(
     Exposed {
         messenger: messenger.map(str::to_owned),
         bytes: total,
-        destinations: addresses.len() as u64,
+        destinations: by_end.len() as u64,
         zones: zones.iter().map(|(zone, n)| share(Some(zone.id()), *n, total)).collect(),
         countries: shares(countries.into_iter(), total),
         operators: shares(operators.into_iter(), total),
@@ -236,18 +266,19 @@ fn names<'a>(flows: impl Iterator<Item = &'a Flow>) -> NameExposure {
 }
 
 /// Destinations whose flows began before the first action of their capture; `None` with the reason when no capture has a mark.
-fn contacts_before(ends: &[(&Flow, &Destination)], marks: Marks<'_>) -> (Option<u64>, Option<&'static str>) {
+fn contacts_before(ends: &[Ended<'_>], marks: Marks<'_>) -> (Option<u64>, Option<&'static str>) {
     let (mut marked, mut idle) = (false, false);
     let mut before = BTreeSet::new();
-    for (flow, end) in ends {
+    // Flows stand by capture.
+    for of_capture in ends.chunk_by(|(a, _), (b, _)| a.capture == b.capture) {
+        let Some((flow, _)) = of_capture.first() else { continue };
         match marks(&flow.capture) {
             FirstAction::NoMarks => {}
             FirstAction::NoAction => idle = true,
             FirstAction::Frame(first) => {
                 marked = true;
-                if flow.first_frame < first {
-                    before.insert(end.address.as_str());
-                }
+                let earlier = of_capture.iter().filter(|(flow, _)| flow.first_frame < first);
+                before.extend(earlier.map(|(_, end)| *end));
             }
         }
     }

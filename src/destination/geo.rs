@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt as _};
+use rayon::prelude::*;
 
 use super::aggregate::KM_PER_MS;
 use super::attribute::remote;
@@ -37,16 +38,21 @@ pub fn at_least(km: f64) -> f64 {
 
 /// Sets what the round trips of `flows` say of the countries of `destinations`. `run` tells what is known of a capture.
 pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str) -> Option<Run>) {
-    let captures = Captures::new(flows, run);
-    let mut seen: HashMap<String, Seen<'_>> = HashMap::new();
-    for flow in flows {
-        let (Some(server), Some(rtt)) = (flow.server_address(), round_trip(flow)) else { continue };
-        let end = if captures.at_server(flow) { Some(server) } else { remote(flow) };
-        if special(server).is_some() || end != Some(server) {
+    let trips: Vec<Trip<'_>> = flows.par_iter().filter_map(Trip::of).collect();
+    let captures = Captures::new(flows, &trips, run);
+    let mut seen: HashMap<IpAddr, Seen<'_>> = HashMap::new();
+    let mut placed: Option<(&str, Result<&Whereabouts, Note>)> = None;
+    for Trip { flow, server, rtt, remote } in trips {
+        if !remote && !captures.at_server(flow) {
             continue;
         }
-        let seen = seen.entry(server.to_string()).or_default();
-        match captures.place(&flow.capture) {
+        let seen = seen.entry(server).or_default();
+        let place = match placed {
+            Some((capture, place)) if capture == flow.capture => place,
+            _ => captures.place(&flow.capture),
+        };
+        placed = Some((&flow.capture, place));
+        match place {
             Ok(place) => {
                 let least = seen.least.entry(place.clone()).or_insert((rtt, flow));
                 // The first of equal ones, so that the order of captures decides and not that of a map.
@@ -59,13 +65,14 @@ pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str
             }
         }
     }
-    let outlines = Outlines::embedded();
+    // The outlines are put together only where there is a place to measure from.
     let mut distances: BTreeMap<&Whereabouts, BTreeMap<&str, f64>> = BTreeMap::new();
     for destination in destinations {
-        let Some(seen) = seen.get(&destination.address) else { continue };
+        let address = destination.address.parse::<IpAddr>().ok();
+        let Some(seen) = address.and_then(|address| seen.get(&address)) else { continue };
         let mut excludes = BTreeSet::new();
         for (place, trip) in &seen.least {
-            let far = distances.entry(place).or_insert_with(|| outlines.distances(place));
+            let far = distances.entry(place).or_insert_with(|| Outlines::embedded().distances(place));
             let bound = one(destination, place, *trip, far);
             excludes.extend(bound.excluded.iter().map(|e| e.country.clone()));
             destination.rtt_bounds.push(bound);
@@ -86,6 +93,24 @@ pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str
             let bounds = destination.rtt_bounds.iter().map(|bound| bound.max_km);
             destination.max_km = bounds.min_by(f64::total_cmp);
         }
+    }
+}
+
+/// The round trip of one flow to a public server.
+struct Trip<'a> {
+    flow: &'a Flow,
+    server: IpAddr,
+    /// Milliseconds.
+    rtt: f64,
+    /// The server is the remote end, as it is everywhere but at the server's side of a call.
+    remote: bool,
+}
+
+impl Trip<'_> {
+    fn of(flow: &Flow) -> Option<Trip<'_>> {
+        let rtt = flow.rtt_ms.filter(|rtt| rtt.is_finite() && *rtt >= 0.0)?;
+        let server = flow.server_address().filter(|server| special(*server).is_none())?;
+        Some(Trip { flow, server, rtt, remote: remote(flow) == Some(server) })
     }
 }
 
@@ -128,19 +153,24 @@ struct Captures<'a> {
 }
 
 impl<'a> Captures<'a> {
-    fn new(flows: &'a [Flow], run: &dyn Fn(&str) -> Option<Run>) -> Captures<'a> {
-        let mut runs = BTreeMap::new();
-        let mut least: BTreeMap<&str, BTreeMap<IpAddr, f64>> = BTreeMap::new();
-        for flow in flows {
-            runs.entry(flow.capture.as_str()).or_insert_with(|| run(&flow.capture));
-            let server = flow.server_address().filter(|server| special(*server).is_none());
-            if let (Some(server), Some(rtt)) = (server, round_trip(flow)) {
-                let known = least.entry(&flow.capture).or_default().entry(server).or_insert(rtt);
-                *known = known.min(rtt);
+    fn new(flows: &'a [Flow], trips: &[Trip<'a>], run: &dyn Fn(&str) -> Option<Run>) -> Captures<'a> {
+        let mut runs: BTreeMap<&str, Option<Run>> = BTreeMap::new();
+        // Flows stand by capture.
+        for of_capture in flows.chunk_by(|a, b| a.capture == b.capture) {
+            let Some(capture) = of_capture.first().map(|flow| flow.capture.as_str()) else { continue };
+            runs.entry(capture).or_insert_with(|| run(capture));
+        }
+        let mut least: BTreeMap<&str, HashMap<IpAddr, f64>> = BTreeMap::new();
+        for of_capture in trips.chunk_by(|a, b| a.flow.capture == b.flow.capture) {
+            let Some(first) = of_capture.first() else { continue };
+            let known = least.entry(&first.flow.capture).or_default();
+            for trip in of_capture {
+                let least = known.entry(trip.server).or_insert(trip.rtt);
+                *least = least.min(trip.rtt);
             }
         }
         // One near server is a near server; most of several is something on the way that answers for them all.
-        let local = |ends: &BTreeMap<IpAddr, f64>| {
+        let local = |ends: &HashMap<IpAddr, f64>| {
             let near = ends.values().filter(|rtt| **rtt < LOCAL_MS).count();
             ends.len() > 1 && near * 2 > ends.len()
         };
@@ -175,10 +205,6 @@ impl<'a> Captures<'a> {
             None => Err(Note::PlaceUnknown),
         }
     }
-}
-
-fn round_trip(flow: &Flow) -> Option<f64> {
-    flow.rtt_ms.filter(|rtt| rtt.is_finite() && *rtt >= 0.0)
 }
 
 fn one(

@@ -6,9 +6,11 @@
 //! in frame order, so the number of threads changes nothing in the result.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt as _};
 use rayon::prelude::*;
 
 use super::ech::EchOffer;
@@ -447,15 +449,16 @@ impl Run<'_> {
         self.give_out(observed, true);
         let mut facts: Vec<Finished> = Vec::with_capacity(self.shards.iter().map(Shard::len).sum());
         self.shards.iter_mut().for_each(|s| facts.extend(s.take_finished()));
-        facts.sort_unstable_by_key(|f| f.facts().first_frame);
+        facts.par_sort_unstable_by_key(|f| f.facts().first_frame);
         let flow_times = facts.iter().map(|f| f.facts().first_time).collect();
-        let numbers: BTreeMap<u64, u64> = facts.iter().map(|f| f.facts().first_frame).zip(1..).collect();
+        // A flow's number is its place among the first frames, counted from 1.
+        let first_frames: Vec<u64> = facts.iter().map(|f| f.facts().first_frame).collect();
         let mut dns: Vec<DnsName> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
-        dns.sort_by(|a, b| (a.frame, &a.name, a.address).cmp(&(b.frame, &b.name, b.address)));
+        dns.par_sort_by(|a, b| (a.frame, &a.name, a.address).cmp(&(b.frame, &b.name, b.address)));
         let mut findings: Vec<FlowFinding> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.findings)).collect();
-        findings.sort_by(|a, b| {
+        findings.par_sort_by(|a, b| {
             (a.frames.first(), a.flow, a.raw.range, &a.raw.what).cmp(&(
                 b.frames.first(),
                 b.flow,
@@ -479,7 +482,7 @@ impl Run<'_> {
                 warnings.push(TrafficWarning { frame: file.frames, offset: file.decoded_bytes, what });
             }
         }
-        warnings.sort_by(|a, b| (a.offset, a.frame, &a.what).cmp(&(b.offset, b.frame, &b.what)));
+        warnings.par_sort_by(|a, b| (a.offset, a.frame, &a.what).cmp(&(b.offset, b.frame, &b.what)));
         let coverage = self.coverage(name, &file);
         let mut configurations: Vec<link::EchSeen> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.ech)).collect();
@@ -512,7 +515,7 @@ impl Run<'_> {
             findings: findings
                 .into_iter()
                 .map(|f| {
-                    let number = numbers.get(&f.flow).copied().unwrap_or_default();
+                    let number = first_frames.binary_search(&f.flow).map_or(0, |at| at as u64 + 1);
                     f.raw.into_finding(name, number, Some(f.direction), f.frames)
                 })
                 .chain(linked)
@@ -625,8 +628,7 @@ fn mask(analysis: &mut CaptureAnalysis, canaries: &CanarySet) {
 fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -> Vec<Flow> {
     // For each name of an address the first answer, and all of them by frame with the latest end of use up to there.
     type Known<'a> = (&'a DnsName, Vec<(u64, CaptureTime)>);
-    let mut answers: std::collections::HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> =
-        std::collections::HashMap::new();
+    let mut answers: HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> = HashMap::new();
     for answer in dns {
         let known = answers.entry((answer.client, answer.address)).or_default();
         if let Some((_, until)) =
@@ -639,6 +641,13 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
             known.push((answer, vec![(answer.frame, answer.until)]));
         }
     }
+    // As long as most addresses with their ports are, so that the text is not moved while it grows.
+    let text = |end: &super::Endpoint| {
+        let mut text = String::with_capacity(24);
+        // Writing to a string does not fail.
+        let _ = write!(text, "{end}");
+        text
+    };
     let told = |(index, f): (usize, Finished)| {
         let f = f.into_facts();
         let (word, evidence) = f.encryption_word();
@@ -672,8 +681,8 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
             capture: name.to_owned(),
             flow: index as u64 + 1,
             transport: f.proto.name(),
-            client: f.client.to_string(),
-            server: f.server.to_string(),
+            client: text(&f.client),
+            server: text(&f.server),
             app_protocols: f.protocols.iter().map(|p| (*p).to_owned()).collect(),
             names,
             messenger: None,

@@ -3,7 +3,10 @@
 //! Takes the finished flows and the ECH configurations that DNS answers gave; adds findings and corrects `ech`.
 //! Runs once a capture, after all flows are numbered, so it does not depend on threads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::ech::{self, EchConfig, EchOffer};
 use crate::model::{Direction, Finding, FindingKind, Flow, Severity};
@@ -49,11 +52,14 @@ pub(super) fn is_outer(offer: &EchOffer<'_>, frame: u64, configurations: &[EchSe
 /// Sessions that a client offers from another address than the one that had them: whoever sees both connections knows that
 /// they are of one device (METRICS E17).
 pub(super) fn sessions_seen_again(capture: &str, flows: &[Flow]) -> Vec<Finding> {
-    let mut had: BTreeMap<&str, BTreeSet<(String, u64)>> = BTreeMap::new();
+    let mut had: HashMap<&str, BTreeSet<(Option<IpAddr>, u64)>> = HashMap::new();
     let mut findings = Vec::new();
     for flow in flows {
         let Some(tls) = &flow.tls else { continue };
-        let client = flow.client_address().map(|a| a.to_string()).unwrap_or_default();
+        if tls.session_offered.is_none() && tls.sessions_given.is_empty() {
+            continue;
+        }
+        let client = flow.client_address();
         if let (Some(session), Some(hello)) = (tls.session_offered.as_deref(), tls.client_hello) {
             let earlier = had.get(session).and_then(|h| h.iter().find(|(address, _)| *address != client));
             if let Some((_, number)) = earlier
@@ -74,7 +80,7 @@ pub(super) fn sessions_seen_again(capture: &str, flows: &[Flow]) -> Vec<Finding>
             }
         }
         for session in tls.session_offered.iter().chain(&tls.sessions_given) {
-            had.entry(session).or_default().insert((client.clone(), flow.flow));
+            had.entry(session).or_default().insert((client, flow.flow));
         }
     }
     findings

@@ -31,6 +31,28 @@ pub fn escape_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// JSON with every character that would act or hide written as `\uXXXX`, which in JSON can only stand within texts: the data are the
+/// same, and printing them is safe.
+#[must_use]
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    // Only text of other scripts has any: JSON itself escapes what is below a space.
+    if json.bytes().all(|b| b < 0x7f) || !json.chars().any(is_hidden) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a String cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Characters that act or hide instead of showing (Unicode classes Cc, most of Cf, Co, Zl, Zp and noncharacters).
 pub(crate) fn is_hidden(c: char) -> bool {
     matches!(c,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::ReportError;
-use super::escape::is_hidden;
+use super::escape::escape_json;
 use crate::model::Report;
 
 /// Writes `report` as JSON with a final newline; streamed, so memory does not grow with the report.
@@ -114,18 +114,6 @@ impl Formatter for Layout {
     }
 
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        if fragment.bytes().all(|b| b < 0x7f) {
-            return writer.write_all(fragment.as_bytes());
-        }
-        let mut plain = fragment;
-        while let Some((at, c)) = plain.char_indices().find(|(_, c)| is_hidden(*c)) {
-            let (before, rest) = plain.split_at(at);
-            writer.write_all(before.as_bytes())?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            plain = rest.split_at(c.len_utf8()).1;
-        }
-        writer.write_all(plain.as_bytes())
+        writer.write_all(escape_json(fragment).as_bytes())
     }
 }

@@ -14,7 +14,7 @@ mod wording;
 mod words;
 
 pub use chart::{Chart, charts};
-pub use escape::escape_terminal;
+pub use escape::{escape_json, escape_terminal};
 pub use html::html;
 pub use json::{json, schema};
 pub use table::table;

@@ -231,8 +231,7 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
         region: words::cloud_text(destination, wording),
         jurisdictions: jurisdictions.collect(),
         role: wording.text(words::role_id(destination.role)),
-        role_why: (!destination.role_why.is_empty())
-            .then(|| wording.with("role-because", &[("why", Arg::Text(&destination.role_why))])),
+        role_why: (!destination.role_why.is_empty()).then(|| destination.role_why.clone()),
         bytes: wording.bytes(destination.bytes_up.saturating_add(destination.bytes_down)),
         bytes_split: wording.with("bytes-up-down", &[("up", Arg::Text(&up)), ("down", Arg::Text(&down))]),
         used_by: (!named.is_empty())
