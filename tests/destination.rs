@@ -898,7 +898,6 @@ fn a_broken_source_list_names_file_line_and_remedy() {
         ("path = \"geoip6\"", "path = \"../geoip6\"", "plain file name"),
         ("path = \"geoip6\"", "path = \"geoip\"", "is listed twice"),
         ("as_of = \"2026-06-25\"", "as_of = \"2026\"", "write YYYY-MM-DD"),
-        ("member = \"usr/share/tor/geoip6\"", "member = \"\"", "the file's path within the package"),
         ("licence_files = [\"PDDL-1.0.txt\"]", "licence_files = [\"\"]", "plain file names"),
         (
             "attribution = \"IPFire Project (https://location.ipfire.org), converted by the Tor Project\"",

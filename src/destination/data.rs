@@ -284,6 +284,7 @@ pub(crate) mod tests {
     /// Fields that an entry may lack, for it says less then and nothing wrong.
     const OPTIONAL: &[&str] = &[
         "note",
+        "member",
         "providers",
         "parent",
         "clouds",
@@ -319,7 +320,7 @@ pub(crate) mod tests {
             // A single address is a network.
             _ if how.ends_with("as \"1.2.3.0\"") => true,
             _ if how.ends_with("as \"QZ\"") => name == "countries.toml",
-            _ if how.ends_with("as \"\"") => matches!(field, "note" | "attribution"),
+            _ if how.ends_with("as \"\"") => matches!(field, "note" | "attribution" | "member"),
             _ => {
                 how.contains(" as ")
                     && (WORDS.contains(&field) || (name == "adequacy.toml" && field == "source"))

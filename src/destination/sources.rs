@@ -168,10 +168,6 @@ impl Sources {
                     let what = format!("{path:?} is listed twice");
                     return Err(file.fault(&entry.path.span(), what, "name each raw file once"));
                 }
-                if !get.starts_with("shared:") && entry.member.trim().is_empty() {
-                    let remedy = "add member: the file's path within the package";
-                    return Err(file.fault(&entry.path.span(), format!("{path:?} is in no package"), remedy));
-                }
                 let fits = matches!(
                     (source.kind, entry.format),
                     (Kind::Country, Format::MmdbCountry | Format::TorGeoip)

@@ -109,7 +109,7 @@ impl Operators {
         for (i, entry) in parsed.operators.into_iter().enumerate() {
             out.add(file, i, entry)?;
         }
-        for (company, parent) in out.companies.iter().zip(&parents) {
+        for (company, parent) in out.companies.iter().zip(&parents).rev() {
             let above = out.chain(company).skip(1);
             if let (Some(parent), true) = (parent, above.take(parents.len()).any(|c| c.id == company.id)) {
                 let what = format!("{:?} stands above itself", company.id);
