@@ -575,7 +575,10 @@ fn old_data_is_warned_of_wherever_it_is_used() {
     // The page says it in its language.
     for (lang, want) in [
         ("en", "oldest aged of 2019-01-02): "),
-        ("de", "älteste aged vom 02.01.2019): mehr als 12 Monate älter als der Mitschnitt: aged"),
+        (
+            "de",
+            "älteste aged vom 02.01.2019): Netze können seither den Inhaber gewechselt haben; mehr als 12 Monate älter als der Mitschnitt: aged",
+        ),
     ] {
         let page =
             run(&["replay", "a.pcap", "--db", "aged.db", "--format", "html", "--lang", lang, "--quiet"]);
