@@ -150,18 +150,18 @@ impl<'a> Captures<'a> {
     fn new(flows: &'a [Flow], run: &dyn Fn(&str) -> Option<Run>) -> Captures<'a> {
         let mut runs: BTreeMap<&str, Option<Run>> = BTreeMap::new();
         let mut least: BTreeMap<&str, BTreeMap<IpAddr, f64>> = BTreeMap::new();
-        let mut last: Option<(&str, bool)> = None;
+        let mut previous: Option<(&str, bool)> = None;
         for flow in flows {
             let capture = flow.capture.as_str();
             // Flows of a capture stand together.
-            let measures = match last {
+            let measures = match previous {
                 Some((before, measures)) if before == capture => measures,
                 _ => {
                     let run = runs.entry(capture).or_insert_with(|| run(capture));
                     unsuitable(run.as_ref().and_then(|run| run.vantage)).is_none()
                 }
             };
-            last = Some((capture, measures));
+            previous = Some((capture, measures));
             if !measures {
                 continue;
             }
