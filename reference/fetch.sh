@@ -13,18 +13,22 @@ shared=${METALEAK_SHARED:-$here/../../shared}/reference
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# One line a file: get, version, path in DIR, member in the package, SHA-256.
+# One line a file: get, version, path in DIR, member in the package, SHA-256, line of SOURCES.toml.
 awk -F'"' '
   /^get = /     { get = $2 }
   /^version = / { version = $2 }
   /^path = /    { path = $2; member = "-" }
   /^member = /  { member = $2 }
-  /^sha256 = /  { print get, version, path, member, $2 }
+  /^sha256 = /  { print get, version, path, member, $2, NR }
 ' "$here/SOURCES.toml" > "$work/list"
 
 fits() { [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
 
-while read -r get version path member sha256; do
+while read -r get version path member sha256 line; do
+  if [ "$member" = - ] && [ "${get#shared:}" = "$get" ]; then
+    echo "reference/SOURCES.toml:$line: $path is in no package; add member, the file's path within it" >&2
+    exit 3
+  fi
   if fits "$dir/$path" "$sha256"; then
     echo "$path: there already"
     continue

@@ -1138,4 +1138,26 @@ pub struct Warning {
     pub offset: u64,
     /// In words.
     pub what: String,
+    /// When it is of the age of reference data: the same in parts, which a page words in its language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_age: Option<DataAge>,
+}
+
+/// How far the time of a capture is from that of the data that its addresses were judged with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct DataAge {
+    /// Year of the capture's last packet.
+    pub capture_year: i16,
+    /// Year of the newest source used.
+    pub data_year: i16,
+    /// Date of the newest source used, `YYYY-MM-DD`.
+    pub newest: String,
+    /// Date of the oldest source used.
+    pub oldest: String,
+    /// Name of the oldest source used.
+    pub oldest_source: String,
+    /// A source is more than a year later than the capture: networks may have changed hands since.
+    pub later: bool,
+    /// Sources that are more than 12 months older than the capture.
+    pub outdated: Vec<String>,
 }

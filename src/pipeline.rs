@@ -17,8 +17,8 @@ use crate::destination::{self, ReferenceDb};
 use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_file};
 use crate::leakage;
 use crate::model::{
-    Control, Destination, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage, Warning,
-    Whereabouts,
+    Control, DataAge, Destination, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage,
+    Warning, Whereabouts,
 };
 use crate::payload::{CanarySet, Keys};
 use crate::scenario;
@@ -295,6 +295,15 @@ fn ages(report: &Report, db: &ReferenceDb) -> Vec<Warning> {
                 day.year(),
                 newest.year()
             ),
+            data_age: Some(DataAge {
+                capture_year: day.year(),
+                data_year: newest.year(),
+                newest: newest.to_string(),
+                oldest: oldest.to_string(),
+                oldest_source: oldest_name.to_owned(),
+                later,
+                outdated: old.into_iter().map(str::to_owned).collect(),
+            }),
         })
     };
     report.inputs.iter().filter_map(of_input).collect()

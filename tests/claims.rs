@@ -697,6 +697,14 @@ fn rich() -> Report {
             unverified: Vec::new(),
             source: String::new(),
         },
+        Jurisdiction {
+            code: "GB".into(),
+            why: JurisdictionWhy::ServiceSeat,
+            basis: Basis::Adequacy,
+            as_of: String::new(),
+            unverified: Vec::new(),
+            source: String::new(),
+        },
     ];
     let mut planted = finding(FindingKind::Canary, "signal", &f);
     planted.what = "canary message-2: c…t (8 to 15 characters)".into();
@@ -731,6 +739,12 @@ fn every_condition_fits_and_does_not() {
         ("destinations", "seat = [\"VG\"]", "seat = [\"CH\"]"),
         ("destinations", "not_seat = [\"CH\"]", "not_seat = [\"VG\"]"),
         ("destinations", "seat_basis = [\"none\"]", "seat_basis = [\"adequacy\"]"),
+        ("destinations", "place_law = [\"CH\"]", "place_law = [\"VG\", \"GB\"]"),
+        ("destinations", "not_place_law = [\"VG\"]", "not_place_law = [\"CH\"]"),
+        ("destinations", "place_basis = [\"adequacy\"]", "place_basis = [\"none\"]"),
+        ("destinations", "service_seat = [\"GB\"]", "service_seat = [\"CH\", \"VG\"]"),
+        ("destinations", "not_service_seat = [\"CH\"]", "not_service_seat = [\"GB\"]"),
+        ("destinations", "service_seat_basis = [\"adequacy\"]", "service_seat_basis = [\"none\"]"),
         ("destinations", "max_km_below = 701", "max_km_below = 700"),
         ("destinations", "rtt_excludes = [\"US\", \"BR\"]", "rtt_excludes = [\"US\", \"CH\"]"),
         ("destinations", "known = true", "known = false"),
@@ -1011,6 +1025,10 @@ fn what_was_not_looked_up_contradicts_nothing() {
             ("seat = [\"US\"]", !unverified.contains(&Unverified::Seat)),
             ("not_seat = [\"CH\"]", !unverified.contains(&Unverified::Seat)),
             ("jurisdiction = [\"US\"]", !unverified.contains(&Unverified::Seat)),
+            // No law of a place, nor of a service: neither one nor the lack of one is told.
+            ("place_law = [\"US\"]", false),
+            ("not_place_law = [\"CH\"]", false),
+            ("not_service_seat = [\"CH\"]", false),
         ] {
             let mut asked = rich();
             asked.destinations[0].jurisdictions.clone_from(&report.destinations[0].jurisdictions);

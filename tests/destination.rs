@@ -9,6 +9,7 @@
 )]
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -728,6 +729,31 @@ fn every_source_ships_its_licence_and_has_a_date() {
     assert!(["iptoasn", "geo-whois-asn", "ipfire"].iter().all(|n| listed.iter().any(|s| s.name == *n)));
 }
 
+/// By the list in ../shared/reference/README.md and, for what it leaves out, the Official Journal: the basis of a place's law.
+#[test]
+fn the_law_is_that_of_the_table() {
+    let adequacy: toml::Table = FactTexts::embedded().adequacy.parse().unwrap();
+    let codes = |value: &toml::Value| -> BTreeSet<String> {
+        value.as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect()
+    };
+    let set = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<String>>();
+    let eu = "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE";
+    assert_eq!(set(eu).len(), 27);
+    assert_eq!(codes(&adequacy["eea"]["members"]), set(&format!("{eu} IS LI NO")));
+    let decisions = adequacy["decision"].as_array().unwrap();
+    let decided: BTreeSet<String> =
+        decisions.iter().map(|d| d["country"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(decided, set("AD AR BR CA CH FO GB GG IL IM JE JP KR NZ UY"));
+    assert!(decisions.iter().all(|d| d.get("unverified").is_none()), "each with number and day");
+    let britain = decisions.iter().find(|d| d["country"].as_str() == Some("GB")).unwrap();
+    assert_eq!(
+        [&britain["renewed"], &britain["expires"]].map(|d| d.as_str().unwrap()),
+        ["2025-12-19", "2031-12-27"]
+    );
+    assert_eq!(adequacy["dpf"]["number"].as_str(), Some("(EU) 2023/1795"));
+    assert_eq!(adequacy["dpf"]["decided"].as_str(), Some("2023-07-10"));
+}
+
 /// One change to a sound file each, and what the error must say.
 #[test]
 fn a_broken_fact_names_file_line_and_remedy() {
@@ -756,12 +782,42 @@ fn a_broken_fact_names_file_line_and_remedy() {
         ("messengers", "schema = 1", "schema = 2", "write schema = 1"),
         ("operators", "seat = \"VG\"", "seat = \"British Virgin Islands\"", "two upper-case letters"),
         ("operators", "[29691]", "[62041]", "listed twice"),
+        ("operators", "seat = \"VG\"", "seat = \"QZ\"", "write one of the codes in reference/countries.toml"),
+        ("operators", "clouds = [\"IBM\"]", "clouds = [\"\"]", "cloud is empty"),
+        ("operators", "as_of = \"2026-11-25\"", "as_of = \"undated\"", "write YYYY-MM-DD"),
+        (
+            "operators",
+            "name = \"Alphabet Inc.\"",
+            "name = \"Alphabet Inc.\"\nparent = \"google\"",
+            "drop the parent of the company at the top",
+        ),
+        (
+            "messengers",
+            "\"149.154.160.0/20\"",
+            "\"91.108.4.0/22\"",
+            "91.108.4.0/22 is listed twice; list it once",
+        ),
         ("operators", "dpf = \"certified\"", "dpf = \"not-applicable\"", "for organisations in the US only"),
         ("operators", "dpf_source", "# dpf_source", "add dpf_source"),
         ("operators", "parent = \"alphabet\"", "parent = \"abc\"", "drop parent"),
         ("operators", "parent = \"alphabet\"", "parent = \"google\"", "drop parent"),
         ("adequacy", "country = \"JP\"", "country = \"CH\"", "CH has a status already"),
         ("adequacy", "country = \"JP\"", "country = \"DE\"", "DE has a status already"),
+        (
+            "adequacy",
+            "country = \"JP\"",
+            "country = \"QZ\"",
+            "write one of the codes in reference/countries.toml",
+        ),
+        ("adequacy", "\"2010-10-19\"", "\"undated\"", "write YYYY-MM-DD"),
+        ("adequacy", "\"2010/625/EU\"", "\"some number\"", "write it as the Official Journal does"),
+        ("adequacy", "renewed = \"2025-12-19\"", "renewed = \"2020-12-19\"", "the day of the later decision"),
+        (
+            "adequacy",
+            "renewed = \"2025-12-19\"\nexpires = \"2031-12-27\"",
+            "expires = \"2025-12-27\"",
+            "write its renewal, or drop the decision",
+        ),
         ("adequacy", "number = \"2013/65/EU\"", "number = \"\"", "number is empty"),
         ("adequacy", "\"BG\"", "\"AT\"", "AT is listed twice"),
         ("services", "role = \"push\"", "role = \"first-party\"", "messengers go to messengers.toml"),
@@ -769,9 +825,20 @@ fn a_broken_fact_names_file_line_and_remedy() {
         ("services", "ports = [\"udp/123\"]", "ports = []", "add names, prefixes or ports"),
         ("services", "\"udp/123\"", "\"udp/53\"", "is listed twice"),
         ("services", "id = \"apns\"", "id = \"fcm\"", "is listed twice"),
+        ("services", "\"94.140.14.14/32\"", "\"9.9.9.9/32\"", "leave it with one service"),
+        ("services", "\"94.140.14.14/32\"", "\"94.140.15.15/32\"", "leave it with one service"),
+        ("services", "asns = [15169]", "asns = [15169, 15169]", "leave it with one service"),
+        ("services", "\"tcp/5229\"", "\"tcp/5228\"", "leave it with one service"),
         ("services", "[[service]]", "[[service]", "expected"),
         ("anycast", "id = \"quad9\"", "id = \"google-dns\"", "give each its own id"),
         ("anycast", "\"9.9.9.0/24\"", "\"9.9.9.9/24\"", "bits are set behind the prefix"),
+        ("anycast", "\"9.9.9.0/24\"", "\"1.1.1.0/24\"", "leave it with one network"),
+        (
+            "anycast",
+            "services = [\"GLOBALACCELERATOR\"]",
+            "clouds = [\"CloudFlare\"]",
+            "leave it with one network",
+        ),
         (
             "anycast",
             "services = [\"GLOBALACCELERATOR\"]",
@@ -830,6 +897,13 @@ fn a_broken_source_list_names_file_line_and_remedy() {
         ("sha256 = \"af9c", "sha256 = \"AF9C", "64 lower-case hex digits"),
         ("path = \"geoip6\"", "path = \"../geoip6\"", "plain file name"),
         ("path = \"geoip6\"", "path = \"geoip\"", "is listed twice"),
+        ("as_of = \"2026-06-25\"", "as_of = \"2026\"", "write YYYY-MM-DD"),
+        ("licence_files = [\"PDDL-1.0.txt\"]", "licence_files = [\"\"]", "plain file names"),
+        (
+            "attribution = \"IPFire Project (https://location.ipfire.org), converted by the Tor Project\"",
+            "attribution = \"\"",
+            "whom the licence asks to be named",
+        ),
         ("format = \"asn-csv\"", "format = \"tor-geoip\"", "correct kind or format"),
         ("licence_files = [\"PDDL-1.0.txt\"]", "licence_files = []", "name at least one file"),
         ("kind = \"trackers\"", "kind = \"people\"", "unknown variant"),

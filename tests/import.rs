@@ -458,7 +458,18 @@ fn the_command_writes_a_table_that_db_takes() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(folder.path().join("own.db").is_file());
     let again = run(&["db", "import", "own.mmdb", "--as", "own"]);
-    assert_eq!(again.status.code(), Some(3), "own.db is there, and nobody said to overwrite it");
+    assert_eq!(again.status.code(), Some(2), "own.db is there, and nobody said to overwrite it");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("own.db is there already; name it with -o"));
+    // `-` is standard input and output, and the same bytes come that way.
+    let piped = metaleak()
+        .current_dir(folder.path())
+        .args(["db", "import", "-", "--as", "own", "-o", "-"])
+        .write_stdin(sample())
+        .output()
+        .unwrap();
+    assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
+    assert_eq!(piped.stdout, fs::read(folder.path().join("own.db")).unwrap());
+    assert!(!folder.path().join("-").exists());
     let found = run(&["db", "lookup", "--db", "own.db", "--format", "json", "1.2.3.4"]);
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     let places = found[0]["places"].as_array().unwrap();
@@ -473,12 +484,38 @@ fn the_command_writes_a_table_that_db_takes() {
         (&["db", "import", "absent.mmdb", "--as", "x"], 3),
         (&["db", "import", "own.db", "--as", "x"], 3),
         (&["db", "import", "own.mmdb", "--as", "x", "--as-of", "2999-01-01"], 2),
+        (&["db", "import", "own.mmdb", "--as", "x", "-o", "absent/x.db"], 4),
+        (&["db", "lookup", "1.2.3.4", "-o", "absent/x.json"], 4),
+        (&["db", "info", "--db", "own.mmdb", "-o", "x.db"], 3),
     ] {
         assert_eq!(run(arguments).status.code(), Some(code), "{arguments:?}");
     }
     assert!(!folder.path().join("x.db").exists(), "nothing of a refused import is written");
     let future = run(&["db", "import", "own.mmdb", "--as", "x", "--as-of", "2999-01-01"]);
     assert!(String::from_utf8_lossy(&future.stderr).contains("2999-01-01, which is in the future"));
+}
+
+/// Results go where `-o` says, and addresses may come from standard input.
+#[test]
+fn look_ups_read_and_write_as_other_commands_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], stdin: &str| {
+        metaleak().current_dir(folder.path()).args(arguments).write_stdin(stdin.to_owned()).output().unwrap()
+    };
+    let plain = run(&["db", "lookup", "--format", "json", "1.2.3.4", "2001:db8::1"], "");
+    let listed = run(&["db", "lookup", "--format", "json", "-", "-o", "out.json"], "1.2.3.4\n 2001:db8::1\n");
+    assert!(
+        listed.status.success() && listed.stdout.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    assert_eq!(fs::read(folder.path().join("out.json")).unwrap(), plain.stdout);
+    let wrong = run(&["db", "lookup", "-"], "1.2.3.4\n1.2.3\n");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("\"1.2.3\" is no IP address"));
+    let info = run(&["db", "info", "-o", "info.txt"], "");
+    assert!(info.status.success() && info.stdout.is_empty());
+    assert!(fs::read_to_string(folder.path().join("info.txt")).unwrap().contains("iptoasn"));
 }
 
 /// A file without end is refused after a bound, with what to do.
@@ -528,8 +565,26 @@ fn old_data_is_warned_of_wherever_it_is_used() {
         assert!(said.contains(warning) && said.contains("(oldest: aged)"), "{arguments:?}: {said}");
         assert!(!String::from_utf8_lossy(&done.stdout).contains(warning), "{arguments:?}");
     }
-    let quiet = run(&["replay", "a.pcap", "--db", "aged.db", "--quiet"]);
-    assert!(!String::from_utf8_lossy(&quiet.stderr).contains(warning));
+    for arguments in [
+        &["replay", "a.pcap", "--db", "aged.db", "--quiet"][..],
+        &["db", "lookup", "--db", "aged.db", "1.2.3.4", "--quiet"],
+    ] {
+        let quiet = run(arguments);
+        assert!(!String::from_utf8_lossy(&quiet.stderr).contains(warning), "{arguments:?}");
+    }
+    // The page says it in its language.
+    for (lang, want) in [
+        ("en", "oldest aged of 2019-01-02): "),
+        (
+            "de",
+            "älteste aged vom 02.01.2019): Netze können seither den Inhaber gewechselt haben; mehr als 12 Monate älter als der Mitschnitt: aged",
+        ),
+    ] {
+        let page =
+            run(&["replay", "a.pcap", "--db", "aged.db", "--format", "html", "--lang", lang, "--quiet"]);
+        let page = String::from_utf8_lossy(&page.stdout).into_owned();
+        assert!(page.contains(want), "{lang}: {:?}", page.find("aged").map(|at| &page[at - 90..at + 90]));
+    }
     // In the report the capture's own day counts, which does not change: each source that was used is looked at.
     let report = run(&["replay", "a.pcap", "--db", "aged.db", "--format", "json", "--quiet"]);
     let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();

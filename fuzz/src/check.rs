@@ -89,6 +89,7 @@ pub fn capture(bytes: &[u8]) -> Traits {
             assert_eq!(first.to_string(), second.to_string());
             vec![mark(&[match first {
                 CaptureError::UnknownFormat { .. } => "unknown format",
+                CaptureError::CutHeader { .. } => "cut header",
                 CaptureError::Read { .. } => "cannot read",
                 CaptureError::Open { .. } => "cannot open",
             }])]

@@ -121,6 +121,12 @@ static DESTINATIONS: &[(&str, Kind)] = &[
     ("seat", Kind::Words(&[])),
     ("not_seat", Kind::Words(&[])),
     ("seat_basis", Kind::Words(BASES)),
+    ("place_law", Kind::Words(&[])),
+    ("not_place_law", Kind::Words(&[])),
+    ("place_basis", Kind::Words(BASES)),
+    ("service_seat", Kind::Words(&[])),
+    ("not_service_seat", Kind::Words(&[])),
+    ("service_seat_basis", Kind::Words(BASES)),
     ("max_km_below", Kind::Limit),
     ("rtt_excludes", Kind::Words(&[])),
     ("known", Kind::Flag),
@@ -342,9 +348,35 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
     }
 }
 
-/// The law of the operator's seat; rests on who announces the network, not on where a source places the address.
-fn seats(d: &Destination) -> impl Iterator<Item = &Jurisdiction> {
-    d.jurisdictions.iter().filter(|j| j.why == JurisdictionWhy::OperatorSeat)
+/// The laws that apply for one reason: the seat of who announces the network, the seat of whose service it is, or the places
+/// that sources name (each of them, where they disagree).
+fn laws(d: &Destination, why: JurisdictionWhy) -> impl Iterator<Item = &Jurisdiction> {
+    d.jurisdictions.iter().filter(move |j| j.why == why)
+}
+
+/// What the words of a law's condition ask, and of which laws.
+fn law_fits(d: &Destination, condition: &str, list: &[String]) -> bool {
+    use JurisdictionWhy::{OperatorSeat, Place, ServiceSeat};
+    let is = |why| laws(d, why).filter(|j| seat_known(j)).any(|j| list.contains(&j.code));
+    // Not there: something is known, nothing was left unread, and none of it is in the list.
+    let is_not = |why| {
+        laws(d, why).next().is_some()
+            && laws(d, why).all(seat_known)
+            && !laws(d, why).any(|j| list.contains(&j.code))
+    };
+    let rests_on = |why| laws(d, why).any(|j| list.contains(&basis(j)));
+    match condition {
+        "seat" => is(OperatorSeat),
+        "not_seat" => is_not(OperatorSeat),
+        "seat_basis" => rests_on(OperatorSeat),
+        "service_seat" => is(ServiceSeat),
+        "not_service_seat" => is_not(ServiceSeat),
+        "service_seat_basis" => rests_on(ServiceSeat),
+        "place_law" => is(Place),
+        "not_place_law" => is_not(Place),
+        "place_basis" => rests_on(Place),
+        _ => false,
+    }
 }
 
 /// Whether somebody looked up where the seat is. What nobody looked up neither supports nor contradicts.
@@ -386,15 +418,10 @@ fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
             let differs = |basis: String| basis != UNVERIFIED && !list.contains(&basis);
             d.jurisdictions.iter().any(|j| differs(basis(j)))
         }
-        ("seat", Value::Words(list)) => seats(d).filter(|j| seat_known(j)).any(|j| list.contains(&j.code)),
-        ("not_seat", Value::Words(list)) => {
-            let all_known = seats(d).all(seat_known);
-            seats(d).next().is_some() && all_known && !seats(d).any(|j| list.contains(&j.code))
-        }
-        ("seat_basis", Value::Words(list)) => seats(d).any(|j| list.contains(&basis(j))),
         // Addresses of a local network or a laboratory are in no source.
         ("known", Value::Flag(flag)) => (d.operator.is_some() || !d.places.is_empty()) == *flag,
         ("rtt_excludes", Value::Words(list)) => list.iter().all(|c| d.rtt_excludes.contains(c)),
+        (law, Value::Words(list)) => law_fits(d, law, list),
         ("max_km_below", Value::Limit(km)) => d.max_km.is_some_and(|m| m < *km),
         _ => false,
     }

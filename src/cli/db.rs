@@ -3,7 +3,7 @@
 //! Takes parsed arguments and a writer; prints a table or JSON. Parsing of arguments and exit codes are elsewhere.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -173,7 +173,11 @@ pub fn import(
 ) -> Result<(), DbError> {
     let mut files = Vec::new();
     for path in args.files {
-        let bytes = read_bounded(path, MOST_IMPORT, "import a smaller edition of it")?;
+        let bytes = if path == Path::new("-") {
+            stdin_bounded(MOST_IMPORT, "import a smaller edition of it")?
+        } else {
+            read_bounded(path, MOST_IMPORT, "import a smaller edition of it")?
+        };
         let name =
             path.file_name().map_or_else(|| args.name.to_owned(), |n| n.to_string_lossy().into_owned());
         files.push((printable(name), bytes));
@@ -190,11 +194,19 @@ pub fn import(
         Some(path) => path.to_owned(),
         None => PathBuf::from(format!("{}.db", args.name)),
     };
-    let fault = |source| ReferenceError::Write { path: to.clone(), source };
     if args.output.is_none() {
-        fs::File::create_new(&to).and_then(|mut file| file.write_all(&done.table)).map_err(fault)?;
+        let write = fs::File::create_new(&to).and_then(|mut file| file.write_all(&done.table));
+        write.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => {
+                let name = printable(to.display().to_string());
+                DbError::Usage(format!(
+                    "{name} is there already; name it with -o to overwrite it, or another"
+                ))
+            }
+            _ => ReferenceError::Write { path: to.clone(), source }.into(),
+        })?;
     } else {
-        fs::write(&to, &done.table).map_err(fault)?;
+        write_table(&to, &done.table)?;
     }
     for note in &done.notes {
         writeln!(out, "note: {}", printable(note))?;
@@ -203,14 +215,43 @@ pub fn import(
     writeln!(
         out,
         "{to}: {} bytes; {} of {} ({}): {places} ranges with a country, {systems} with an autonomous system, {clouds} of clouds\n\
-         use it with --db {to}",
+         use it with --db {file}",
         done.table.len(),
         done.source.name,
         printable(&done.source.as_of),
         printable(&done.source.title),
-        to = printable(to.display().to_string()),
+        to = shown(&to),
+        file = if to == Path::new("-") { "FILE".to_owned() } else { shown(&to) },
     )?;
     Ok(())
+}
+
+/// A path as messages show it.
+fn shown(path: &Path) -> String {
+    if path == Path::new("-") { "standard output".to_owned() } else { printable(path.display().to_string()) }
+}
+
+/// Writes a table to a file, or to standard output for `-`.
+fn write_table(to: &Path, bytes: &[u8]) -> Result<(), ReferenceError> {
+    let written = if to == Path::new("-") {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush())
+    } else {
+        fs::write(to, bytes)
+    };
+    written.map_err(|source| ReferenceError::Write { path: to.to_owned(), source })
+}
+
+/// Standard input to its end, up to `limit` bytes.
+fn stdin_bounded(limit: u64, remedy: &'static str) -> Result<Vec<u8>, ReferenceError> {
+    let path = PathBuf::from("-");
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    match read {
+        Err(source) => Err(ReferenceError::Read { path, source }),
+        Ok(n) if n as u64 > limit => Err(ReferenceError::TooLarge { path, limit: limit >> 20, remedy }),
+        Ok(_) => Ok(bytes),
+    }
 }
 
 /// Builds the table from the raw files in `from` and writes it to `to`. `sources` is a `SOURCES.toml`, the embedded one
@@ -228,14 +269,8 @@ pub fn build(from: &Path, to: &Path, sources: Option<&Path>, out: &mut dyn Write
         }
     };
     let bytes = build_table(&sources, REGIONS, from)?;
-    fs::write(to, &bytes).map_err(|source| ReferenceError::Write { path: to.to_owned(), source })?;
-    writeln!(
-        out,
-        "{}: {} bytes from {} sources",
-        printable(to.display().to_string()),
-        bytes.len(),
-        sources.sources.len()
-    )?;
+    write_table(to, &bytes)?;
+    writeln!(out, "{}: {} bytes from {} sources", shown(to), bytes.len(), sources.sources.len())?;
     Ok(())
 }
 

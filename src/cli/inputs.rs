@@ -31,10 +31,36 @@ pub(super) fn today() -> jiff::civil::Date {
 }
 
 /// Says on standard error which sources of the reference data are older than 12 months.
-pub(super) fn warn_of_age(db: &crate::destination::ReferenceDb) {
-    if let Some(what) = super::db::age_warning(db, today()) {
+pub(super) fn warn_of_age(db: &crate::destination::ReferenceDb, quiet: bool) {
+    if let Some(what) = super::db::age_warning(db, today()).filter(|_| !quiet) {
         anstream::eprintln!("metaleak: warning: {what}");
     }
+}
+
+/// Most bytes of words that are read from standard input.
+const MOST_WORDS: u64 = 16 << 20;
+
+/// Arguments, with the words of standard input in the place of a `-`.
+pub(super) fn words(arguments: &[String]) -> Result<Vec<String>, Failure> {
+    use std::io::Read as _;
+    let mut all = Vec::new();
+    for argument in arguments {
+        if argument != "-" {
+            all.push(argument.clone());
+            continue;
+        }
+        let mut text = String::new();
+        let read = std::io::stdin().lock().take(MOST_WORDS + 1).read_to_string(&mut text);
+        read.map_err(|e| Failure::Unreadable(format!("standard input: cannot read: {e}")))?;
+        if text.len() as u64 > MOST_WORDS {
+            let limit = MOST_WORDS >> 20;
+            return Err(Failure::Usage(format!(
+                "standard input: more than {limit} MiB; give fewer at a time"
+            )));
+        }
+        all.extend(text.split_whitespace().map(str::to_owned));
+    }
+    Ok(all)
 }
 
 /// The canaries of `--canary` and `--canary-file`, in this order.

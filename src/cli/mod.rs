@@ -12,7 +12,7 @@ mod find;
 mod inputs;
 mod replay;
 
-use std::io::Write as _;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -94,13 +94,16 @@ enum DbCommand {
         /// A table other than the built-in one.
         #[arg(long, value_name = "FILE")]
         db: Option<std::path::PathBuf>,
+        /// Where to write; `-` is standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<std::path::PathBuf>,
     },
     /// Build the table from the raw files that `reference/SOURCES.toml` names.
     Build {
         /// Folder with the raw files (`reference/fetch.sh` gets them).
         #[arg(long, value_name = "DIR")]
         from: std::path::PathBuf,
-        /// Where to write the table.
+        /// Where to write the table; `-` is standard output.
         #[arg(short, long, value_name = "FILE")]
         output: std::path::PathBuf,
         /// Another SOURCES.toml.
@@ -110,7 +113,7 @@ enum DbCommand {
     /// Lay a file of your own over the table, as one source more: mmdb (MaxMind, IPinfo, DB-IP), tor's geoip, IPtoASN tsv,
     /// ASN csv or Amazon's ip-ranges.json.
     Import {
-        /// The file; several when they are one source (IPv4 and IPv6, say).
+        /// The file; several when they are one source (IPv4 and IPv6, say). `-` is standard input.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<std::path::PathBuf>,
         /// Name of the source in reports: lower-case letters, digits, hyphens.
@@ -122,7 +125,7 @@ enum DbCommand {
         /// Its licence, for the list of sources.
         #[arg(long, value_name = "TEXT", default_value = "LicenseRef-imported")]
         licence: String,
-        /// Where to write the table, for --db; NAME.db when left out.
+        /// Where to write the table, for --db; NAME.db when left out, `-` is standard output.
         #[arg(short, long, value_name = "FILE")]
         output: Option<std::path::PathBuf>,
         /// The table below, when it is not the built-in one.
@@ -131,7 +134,7 @@ enum DbCommand {
     },
     /// Say what is known of addresses.
     Lookup {
-        /// IPv4 or IPv6 addresses.
+        /// IPv4 or IPv6 addresses; `-` reads them from standard input, with spaces or line breaks between.
         #[arg(required = true, value_name = "ADDRESS")]
         addresses: Vec<String>,
         /// How to print.
@@ -143,6 +146,9 @@ enum DbCommand {
         /// A table other than the built-in one.
         #[arg(long, value_name = "FILE")]
         db: Option<std::path::PathBuf>,
+        /// Where to write; `-` is standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<std::path::PathBuf>,
     },
 }
 
@@ -247,7 +253,7 @@ pub fn main() -> ExitCode {
         Command::Coverage(args) => coverage::run(args, cli.quiet),
         Command::Find(args) => find::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),
-        Command::Db { command } => reference(command),
+        Command::Db { command } => reference(command, cli.quiet),
         Command::Bundle(args) => bundle::make(args, cli.quiet),
         Command::Verify(args) => bundle::check(args),
         Command::Doctor => doctor::run(),
@@ -267,39 +273,65 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn reference(command: &DbCommand) -> Result<(), Failure> {
-    let mut out = inputs::output(None)?;
+fn reference(command: &DbCommand, quiet: bool) -> Result<(), Failure> {
+    use crate::destination::ReferenceError;
+    // Where the table itself goes to standard output, what is said of it goes beside.
+    let said = |table: Option<&std::path::Path>| -> Result<Box<dyn Write>, Failure> {
+        match table {
+            Some(path) if path == std::path::Path::new("-") => Ok(Box::new(std::io::stderr())),
+            _ => Ok(inputs::output(None)?),
+        }
+    };
+    let mut out = said(None)?;
+    // Made first and written then, so that a fault leaves a file as it was.
+    let mut text = Vec::new();
+    let mut to = None;
     let done = match command {
-        DbCommand::Info { format, db } => {
+        DbCommand::Info { format, db, output } => {
             let today = inputs::today();
+            to = output.as_deref();
             with_db(db.as_deref(), |t| {
-                inputs::warn_of_age(t);
-                db::info(t, today, (*format).into(), &mut out)
+                inputs::warn_of_age(t, quiet);
+                db::info(t, today, (*format).into(), &mut text)
             })
         }
         DbCommand::Import { files, name, as_of, licence, output, db } => {
             let args =
                 db::ImportArgs { files, name, as_of: as_of.as_deref(), licence, output: output.as_deref() };
+            out = said(output.as_deref())?;
             with_db(db.as_deref(), |t| db::import(t, &args, inputs::today(), &mut out))
         }
-        DbCommand::Lookup { addresses, format, lang, db } => {
+        DbCommand::Lookup { addresses, format, lang, db, output } => {
             let wording = claims::wording(lang)?;
+            let addresses = inputs::words(addresses)?;
+            to = output.as_deref();
             with_db(db.as_deref(), |t| {
-                inputs::warn_of_age(t);
-                db::lookup(t, addresses, (*format).into(), &wording, &mut out)
+                inputs::warn_of_age(t, quiet);
+                db::lookup(t, &addresses, (*format).into(), &wording, &mut text)
             })
         }
-        DbCommand::Build { from, output, sources } => db::build(from, output, sources.as_deref(), &mut out),
+        DbCommand::Build { from, output, sources } => {
+            out = said(Some(output))?;
+            db::build(from, output, sources.as_deref(), &mut out)
+        }
     };
     done.map_err(|e| match e {
         db::DbError::Address { .. }
         | db::DbError::Usage(_)
-        | db::DbError::Reference(crate::destination::ReferenceError::Import { .. }) => {
-            Failure::Usage(e.to_string())
-        }
+        | db::DbError::Reference(ReferenceError::Import { .. }) => Failure::Usage(e.to_string()),
         db::DbError::Write(e) => Failure::Write(e),
+        db::DbError::Reference(ReferenceError::Write { source, .. })
+            if source.kind() == std::io::ErrorKind::BrokenPipe =>
+        {
+            Failure::Write(source)
+        }
+        db::DbError::Reference(ReferenceError::Write { .. }) => Failure::Environment(e.to_string()),
         db::DbError::Reference(_) | db::DbError::Json(_) => Failure::Unreadable(e.to_string()),
     })?;
+    if !text.is_empty() {
+        out = inputs::output(to)?;
+        out.write_all(&text)?;
+    }
     Ok(out.flush()?)
 }
 

@@ -302,9 +302,7 @@ fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -
         Known::Opened(db) => db.as_ref(),
         Known::Embedded(db) => *db,
     };
-    if !quiet {
-        inputs::warn_of_age(db);
-    }
+    inputs::warn_of_age(db, quiet);
     let secrets = inputs::secrets(&args.common.keylogs, files, quiet)?;
     // A file given twice is read once, and the order on the command line changes nothing.
     let mut files = files.to_vec();

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::cidr::Cidr;
 use super::error::ReferenceError;
+use super::sources::Countries;
 
 /// A data file while it is checked.
 #[derive(Clone, Copy, Debug)]
@@ -70,14 +71,31 @@ impl DataFile<'_> {
         Err(self.fault(&date.span(), format!("{text:?} is no date"), remedy))
     }
 
-    /// An ISO 3166 alpha-2 code in upper case.
-    pub(crate) fn country(&self, code: &toml::Spanned<String>) -> Result<(), ReferenceError> {
+    /// A day `YYYY-MM-DD`: what has an age, or takes effect.
+    pub(crate) fn day(&self, date: &toml::Spanned<String>) -> Result<jiff::civil::Date, ReferenceError> {
+        let text = date.get_ref();
+        let day = Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse().ok());
+        day.ok_or_else(|| self.fault(&date.span(), format!("{text:?} is no day"), "write YYYY-MM-DD"))
+    }
+
+    /// Two upper-case letters.
+    pub(crate) fn code(&self, code: &toml::Spanned<String>) -> Result<(), ReferenceError> {
         let text = code.get_ref();
         if text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase()) {
             return Ok(());
         }
         let remedy = "write the two upper-case letters of ISO 3166, such as CH";
         Err(self.fault(&code.span(), format!("{text:?} is no country code"), remedy))
+    }
+
+    /// A code of `countries.toml`.
+    pub(crate) fn country(&self, code: &toml::Spanned<String>) -> Result<(), ReferenceError> {
+        self.code(code)?;
+        if Countries::embedded()?.lists(code.get_ref()) {
+            return Ok(());
+        }
+        let what = format!("{:?} is the code of no country", code.get_ref());
+        Err(self.fault(&code.span(), what, "write one of the codes in reference/countries.toml"))
     }
 
     /// A network in CIDR form.
@@ -180,4 +198,201 @@ pub(crate) fn read_bounded(
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fault)?;
     if bytes.len() as u64 > limit { Err(large()) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What became of a file with one broken line.
+    pub(crate) struct Broken {
+        /// Line, from 1, and what was done to it.
+        pub(crate) line: usize,
+        pub(crate) how: String,
+        /// The error, or none when the file was read all the same.
+        pub(crate) error: Option<String>,
+    }
+
+    /// Breaks each line of a TOML file in several ways, one at a time.
+    pub(crate) fn break_lines(text: &str, parse: impl Fn(&str) -> Result<(), String>) -> Vec<Broken> {
+        let lines: Vec<&str> = text.lines().collect();
+        let mut out = Vec::new();
+        let mut attempt = |at: usize, how: String, with: &[&str]| {
+            let (before, rest) = lines.split_at(at);
+            let changed = [before, with, &rest[1..]].concat().join("\n");
+            out.push(Broken { line: at + 1, how, error: parse(&changed).err() });
+        };
+        for (at, line) in lines.iter().enumerate() {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            attempt(at, "nonsense".into(), &["?"]);
+            attempt(at, "cut".into(), &[&line[..line.len() / 2]]);
+            attempt(at, "left out".into(), &[]);
+            attempt(at, "twice".into(), &[line, line]);
+            if let Some((key, _)) = line.split_once(" = ") {
+                attempt(at, "misspelt".into(), &[&format!("x-{line}")]);
+                attempt(at, "a table".into(), &[&format!("{key} = {{ a = 1 }}")]);
+                attempt(at, "a number".into(), &[&format!("{key} = 1.5")]);
+                attempt(at, "a text".into(), &[&format!("{key} = \"?\"")]);
+                attempt(at, "a list of numbers".into(), &[&format!("{key} = [1.5]")]);
+            }
+            let quotes: Vec<usize> = line.match_indices('"').map(|(i, _)| i).collect();
+            for pair in quotes.chunks_exact(2) {
+                let (before, word, after) =
+                    (&line[..=pair[0]], &line[pair[0] + 1..pair[1]], &line[pair[1]..]);
+                let mut word_as = |with: &str| {
+                    attempt(at, format!("{word:?} as {with:?}"), &[&format!("{before}{with}{after}")]);
+                };
+                word_as("");
+                word_as("?");
+                if word.len() == 2 && word.bytes().all(|b| b.is_ascii_uppercase()) {
+                    word_as("QZ");
+                    word_as(&word.to_lowercase());
+                }
+                if word.contains('/') && word.split('/').next_back().is_some_and(|n| n.parse::<u8>().is_ok())
+                {
+                    word_as("1.2.3.4/8");
+                    word_as("1.2.3.0/33");
+                    word_as("1.2.3.0");
+                }
+            }
+        }
+        out
+    }
+
+    /// Fields of free text: any words will do.
+    const WORDS: &[&str] = &[
+        "title",
+        "source",
+        "note",
+        "what",
+        "name",
+        "attribution",
+        "licence",
+        "version",
+        "scope",
+        "dpf_source",
+        "licence_files",
+        "path",
+        "member",
+        "clouds",
+        "services",
+        "regions",
+        "not_regions",
+    ];
+    /// Fields that an entry may lack, for it says less then and nothing wrong.
+    const OPTIONAL: &[&str] = &[
+        "note",
+        "member",
+        "providers",
+        "parent",
+        "clouds",
+        "scope",
+        "renewed",
+        "expires",
+        "source",
+        "operator",
+        "names",
+        "prefixes",
+        "asns",
+        "ports",
+        "regions",
+        "not_regions",
+        "unverified",
+    ];
+
+    /// Whether a file may be read with this line changed so.
+    fn harmless(name: &str, text: &str, broken: &Broken) -> bool {
+        let line = text.lines().nth(broken.line - 1).unwrap_or_default();
+        let field = line.split_once(" = ").map_or("", |(field, _)| field.trim());
+        let how = broken.how.as_str();
+        let lists = name == "countries.toml" || (field.is_empty() && !line.starts_with('['));
+        match how {
+            // Lists of countries: what should be in them no other line says; `the_law_is_that_of_the_table` does.
+            "left out" | "cut" if lists => true,
+            "left out" => {
+                OPTIONAL.contains(&field)
+                    || (name == "regions.toml" && field.len() == 2)
+                    || line.starts_with("regions = ")
+            }
+            "a text" => WORDS.contains(&field),
+            // A single address is a network.
+            _ if how.ends_with("as \"1.2.3.0\"") => true,
+            _ if how.ends_with("as \"QZ\"") => name == "countries.toml",
+            _ if how.ends_with("as \"\"") => matches!(field, "note" | "attribution" | "member"),
+            _ => {
+                how.contains(" as ")
+                    && (WORDS.contains(&field) || (name == "adequacy.toml" && field == "source"))
+            }
+        }
+    }
+
+    /// Each line of each file, broken in some dozen ways, one at a time: refused, with file, line and remedy.
+    #[test]
+    fn a_broken_line_is_refused_with_file_line_and_remedy() {
+        use super::super::{facts, sources};
+        let texts = facts::FactTexts::embedded();
+        let named = texts.named();
+        let words = |e: ReferenceError| e.to_string();
+        let mut all: Vec<(&str, &str, Vec<Broken>)> = Vec::new();
+        let operators = facts::operators::Operators::parse(DataFile {
+            name: "reference/operators.toml",
+            text: texts.operators,
+        });
+        let operators = operators.unwrap();
+        for (name, text) in named {
+            let path = format!("reference/{name}");
+            let broken = break_lines(text, |text| {
+                let file = DataFile { name: &path, text };
+                let parsed = match name {
+                    "messengers.toml" => facts::messengers::Messengers::parse(file, &operators).map(drop),
+                    "operators.toml" => facts::operators::Operators::parse(file).map(drop),
+                    "adequacy.toml" => facts::adequacy::Adequacy::parse(file).map(drop),
+                    "services.toml" => facts::services::Services::parse(file, &operators).map(drop),
+                    "anycast.toml" => facts::anycast::Anycast::parse(file).map(drop),
+                    "reverse.toml" => facts::reverse::Reverse::parse(file).map(drop),
+                    _ => panic!("{name} has no parser here"),
+                };
+                parsed.map_err(words)
+            });
+            all.push((name, text, broken));
+        }
+        let parse = |t: &str| sources::Sources::parse("reference/SOURCES.toml", t).map(|_| ()).map_err(words);
+        all.push(("SOURCES.toml", sources::EMBEDDED, break_lines(sources::EMBEDDED, parse)));
+        let parse = |t: &str| Countries::parse("reference/countries.toml", t).map(|_| ()).map_err(words);
+        all.push(("countries.toml", sources::COUNTRIES, break_lines(sources::COUNTRIES, parse)));
+        let parse = |t: &str| sources::regions("reference/regions.toml", t).map(|_| ()).map_err(words);
+        all.push(("regions.toml", sources::REGIONS, break_lines(sources::REGIONS, parse)));
+        let mut refused = 0;
+        let mut wrong = Vec::new();
+        for (name, text, broken) in all {
+            let lines = text.lines().count();
+            for b in &broken {
+                let Some(error) = &b.error else {
+                    if !harmless(name, text, b) {
+                        wrong.push(format!("read all the same: {name}:{} {}", b.line, b.how));
+                    }
+                    continue;
+                };
+                refused += 1;
+                let said = error.strip_prefix(&format!("reference/{name}:"));
+                let said = said.and_then(|rest| rest.split_once(": "));
+                let near = said.and_then(|(line, _)| line.parse::<usize>().ok()).is_some_and(|line| {
+                    // An entry that lacks a field is named by its head; one that lost its head runs into the next.
+                    line >= 1 && line <= lines + 1 && (line.abs_diff(b.line) <= 15 || b.how == "left out")
+                });
+                // Two companies clash where both are listed.
+                let clash = error.contains("listed twice") || error.contains("has a status already");
+                let remedy =
+                    said.and_then(|(_, rest)| rest.rsplit_once("; ")).is_some_and(|(_, r)| !r.is_empty());
+                if !(near || clash) || !remedy {
+                    wrong.push(format!("{name}:{} {}: {error}", b.line, b.how));
+                }
+            }
+        }
+        println!("{refused} broken lines refused");
+        assert!(wrong.is_empty(), "{} of {refused}:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(refused > 10_000, "{refused}");
+    }
 }

@@ -40,6 +40,15 @@ pub fn at_least(km: f64) -> f64 {
 pub fn bound(destinations: &mut [Destination], flows: &[Flow], run: &dyn Fn(&str) -> Option<Run>) {
     let trips: Vec<Trip<'_>> = flows.par_iter().filter_map(Trip::of).collect();
     let captures = Captures::new(flows, &trips, run);
+    if let Some(note) = captures.all_off() {
+        for destination in destinations {
+            let public = destination.address.parse().is_ok_and(|address| special(address).is_none());
+            if public && destination.rtt_min_ms.is_some() {
+                destination.rtt_note = Some(note.word().to_owned());
+            }
+        }
+        return;
+    }
     let mut seen: HashMap<IpAddr, Seen<'_>> = HashMap::new();
     let mut placed: Option<(&str, Result<&Whereabouts, Note>)> = None;
     for Trip { flow, server, rtt, remote } in trips {
@@ -122,6 +131,16 @@ struct Seen<'a> {
     notes: BTreeSet<Note>,
 }
 
+/// Why round trips of a vantage bound nothing, wherever it is.
+fn unsuitable(vantage: Option<Vantage>) -> Option<Note> {
+    match vantage {
+        Some(Vantage::Vpn) => Some(Note::VantageVpn),
+        Some(Vantage::Server) => Some(Note::VantageServer),
+        None => Some(Note::VantageUnknown),
+        Some(Vantage::Router | Vantage::Device) => None,
+    }
+}
+
 /// Why a round trip bounds nothing, in the order in which reasons are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Note {
@@ -179,6 +198,14 @@ impl<'a> Captures<'a> {
         Captures { runs, answered_locally }
     }
 
+    /// Why no capture bounds anything, where the vantage of each is unsuitable or without a place, and all for one reason. What
+    /// was answered on the way is told of each end by itself, so it is none of these.
+    fn all_off(&self) -> Option<Note> {
+        let mut notes = self.runs.keys().map(|capture| self.place(capture).err());
+        let first = notes.next()??;
+        (first != Note::AnsweredLocally && notes.all(|note| note == Some(first))).then_some(first)
+    }
+
     fn run(&self, capture: &str) -> Option<&Run> {
         self.runs.get(capture)?.as_ref()
     }
@@ -190,11 +217,8 @@ impl<'a> Captures<'a> {
     /// The place from which a round trip of this capture measures, or why it does not.
     fn place(&self, capture: &str) -> Result<&Whereabouts, Note> {
         let run = self.run(capture);
-        match run.and_then(|r| r.vantage) {
-            Some(Vantage::Vpn) => return Err(Note::VantageVpn),
-            Some(Vantage::Server) => return Err(Note::VantageServer),
-            None => return Err(Note::VantageUnknown),
-            Some(Vantage::Router | Vantage::Device) => {}
+        if let Some(note) = unsuitable(run.and_then(|r| r.vantage)) {
+            return Err(note);
         }
         if self.answered_locally.contains(capture) {
             return Err(Note::AnsweredLocally);
@@ -274,6 +298,7 @@ mod tests {
             country,
             agreement,
             jurisdictions,
+            rtt_min_ms: Some(2.0),
             max_km: Some(1.0),
             ..Destination::default()
         }
@@ -345,6 +370,44 @@ mod tests {
         let mixed = [flow("a", "1.1.1.1", 0.2), flow("a", "8.8.8.8", 12.0)];
         bound(&mut ends, &mixed, &|_| Some(at(Some(Router), "DE")));
         assert!(ends.iter().all(|end| end.rtt_excludes == ["US"]));
+    }
+
+    /// Captures that bound nothing are left early; what is said of an end is the same as beside one that does.
+    #[test]
+    fn leaving_early_says_the_same() {
+        let runs = [None, Some(at(Some(Vantage::Vpn), "DE")), Some(at(Some(Vantage::Router), ""))];
+        for run in runs {
+            let flows = [flow("a", "1.1.1.1", 2.0), flow("a", "192.168.1.1", 2.0), flow("b", "8.8.8.8", 5.0)];
+            let ends = || {
+                let mut silent = destination("9.9.9.9", "US");
+                silent.rtt_min_ms = None;
+                vec![destination("1.1.1.1", "US"), destination("192.168.1.1", ""), silent]
+            };
+            let (mut early, mut late) = (ends(), ends());
+            let all_off = |flows: &[Flow], run: &dyn Fn(&str) -> Option<Run>| {
+                let trips: Vec<Trip<'_>> = flows.iter().filter_map(Trip::of).collect();
+                Captures::new(flows, &trips, run).all_off().is_some()
+            };
+            assert!(all_off(&flows[..2], &|_| run.clone()));
+            bound(&mut early, &flows[..2], &|_| run.clone());
+            let placed = |capture: &str| {
+                if capture == "b" { Some(at(Some(Vantage::Router), "DE")) } else { run.clone() }
+            };
+            assert!(!all_off(&flows, &placed));
+            bound(&mut late, &flows, &placed);
+            assert_eq!(early, late);
+            assert_eq!(
+                [&early[0].rtt_note, &early[1].rtt_note, &early[2].rtt_note].map(Option::is_some),
+                [true, false, false]
+            );
+        }
+        // Two reasons are told of the ends that each is of.
+        let mut ends = [destination("1.1.1.1", "US"), destination("8.8.8.8", "US")];
+        let flows = [flow("a", "1.1.1.1", 2.0), flow("b", "8.8.8.8", 5.0)];
+        bound(&mut ends, &flows, &|capture| {
+            Some(at(Some(if capture == "a" { Vantage::Vpn } else { Vantage::Server }), "DE"))
+        });
+        assert_eq!(ends.map(|end| end.rtt_note.unwrap()), ["vantage-vpn", "vantage-server"]);
     }
 
     #[test]

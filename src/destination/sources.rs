@@ -3,6 +3,7 @@
 //! Takes their text; gives the checked list of sources. Reads no raw file: that is `build`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -121,7 +122,7 @@ impl Sources {
             file.said(&source.title, "title")?;
             file.said(&source.version, "version")?;
             file.said(&source.licence, "licence")?;
-            file.date(&source.as_of)?;
+            file.day(&source.as_of)?;
             let get = source.get.get_ref();
             if !["npm:", "deb:", "shared:"].iter().any(|scheme| get.starts_with(scheme)) {
                 let remedy = "write npm:PACKAGE, deb:PACKAGE or shared:FILE";
@@ -135,6 +136,23 @@ impl Sources {
                 let remedy = "name at least one file under reference/licences/";
                 return Err(file.fault(&source.licence_files.span(), "no licence text", remedy));
             }
+            if source.licence_files.get_ref().iter().any(|name| plain_name(name).is_none()) {
+                let remedy = "write plain file names; the folder is reference/licences/";
+                return Err(file.fault(
+                    &source.licence_files.span(),
+                    "a licence text without a name",
+                    remedy,
+                ));
+            }
+            // Licences that ask for the name of whoever made it.
+            if source.licence.get_ref().contains("CC-BY") && source.attribution.trim().is_empty() {
+                let remedy = "say in attribution whom the licence asks to be named";
+                return Err(file.fault(
+                    &source.licence.span(),
+                    "a licence by attribution without one",
+                    remedy,
+                ));
+            }
             for entry in &source.files {
                 let sha256 = entry.sha256.get_ref();
                 if sha256.len() != 64 || !sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
@@ -142,7 +160,7 @@ impl Sources {
                     return Err(file.fault(&entry.sha256.span(), "no SHA-256", remedy));
                 }
                 let path = entry.path.get_ref();
-                if path.is_empty() || path.contains(['/', '\\']) || path.starts_with('.') {
+                if plain_name(path).is_none() {
                     let remedy = "write a plain file name; the folder comes with --from";
                     return Err(file.fault(&entry.path.span(), format!("{path:?} is no file name"), remedy));
                 }
@@ -182,6 +200,11 @@ impl Sources {
     }
 }
 
+/// A file's name without folders.
+fn plain_name(name: &str) -> Option<&str> {
+    Some(name).filter(|name| !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.'))
+}
+
 /// `countries.toml`: what counts as the code of a country.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -198,17 +221,32 @@ struct CountryFile {
 pub(crate) struct Countries(BTreeMap<[u8; 2], [u8; 2]>);
 
 impl Countries {
+    /// Those compiled into this program; parsed once.
+    pub(crate) fn embedded() -> Result<&'static Countries, ReferenceError> {
+        static LIST: OnceLock<Countries> = OnceLock::new();
+        if let Some(list) = LIST.get() {
+            return Ok(list);
+        }
+        let list = Countries::parse("reference/countries.toml", COUNTRIES)?;
+        Ok(LIST.get_or_init(|| list))
+    }
+
+    /// Whether a text is one of the codes themselves, and no alias of one.
+    pub(crate) fn lists(&self, text: &str) -> bool {
+        <[u8; 2]>::try_from(text.as_bytes()).is_ok_and(|code| self.0.get(&code) == Some(&code))
+    }
+
     pub(crate) fn parse(name: &str, text: &str) -> Result<Countries, ReferenceError> {
         let file = DataFile { name, text };
         let parsed: CountryFile = file.parse()?;
         file.schema(&parsed.schema)?;
-        file.date(&parsed.as_of)?;
+        file.day(&parsed.as_of)?;
         file.said(&parsed.source, "source")?;
         let mut out = BTreeMap::new();
         let own = parsed.codes.iter().map(|code| (code, code));
         for (code, meant) in own.chain(&parsed.aliases) {
-            file.country(code)?;
-            file.country(meant)?;
+            file.code(code)?;
+            file.code(meant)?;
             let bytes = |text: &Spanned<String>| text.get_ref().as_bytes().try_into().unwrap_or_default();
             if code != meant && !out.contains_key(&bytes(meant)) {
                 let what = format!("{:?} is not among the codes", meant.get_ref());
@@ -272,7 +310,7 @@ pub(crate) fn regions(name: &str, text: &str) -> Result<BTreeMap<String, Option<
     let file = DataFile { name, text };
     let parsed: RegionFile = file.parse()?;
     file.schema(&parsed.schema)?;
-    file.date(&parsed.as_of)?;
+    file.day(&parsed.as_of)?;
     file.said(&parsed.source, "source")?;
     let mut out = BTreeMap::new();
     let mut add = |region: &Spanned<String>, country| {

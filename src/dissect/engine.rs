@@ -527,6 +527,7 @@ impl Run<'_> {
                     frame: (w.frame > 0).then_some(w.frame),
                     offset: w.offset,
                     what: w.what,
+                    data_age: None,
                 })
                 .collect(),
             observations: Vec::new(),

@@ -19,7 +19,8 @@ pub(super) type EchSeen = (EchConfig, u64);
 
 /// An ECH extension with the server name, config id, cipher suite and key length of a configuration that the capture showed
 /// before, or that `reference/ech.toml` has, is real: its name is the outer one (`outer`). Anything else may be GREASE and stays
-/// `unknown`; where name and suite are the same, a random id fits once in 256.
+/// `unknown`; where name and suite are the same, a random id fits once in 256. A name that servers publish as a cover is no name of
+/// the destination either way, for keys change and the name does not.
 pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
     for flow in flows {
         let Some(tls) = flow.tls.as_mut().filter(|t| t.ech.as_deref() == Some("unknown")) else { continue };
@@ -33,8 +34,12 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
             continue;
         };
         let offer = EchOffer { sni, id: id.into(), suite, enc };
-        if is_outer(&offer, frame, configurations) {
+        let outer = is_outer(&offer, frame, configurations);
+        let cover = outer || is_cover(sni, frame, configurations);
+        if outer {
             tls.ech = Some("outer".into());
+        }
+        if cover {
             // The outer name is a cover: it never counts as the destination's name.
             for name in flow.names.iter_mut().filter(|n| n.source == "sni") {
                 name.source = "ech-outer".into();
@@ -47,6 +52,12 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
 pub(super) fn is_outer(offer: &EchOffer<'_>, frame: u64, configurations: &[EchSeen]) -> bool {
     configurations.iter().any(|(config, answer)| *answer < frame && config.fits(offer))
         || ech::known().iter().any(|config| config.fits(offer))
+}
+
+/// Whether a name is the public name of a configuration seen before a frame, or of one of `reference/ech.toml`.
+fn is_cover(sni: &str, frame: u64, configurations: &[EchSeen]) -> bool {
+    configurations.iter().any(|(config, answer)| *answer < frame && config.public_name == sni)
+        || ech::known().iter().any(|config| config.public_name == sni)
 }
 
 /// Sessions that a client offers from another address than the one that had them: whoever sees both connections knows that
@@ -90,6 +101,7 @@ pub(super) fn sessions_seen_again(capture: &str, flows: &[Flow]) -> Vec<Finding>
 mod tests {
     use super::super::Reader;
     use super::*;
+    use crate::model::FlowName;
     use crate::model::FlowTls;
 
     fn flow(number: u64, client: &str, offered: Option<&str>, given: &[&str]) -> Flow {
@@ -148,9 +160,15 @@ mod tests {
             ("cloudflare-ech.com", 0x75, "0x0001,0x0001", 32, 99, "unknown"),
         ] {
             let mut flows = [hello(sni, id, suite, enc)];
+            flows[0].names =
+                vec![FlowName { name: sni.into(), source: "sni".into(), frame: 10, expired: false }];
             settle_ech(&mut flows, &[(config.clone(), answer)]);
             let tls = flows[0].tls.as_ref().unwrap();
             assert_eq!(tls.ech.as_deref(), Some(state), "{sni} {id} {suite} {enc} {answer}");
+            // A cover names nothing, with whatever key.
+            let cover = sni == "cloudflare-ech.com" || (sni == "cover.example" && answer < 10);
+            let source = if cover { "ech-outer" } else { "sni" };
+            assert_eq!(flows[0].names[0].source, source, "{sni} {id} {suite} {enc} {answer}");
         }
     }
 }

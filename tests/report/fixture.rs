@@ -148,12 +148,14 @@ pub(crate) fn report() -> Report {
                 frame: Some(412),
                 offset: 1_048_576,
                 what: "the file ends within a record: 60 bytes needed, 12 left".into(),
+                data_age: None,
             },
             Warning {
                 capture: "whatsapp-2022.pcapng".into(),
                 frame: None,
                 offset: 24,
                 what: "unknown block type 0x0bad".into(),
+                data_age: None,
             },
         ],
     }

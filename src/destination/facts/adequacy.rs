@@ -69,6 +69,23 @@ impl Decision {
     }
 }
 
+/// A decision's number as the Official Journal writes it, such as `2000/518/EC` and `(EU) 2021/1772`.
+fn number(file: DataFile<'_>, text: &Spanned<String>) -> Result<(), ReferenceError> {
+    file.said(text, "number")?;
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let bare = text.get_ref().trim_start_matches("(EU) ");
+    let parts: Vec<&str> = bare.split('/').collect();
+    if let [year, number, ..] = parts.as_slice()
+        && digits(year)
+        && digits(number)
+        && matches!(parts.get(2..), Some([] | ["EC" | "EU"]))
+    {
+        return Ok(());
+    }
+    let remedy = "write it as the Official Journal does, such as 2000/518/EC or (EU) 2021/1772";
+    Err(file.fault(&text.span(), format!("{:?} is no number of a decision", text.get_ref()), remedy))
+}
+
 /// The table of legal statuses at one date.
 #[derive(Debug)]
 pub(crate) struct Adequacy {
@@ -85,7 +102,7 @@ impl Adequacy {
     pub(crate) fn parse(file: DataFile<'_>) -> Result<Adequacy, ReferenceError> {
         let parsed: File = file.parse()?;
         file.schema(&parsed.schema)?;
-        file.date(&parsed.as_of)?;
+        let as_of = file.day(&parsed.as_of)?;
         file.said(&parsed.source, "source")?;
         let mut eea = BTreeSet::new();
         let mut decisions = BTreeMap::new();
@@ -102,20 +119,30 @@ impl Adequacy {
         for decision in &parsed.decisions {
             let code = &decision.country;
             file.country(code)?;
-            file.date(&decision.decided)?;
-            decision.renewed.iter().try_for_each(|date| file.date(date))?;
+            let decided = file.day(&decision.decided)?;
+            let renewed = decision.renewed.as_ref().map(|date| file.day(date)).transpose()?;
+            if let Some(date) =
+                decision.renewed.as_ref().filter(|_| renewed.is_some_and(|day| day <= decided))
+            {
+                let remedy = "write the day of the later decision, or leave it out";
+                return Err(file.fault(&date.span(), "renewed before it was decided", remedy));
+            }
             decision.scope.iter().try_for_each(|scope| file.said(scope, "scope"))?;
             decision.source.iter().try_for_each(|source| file.said(source, "source"))?;
             if let Some(expires) = &decision.expires {
-                file.date(expires)?;
-                let last = decision.renewed.as_ref().unwrap_or(&decision.decided);
-                if expires.get_ref() <= last.get_ref() {
+                let day = file.day(expires)?;
+                if day <= renewed.unwrap_or(decided) {
                     let remedy = "write the last day on which the decision holds";
                     return Err(file.fault(&expires.span(), "expires before it was decided", remedy));
                 }
+                // The table speaks of one day: what holds no longer on it is no basis.
+                if day < as_of {
+                    let what = format!("had expired on {as_of}, the day of this file");
+                    return Err(file.fault(&expires.span(), what, "write its renewal, or drop the decision"));
+                }
             }
-            if !decision.unverified {
-                file.said(&decision.number, "number")?;
+            if !decision.unverified || !decision.number.get_ref().is_empty() {
+                number(file, &decision.number)?;
             }
             let words = (decision.words(), decision.unverified);
             if eea.contains(code.get_ref()) || decisions.insert(code.get_ref().clone(), words).is_some() {
@@ -125,8 +152,8 @@ impl Adequacy {
         }
         let framework = &parsed.dpf;
         file.country(&framework.country)?;
-        file.said(&framework.number, "number")?;
-        file.date(&framework.decided)?;
+        number(file, &framework.number)?;
+        file.day(&framework.decided)?;
         file.said(&framework.source, "source")?;
         Ok(Adequacy {
             as_of: parsed.as_of.into_inner(),

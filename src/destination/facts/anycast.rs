@@ -55,8 +55,9 @@ impl Anycast {
     pub(crate) fn parse(file: DataFile<'_>) -> Result<Anycast, ReferenceError> {
         let parsed: File = file.parse()?;
         file.schema(&parsed.schema)?;
-        file.date(&parsed.as_of)?;
+        file.day(&parsed.as_of)?;
         let mut ids = std::collections::BTreeSet::new();
+        let (mut listed, mut named) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
         let mut networks = Vec::new();
         for entry in &parsed.networks {
             file.id(&entry.id)?;
@@ -70,10 +71,24 @@ impl Anycast {
                 let remedy = "add prefixes, clouds or services";
                 return Err(file.fault(&entry.id.span(), "nothing to meet it by", remedy));
             }
+            let twice = |text: &Spanned<String>| {
+                let what = format!("{:?} is listed twice", text.get_ref());
+                file.fault(&text.span(), what, "leave it with one network")
+            };
             for name in entry.clouds.iter().chain(&entry.services) {
                 file.said(name, "name")?;
+                if !named.insert(name.get_ref()) {
+                    return Err(twice(name));
+                }
             }
-            let prefixes = entry.prefixes.iter().map(|prefix| file.cidr(prefix)).collect::<Result<_, _>>()?;
+            let mut prefixes = Vec::new();
+            for prefix in &entry.prefixes {
+                let cidr = file.cidr(prefix)?;
+                if !listed.insert(cidr) {
+                    return Err(twice(prefix));
+                }
+                prefixes.push(cidr);
+            }
             let plain = |names: &[Spanned<String>]| names.iter().map(|name| name.get_ref().clone()).collect();
             let doubt = if entry.unverified { ", unverified" } else { "" };
             let (title, id, source) = (entry.title.get_ref(), entry.id.get_ref(), entry.source.get_ref());

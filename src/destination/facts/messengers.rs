@@ -125,7 +125,7 @@ impl Messengers {
     pub(crate) fn parse(file: DataFile<'_>, operators: &Operators) -> Result<Messengers, ReferenceError> {
         let parsed: File = file.parse()?;
         file.schema(&parsed.schema)?;
-        file.date(&parsed.as_of)?;
+        file.day(&parsed.as_of)?;
         let mut out = Messengers {
             as_of: parsed.as_of.get_ref().clone(),
             list: Vec::new(),
@@ -177,6 +177,10 @@ impl Messengers {
                         && n.messenger != index
                         && (n.cidr.contains(cidr.first()) || cidr.contains(n.cidr.first()))
                 };
+                if self.networks.iter().any(|n| n.messenger == index && n.cidr == cidr) {
+                    let what = format!("{cidr} is listed twice");
+                    return Err(file.fault(&prefix.span(), what, "list it once"));
+                }
                 if self.networks.iter().find(overlap).is_some() {
                     let what = format!("{cidr} overlaps with a network of another messenger");
                     return Err(file.fault(&prefix.span(), what, "write exclusive = false for both"));

@@ -88,7 +88,7 @@ impl Operators {
     pub(crate) fn parse(file: DataFile<'_>) -> Result<Operators, ReferenceError> {
         let parsed: File = file.parse()?;
         file.schema(&parsed.schema)?;
-        file.date(&parsed.as_of)?;
+        file.day(&parsed.as_of)?;
         let mut by_id = HashMap::new();
         for (i, entry) in parsed.operators.iter().enumerate() {
             file.id(&entry.id)?;
@@ -104,8 +104,17 @@ impl Operators {
             by_asn: HashMap::new(),
             by_cloud: HashMap::new(),
         };
+        let parents: Vec<Option<Spanned<String>>> =
+            parsed.operators.iter().map(|entry| entry.parent.clone()).collect();
         for (i, entry) in parsed.operators.into_iter().enumerate() {
             out.add(file, i, entry)?;
+        }
+        for (company, parent) in out.companies.iter().zip(&parents).rev() {
+            let above = out.chain(company).skip(1);
+            if let (Some(parent), true) = (parent, above.take(parents.len()).any(|c| c.id == company.id)) {
+                let what = format!("{:?} stands above itself", company.id);
+                return Err(file.fault(&parent.span(), what, "drop the parent of the company at the top"));
+            }
         }
         Ok(out)
     }
@@ -148,6 +157,7 @@ impl Operators {
             }
         }
         for cloud in &entry.clouds {
+            file.said(cloud, "cloud")?;
             if self.by_cloud.insert(cloud.get_ref().clone(), i).is_some() {
                 let what = format!("cloud {:?} is listed twice", cloud.get_ref());
                 return Err(file.fault(&cloud.span(), what, "leave it with one operator"));

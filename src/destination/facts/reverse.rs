@@ -68,7 +68,7 @@ impl Reverse {
     pub(crate) fn parse(file: DataFile<'_>) -> Result<Reverse, ReferenceError> {
         let parsed: File = file.parse()?;
         file.schema(&parsed.schema)?;
-        file.date(&parsed.as_of)?;
+        file.day(&parsed.as_of)?;
         file.said(&parsed.licence, "licence")?;
         let mut out = Reverse {
             as_of: parsed.as_of.get_ref().clone(),

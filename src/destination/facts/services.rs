@@ -90,7 +90,7 @@ impl Services {
     pub(crate) fn parse(file: DataFile<'_>, operators: &Operators) -> Result<Services, ReferenceError> {
         let parsed: File = file.parse()?;
         file.schema(&parsed.schema)?;
-        file.date(&parsed.as_of)?;
+        file.day(&parsed.as_of)?;
         let mut out = Services {
             as_of: parsed.as_of.get_ref().clone(),
             list: Vec::new(),
@@ -137,7 +137,11 @@ impl Services {
         let index = self.list.len();
         let mut ports = Vec::new();
         for text in &entry.ports {
-            ports.push(port(file, text)?);
+            let port = port(file, text)?;
+            if ports.contains(&port) {
+                return Err(twice(text));
+            }
+            ports.push(port);
         }
         for name in &entry.names {
             file.domain(name)?;
@@ -145,15 +149,35 @@ impl Services {
                 return Err(twice(name));
             }
         }
+        // One network may be of two services only where the ports tell which.
+        let same = |other: &Service| (other.ports.is_empty() && ports.is_empty()) || other.has_port(&ports);
+        let clash = |other: &usize| *other == index || self.list.get(*other).is_some_and(same);
+        let mut networks = Vec::new();
         for prefix in &entry.prefixes {
-            self.prefixes.push((file.cidr(prefix)?, index));
+            let cidr = file.cidr(prefix)?;
+            let known = self.prefixes.iter().chain(&networks);
+            if known.filter(|(other, _)| *other == cidr).any(|(_, other)| clash(other)) {
+                return Err(twice(prefix));
+            }
+            networks.push((cidr, index));
         }
+        let mut systems = Vec::new();
         for asn in &entry.asns {
             if ports.is_empty() {
                 let remedy = "add ports: a whole AS is no service";
                 return Err(file.fault(&asn.span(), format!("AS{} without ports", asn.get_ref()), remedy));
             }
-            self.asns.entry(*asn.get_ref()).or_default().push(index);
+            if self.asns.get(asn.get_ref()).into_iter().flatten().any(clash)
+                || systems.contains(asn.get_ref())
+            {
+                let what = format!("AS{} is listed twice with the same port", asn.get_ref());
+                return Err(file.fault(&asn.span(), what, "leave it with one service"));
+            }
+            systems.push(*asn.get_ref());
+        }
+        self.prefixes.extend(networks);
+        for asn in systems {
+            self.asns.entry(asn).or_default().push(index);
         }
         if entry.names.is_empty() && entry.prefixes.is_empty() && entry.asns.is_empty() {
             if ports.is_empty() {

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::{Capped, MAX_IN_CELL, frames};
 use crate::model::{
-    Call, Coverage, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, Warning, Whereabouts,
+    Call, Coverage, DataAge, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, Warning,
+    Whereabouts,
 };
 use crate::report::chart;
 use crate::report::wording::{Arg, Wording};
@@ -463,8 +464,32 @@ pub(super) fn warning(warning: &Warning, wording: &Wording) -> WarningRow {
         capture: warning.capture.clone(),
         frame: warning.frame.map(|f| wording.count(f)).unwrap_or_default(),
         offset: wording.count(warning.offset),
-        what: warning.what.clone(),
+        what: warning.data_age.as_ref().map_or_else(|| warning.what.clone(), |age| data_age(age, wording)),
     }
+}
+
+/// A warning of the age of reference data, in the page's language.
+fn data_age(age: &DataAge, wording: &Wording) -> String {
+    let later = age.later.then(|| wording.text("warning-networks-changed"));
+    let outdated = age.outdated.join(", ");
+    let outdated = (!outdated.is_empty())
+        .then(|| wording.with("warning-data-older", &[("sources", Arg::Text(&outdated))]));
+    let what: Vec<String> = later.into_iter().chain(outdated).collect();
+    let years = [age.capture_year, age.data_year].map(|year| year.to_string());
+    let [capture, data] = &years;
+    let days = [&age.newest, &age.oldest].map(|day| wording.date(day));
+    let [newest, oldest] = &days;
+    wording.with(
+        "warning-data-age",
+        &[
+            ("capture", Arg::Text(capture)),
+            ("data", Arg::Text(data)),
+            ("newest", Arg::Text(newest)),
+            ("oldest", Arg::Text(oldest)),
+            ("source", Arg::Text(&age.oldest_source)),
+            ("what", Arg::Text(&what.join("; "))),
+        ],
+    )
 }
 
 pub(super) fn reference(source: &ReferenceSource, wording: &Wording) -> ReferenceRow {
