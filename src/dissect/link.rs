@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ech::{self, EchConfig, EchOffer};
+use super::ech::{EchConfig, EchConfigs, EchOffer};
 use crate::model::{Direction, Finding, FindingKind, Flow, Severity};
 
 /// Findings of one capture that are made here at most.
@@ -17,7 +17,7 @@ pub(super) type EchSeen = (EchConfig, u64);
 /// An ECH extension with the server name, config id, cipher suite and key length of a configuration that the capture showed
 /// before, or that `reference/ech.toml` has, is real: its name is the outer one (`outer`). Anything else may be GREASE and stays
 /// `unknown`; where name and suite are the same, a random id fits once in 256.
-pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
+pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen], listed: &EchConfigs) {
     for flow in flows {
         let Some(tls) = flow.tls.as_mut().filter(|t| t.ech.as_deref() == Some("unknown")) else { continue };
         let (Some(sni), Some(id), Some(suite), Some(enc), Some(frame)) = (
@@ -30,7 +30,7 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
             continue;
         };
         let offer = EchOffer { sni, id: id.into(), suite, enc };
-        if is_outer(&offer, frame, configurations) {
+        if is_outer(&offer, frame, configurations, listed) {
             tls.ech = Some("outer".into());
             // The outer name is a cover: it never counts as the destination's name.
             for name in flow.names.iter_mut().filter(|n| n.source == "sni") {
@@ -40,10 +40,14 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
     }
 }
 
-/// Whether a hello in `frame` uses one of the configurations seen before, or one of `reference/ech.toml`.
-pub(super) fn is_outer(offer: &EchOffer<'_>, frame: u64, configurations: &[EchSeen]) -> bool {
-    configurations.iter().any(|(config, answer)| *answer < frame && config.fits(offer))
-        || ech::known().iter().any(|config| config.fits(offer))
+/// Whether a hello in `frame` uses one of the configurations seen before, or one that is `listed`.
+pub(super) fn is_outer(
+    offer: &EchOffer<'_>,
+    frame: u64,
+    configurations: &[EchSeen],
+    listed: &EchConfigs,
+) -> bool {
+    configurations.iter().any(|(config, answer)| *answer < frame && config.fits(offer)) || listed.fit(offer)
 }
 
 /// Sessions that a client offers from another address than the one that had them: whoever sees both connections knows that
@@ -142,7 +146,7 @@ mod tests {
             ("cloudflare-ech.com", 0x75, "0x0001,0x0001", 32, 99, "unknown"),
         ] {
             let mut flows = [hello(sni, id, suite, enc)];
-            settle_ech(&mut flows, &[(config.clone(), answer)]);
+            settle_ech(&mut flows, &[(config.clone(), answer)], &EchConfigs::default());
             let tls = flows[0].tls.as_ref().unwrap();
             assert_eq!(tls.ech.as_deref(), Some(state), "{sni} {id} {suite} {enc} {answer}");
         }
