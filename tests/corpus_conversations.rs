@@ -204,13 +204,18 @@ fn packet(line: &str) -> Option<(String, String, [String; 2], u64)> {
     ))
 }
 
+/// Transport, tshark's number, and both ends.
+type Stream = (String, String, BTreeSet<String>);
+/// What each end sent.
+type Sent = [(String, u64); 2];
+
 /// tshark's conversations of a capture to the byte; what it says on standard error (of a cut file) is no failure.
 fn streams(file: &Path) -> Vec<Row> {
     let fields = FIELDS.iter().flat_map(|field| ["-e", field]);
     let output =
         Command::new("tshark").arg("-n").arg("-r").arg(file).args(["-T", "fields"]).args(fields).output();
     let text = output.expect("tshark starts").stdout;
-    let mut found: BTreeMap<(String, String, BTreeSet<String>), ([(String, u64); 2], u64)> = BTreeMap::new();
+    let mut found: BTreeMap<Stream, (Sent, u64)> = BTreeMap::new();
     for (transport, stream, [from, to], size) in String::from_utf8_lossy(&text).lines().filter_map(packet) {
         // Some of its streams join several addresses, as conversations do not.
         let key = (transport, stream, BTreeSet::from([from.clone(), to.clone()]));

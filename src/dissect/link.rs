@@ -87,6 +87,7 @@ pub(super) fn sessions_seen_again(capture: &str, flows: &[Flow]) -> Vec<Finding>
 #[cfg(test)]
 mod tests {
     use super::super::Reader;
+    use super::super::ech;
     use super::*;
     use crate::model::FlowTls;
 

@@ -48,10 +48,7 @@ pub(super) struct StepToTls<A> {
 impl<A: Agreement> Dissector for StepToTls<A> {
     fn stream(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
         let size = match (self.stage, d == A::FIRST) {
-            (Stage::First, true) => self.agreement.first(data).map(|size| {
-                self.stage = Stage::Second;
-                size
-            }),
+            (Stage::First, true) => self.agreement.first(data).inspect(|_| self.stage = Stage::Second),
             (Stage::Second, false) => self.agreement.second(data).map(|answer| {
                 let (size, granted) = answer?;
                 self.stage = Stage::Rest;
