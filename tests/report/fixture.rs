@@ -427,7 +427,6 @@ fn calls() -> Vec<Call> {
             ],
             exposed_before_answer: 1,
             local_addresses: 1,
-            ..Call::default()
         },
         Call { capture: "conversations-2024.pcap.gz".into(), flows: vec![9], ..Call::default() },
     ]
