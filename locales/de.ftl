@@ -444,11 +444,13 @@ show-vantage = Messpunkt
 section-calls = Anrufe
 calls-note = Wie viel von Ton und Bild direkt zur anderen Seite ging und nicht über ein Relay, und welche ihrer Adressen ein Beobachter lesen konnte.
     Ein Relay verbirgt die Adresse jeder Seite vor der anderen. Angenommen heißt: der erste Erfolg auf ein INVITE in SIP; wo keines
-    aufgezeichnet ist, das erste Medienpaket.
+    aufgezeichnet ist, das erste Medienpaket. Ein Server ist eine Konferenzbrücke oder ein Gateway: Er verbirgt die Adressen wie ein Relay,
+    und wer ihn betreibt, ist am Anruf beteiligt.
 column-call = Anruf
 column-flows = Verbindungen
 column-media = Medien
 column-direct = Direkt zur Gegenseite
+column-servers = Zu Servern
 column-peer-addresses = Adressen der Gegenseite im Klartext
 column-before-answer = Davon vor der Annahme
 column-answer = Angenommen
@@ -456,10 +458,14 @@ call-address = { $address } ({ $kind }, Frame { $frame })
 call-answer-sip = Frame { $frame }, laut SIP
 call-answer-media = Frame { $frame }, mit dem ersten Medienpaket
 call-answer-none = nicht im Mitschnitt
-call-line = { $label }: { $media } Medien, { $share } direkt zur Gegenseite; { $exposed } { $exposed ->
+call-line = { $label }: { $media } Medien, { $share } direkt zur Gegenseite{ $servers }; { $exposed } { $exposed ->
         [one] Adresse
        *[other] Adressen
     } der Gegenseite im Klartext, { $before } vor der Annahme
+call-line-servers = , { $share } zu { $n ->
+        [one] einem Server
+       *[other] { $n } Servern
+    }
 
 section-conclusions = Schlussfolgerungen des Vergleichs
 conclusions-note = Wertungen haben kein eigenes Urteil. Daneben steht, was aus den Behauptungen wurde, auf denen sie ruhen: hier gemessen, widerlegt, noch offen, nicht mehr passend oder nur durch Dokumente belegt.

@@ -444,11 +444,13 @@ show-vantage = Taken at
 section-calls = Calls
 calls-note = How much of sound and pictures went directly to the other party and not over a relay, and which of its addresses an observer could read.
     A relay hides each side's address from the other one. Answered means the first success to an INVITE in SIP; where none was
-    recorded, the first packet of media.
+    recorded, the first packet of media. A server is a conference bridge or a gateway: it hides the addresses as a relay does, and who runs
+    it takes part in the call.
 column-call = Call
 column-flows = Flows
 column-media = Media
 column-direct = Directly to the peer
+column-servers = To servers
 column-peer-addresses = Addresses of the peer in clear
 column-before-answer = Of these before the answer
 column-answer = Answered
@@ -456,10 +458,14 @@ call-address = { $address } ({ $kind }, frame { $frame })
 call-answer-sip = frame { $frame }, by SIP
 call-answer-media = frame { $frame }, by the first media
 call-answer-none = not in the capture
-call-line = { $label }: { $media } of media, { $share } directly to the peer; { $exposed } { $exposed ->
+call-line = { $label }: { $media } of media, { $share } directly to the peer{ $servers }; { $exposed } { $exposed ->
         [one] address
        *[other] addresses
     } of the peer in clear, { $before } before the answer
+call-line-servers = , { $share } to { $n ->
+        [one] a server
+       *[other] { $n } servers
+    }
 
 section-conclusions = Conclusions of the comparison
 conclusions-note = Judgements have no verdict of their own. Beside each stands what became of the claims that it rests on: measured here, refuted, still open, no longer fitting, or resting on documents.

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::claims::{self, Catalogue, Criteria};
 use crate::controls::{self, Tally};
 use crate::destination::{self, ReferenceDb};
-use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_file};
+use crate::dissect::{CaptureAnalysis, EchConfigs, Options, Secrets, analyse_file};
 use crate::leakage;
 use crate::model::{
     Control, DataAge, Destination, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage,
@@ -48,6 +48,8 @@ pub struct Settings {
     pub show_secrets: bool,
     /// Secrets of connections, to read what is encrypted with them.
     pub secrets: Arc<Secrets>,
+    /// ECH configurations that are known without their DNS answer.
+    pub ech: EchConfigs,
     /// More than one thread may be used.
     pub parallel: bool,
     /// Messenger that the captures are of, where no run description says it.
@@ -127,6 +129,7 @@ fn analyse_one(
         canaries,
         show_secrets: settings.show_secrets,
         secrets: Arc::clone(&settings.secrets),
+        ech: settings.ech.clone(),
         parallel: settings.parallel && size > SPLIT_BYTES,
         skip_digest: settings.skip_digest,
     };

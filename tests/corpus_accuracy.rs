@@ -15,6 +15,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use common::truth::{self, Comparison, Row};
 use common::{Observation, corpus, dissect, replay, shared};
@@ -27,11 +28,14 @@ struct Read {
 }
 
 impl Read {
-    fn all() -> Option<Read> {
-        let shared = shared()?;
-        let files = corpus(&shared);
-        let observations = dissect(files.values());
-        Some(Read { folder: shared.join("corpus"), names: files.into_keys().collect(), observations })
+    fn all() -> Option<&'static Read> {
+        static READ: LazyLock<Option<Read>> = LazyLock::new(|| {
+            let shared = shared()?;
+            let files = corpus(&shared);
+            let observations = dissect(files.values());
+            Some(Read { folder: shared.join("corpus"), names: files.into_keys().collect(), observations })
+        });
+        READ.as_ref()
     }
 
     fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Observation> {
@@ -40,11 +44,7 @@ impl Read {
 
     /// Every line of a table over all captures that have it, with its capture.
     fn truth(&self, table: &str) -> Vec<(&str, truth::Line)> {
-        self.names
-            .iter()
-            .filter_map(|name| Some((name.as_str(), truth::table(&self.folder, name, table)?)))
-            .flat_map(|(name, lines)| lines.into_iter().map(move |line| (name, line)))
-            .collect()
+        truth::tables(&self.folder, &self.names, table)
     }
 }
 
@@ -111,6 +111,67 @@ fn compare_server_names(table: &str, transport: &str, of_transport: impl Fn(&tru
     Comparison { table, unit: "pairs", truth: truth.collect(), ours: ours.collect() }.check(&read.names);
 }
 
+/// What one frame holds of hellos: their types, and the versions, protocol names and suites of all of them, in order.
+#[derive(Default)]
+struct Hellos<'a> {
+    types: Vec<&'a str>,
+    versions: Vec<&'a str>,
+    alpn: Vec<&'a str>,
+    suites: Vec<&'a str>,
+}
+
+#[test]
+fn hellos_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let truth = read.truth("hello").into_iter().flat_map(|(file, line)| {
+        let (frame, list) =
+            (truth::frame(&line), |cell: &str| truth::values(cell).map(str::to_owned).collect());
+        // Other messages of the same frame: certificates and keys have tables of their own or none.
+        let types = truth::values(&line["handshake_types"]).filter(|t| ["1", "2"].contains(t));
+        let types = types.map(str::to_owned).collect();
+        let cells =
+            [types, list(&line["supported_versions"]), list(&line["alpn"]), list(&line["ciphersuite"])];
+        hello_rows(file, frame, cells)
+    });
+    let mut frames: BTreeMap<(&str, u64), Hellos<'_>> = BTreeMap::new();
+    // The truth's table is of TLS over TCP and in QUIC; DTLS has one of its own.
+    for o in read.observations.iter().filter(|o| o.text("transport") != "dtls" && !o.decrypted()) {
+        let client = o.text("kind") == "tls.client_hello";
+        if !client && o.text("kind") != "tls.server_hello" {
+            continue;
+        }
+        let hellos = frames.entry((o.text("capture"), o.frame())).or_default();
+        let list = |field: &str| o.0[field].as_array().into_iter().flatten().filter_map(|v| v.as_str());
+        if client {
+            hellos.types.push("1");
+            // Without the extension (43), `versions` is the hello's own version, of which the truth has no column.
+            if o.text("ja4_r").split('_').nth(2).unwrap().split(',').any(|extension| extension == "002b") {
+                hellos.versions.extend(list("versions"));
+            }
+            hellos.alpn.extend(list("alpn"));
+            hellos.suites.extend(list("ciphers"));
+        } else {
+            hellos.types.push("2");
+            hellos.versions.extend((o.text("version") == "tls1.3").then_some("0x0304"));
+            hellos.alpn.extend(o.0["alpn"].as_str());
+            hellos.suites.push(o.text("cipher"));
+        }
+    }
+    let ours = frames.into_iter().flat_map(|((file, frame), h)| {
+        let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
+        hello_rows(file, frame, [h.types, h.versions, h.alpn, h.suites].map(owned))
+    });
+    Comparison { table: "hello", unit: "cells", truth: truth.collect(), ours: ours.collect() }
+        .check(&read.names);
+}
+
+/// A row for each cell that is not empty, so that a cell can be argued by itself.
+fn hello_rows(file: &str, frame: u64, cells: [Vec<String>; 4]) -> Vec<Row> {
+    let cells = ["types", "versions", "alpn", "suites"].into_iter().zip(cells);
+    let cells = cells.filter(|(_, values)| !values.is_empty());
+    cells.map(|(what, values)| Row::new(file, frame, format!("{what} {}", values.join(",")))).collect()
+}
+
 #[test]
 fn dns_questions_over_udp_are_those_of_tshark() {
     let Some(read) = Read::all() else { return };
@@ -134,6 +195,38 @@ fn dns_questions_over_udp_are_those_of_tshark() {
         }
     }
     Comparison { table: "dns", unit: "questions", truth, ours }.check(&read.names);
+}
+
+#[test]
+fn addresses_and_aliases_in_dns_answers_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let mut truth = Vec::new();
+    for (file, line) in read.truth("dns") {
+        for (kind, column) in [("A", "a"), ("AAAA", "aaaa"), ("CNAME", "cname")] {
+            for (n, value) in truth::values(&line[column]).enumerate() {
+                truth.push(Row::new(file, truth::frame(&line), dns_record(kind, n, value)));
+            }
+        }
+    }
+    let mut ours = Vec::new();
+    for answer in read.of_kind("dns.answer").filter(|o| o.text("transport") == "udp" && !o.decrypted()) {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for record in answer.0["records"].as_array().expect("an answer has a list of records") {
+            let (kind, value) = (record["type"].as_str().unwrap(), record["value"].as_str().unwrap());
+            if matches!(kind, "A" | "AAAA" | "CNAME") {
+                let n = counts.entry(kind).or_default();
+                ours.push(Row::new(answer.text("capture"), answer.frame(), dns_record(kind, *n, value)));
+                *n += 1;
+            }
+        }
+    }
+    Comparison { table: "dns-values", unit: "values", truth, ours }.check(&read.names);
+}
+
+/// A record of an answer with its place among those of its type; of an alias that tshark could not read, its own words.
+fn dns_record(kind: &str, n: usize, value: &str) -> String {
+    let name = (kind == "CNAME").then(|| dns_name(value)).flatten();
+    format!("{kind} {} {}", n + 1, name.as_deref().unwrap_or(value))
 }
 
 /// A name as both sides can write it: lower case, `.` for the root, `?` for every byte that each program escapes in its own
@@ -273,6 +366,39 @@ fn http_messages_are_those_of_tshark() {
 }
 
 #[test]
+fn hosts_targets_and_programs_in_http_requests_are_those_of_tshark() {
+    let Some(read) = Read::all() else { return };
+    let columns = [("host", "host"), ("uri", "target"), ("user_agent", "user_agent")];
+    let mut truth = Vec::new();
+    for (file, line) in read.truth("http") {
+        let cells = columns.map(|(column, field)| (field, line[column].clone()));
+        truth.extend(http_rows(file, truth::frame(&line), cells));
+    }
+    // One line a frame. Values hold commas, so that several requests of one frame are compared joined.
+    let mut frames: BTreeMap<(&str, u64), [Vec<&str>; 3]> = BTreeMap::new();
+    for request in read.of_kind("http.request") {
+        if request.text("version").starts_with("1.") && !request.decrypted() {
+            let cells = frames.entry((request.text("capture"), request.frame())).or_default();
+            for (cell, (_, field)) in cells.iter_mut().zip(columns) {
+                cell.extend(request.0[field].as_str());
+            }
+        }
+    }
+    let mut ours = Vec::new();
+    for ((file, frame), [host, target, program]) in frames {
+        let cells = [("host", host), ("target", target), ("user_agent", program)];
+        ours.extend(http_rows(file, frame, cells.map(|(field, values)| (field, values.join(",")))));
+    }
+    Comparison { table: "http-fields", unit: "values", truth, ours }.check(&read.names);
+}
+
+/// A row for each field that is there.
+fn http_rows(file: &str, frame: u64, cells: [(&str, String); 3]) -> Vec<Row> {
+    let there = cells.into_iter().filter(|(_, value)| !value.is_empty());
+    there.map(|(field, value)| Row::new(file, frame, format!("{field} {value}"))).collect()
+}
+
+#[test]
 fn stun_messages_are_those_of_tshark() {
     let Some(read) = Read::all() else { return };
     let mut truth = Vec::new();
@@ -347,8 +473,8 @@ fn ja4_over_dtls_has_the_hashes_of_ndpi() {
         ("ndpi-stun.pcap", "c6c2b6ec87e0_06b1ae923e2a"),
         ("ndpi-stun_dtls_rtp.pcapng", "c45550529adf_d9dd6182da81"),
     ] {
-        let expected = std::fs::read_to_string(read.folder.join("truth").join(file).join("ndpi-flows.txt"));
-        assert!(expected.unwrap().contains(hashes), "{file}: nDPI does not say {hashes}");
+        let expected = truth::text(&read.folder, file, "ndpi-flows.txt");
+        assert!(expected.unwrap_or_default().contains(hashes), "{file}: nDPI does not say {hashes}");
         let told = read
             .of_kind("tls.client_hello")
             .filter(|o| o.text("capture") == file && o.text("transport") == "dtls")
@@ -422,9 +548,8 @@ fn ja4_in_quic_is_that_of_its_authors_and_of_ndpi() {
     let authors: BTreeSet<String> = truth.iter().map(|(file, ..)| file.clone()).collect();
     // nDPI's expected output; it takes the first two characters of the ALPN value, or a 0, where JA4 has the first and the last.
     for file in &read.names {
-        let flows = read.folder.join("truth").join(file).join("ndpi-flows.txt");
-        let text = std::fs::read(flows).unwrap_or_default();
-        for line in String::from_utf8_lossy(&text).lines().filter(|line| line.contains("[JA4: q")) {
+        let text = truth::text(&read.folder, file, "ndpi-flows.txt").unwrap_or_default();
+        for line in text.lines().filter(|line| line.contains("[JA4: q")) {
             let words: Vec<&str> = line.split_whitespace().skip_while(|word| *word != "UDP").collect();
             let ja4 = line.split("[JA4: ").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
             truth.push((file.clone(), format!("{} > {}", words[1], words[3]), without_alpn(ja4)));

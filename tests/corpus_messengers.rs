@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use common::{corpus, metaleak, shared};
+use common::{corpus, metaleak, shared, truth};
 use metaleak::model::{Flow, Report};
 use serde::Deserialize;
 
@@ -61,6 +61,17 @@ const MORE_THAN_NDPI: [(&str, &str, &str, &str); 2] = [
         "no word of nDPI for this capture; tshark reads a client's XMPP stream with STARTTLS",
     ),
 ];
+
+/// Captures that speak a messenger's protocol and hold no byte of an app: capture, the messenger that must not be told, protocols
+/// of all of its flows, why.
+const OF_NO_APP: [(&str, &str, &[&str], &str); 1] = [(
+    "zeek-tls-xmpp-dialback-starttls.pcap",
+    "conversations",
+    &["tls", "xmpp"],
+    "two servers speak with each other (namespace `jabber:server`, port 5269, and each shows a server's certificate). No device with an \
+     app sends that, and whose users it serves cannot be told: the protocol is recognised and no messenger is, since other people's \
+     traffic would count as the app's",
+)];
 
 /// What nDPI calls a flow, and the messenger that this is of.
 #[derive(Clone, Debug)]
@@ -153,11 +164,9 @@ fn read(shared: &Path) -> (usize, Vec<Seen>) {
     let files = corpus(shared);
     let known: BTreeMap<&String, BTreeMap<Ends, Word>> = files
         .keys()
-        .filter_map(|name| {
-            let text = std::fs::read(shared.join("corpus/truth").join(name).join("ndpi-flows.txt")).ok()?;
-            Some((name, words(&String::from_utf8_lossy(&text))))
-        })
+        .filter_map(|name| Some((name, words(&truth::text(&shared.join("corpus"), name, "ndpi-flows.txt")?))))
         .collect();
+    assert_eq!(known.len(), 61, "captures with nDPI's words");
     let flows = replay(files.values()).flows.into_iter().map(|flow| {
         let ends = socket(&flow.client).zip(socket(&flow.server));
         let key = ends.map(|(a, b)| (flow.transport.clone(), BTreeSet::from([a, b])));
@@ -278,6 +287,23 @@ fn messengers_are_recognised_and_nothing_else_is() {
         let left = |seen: &&Seen| is_not_the_messenger(seen) && seen.flow.server.starts_with(entry.1);
         let count = flows.iter().filter(left).count();
         assert!(count > 0, "{entry:?} has no flow any more");
+    }
+}
+
+#[test]
+fn protocols_of_messengers_between_servers_are_no_messenger() {
+    let Some(shared) = shared() else { return };
+    let (_, flows) = read(&shared);
+    for (capture, messenger, protocols, _) in OF_NO_APP {
+        let of_it: Vec<&Seen> = flows.iter().filter(|seen| seen.flow.capture == capture).collect();
+        assert!(!of_it.is_empty() && MESSENGERS.contains(&messenger), "{capture}");
+        for seen in of_it {
+            let told: BTreeSet<&str> = seen.flow.app_protocols.iter().map(String::as_str).collect();
+            assert_eq!(told, protocols.iter().copied().collect(), "{capture}");
+            assert_eq!((seen.messenger(), &seen.flow.signatures[..]), (None, &[][..]), "{capture}");
+            println!("{capture}: {} bytes of {protocols:?}, {messenger} is not told", seen.bytes());
+        }
+        assert!(OF_MESSENGERS.iter().all(|(known, _)| *known != capture), "{capture} is on both lists");
     }
 }
 
@@ -557,6 +583,9 @@ fn document(captures: usize, flows: &[Seen]) -> String {
     }
     for (capture, _, messenger, why) in MORE_THAN_NDPI {
         let _ = writeln!(out, "- `{capture}`, {messenger}: {why}.");
+    }
+    for (capture, messenger, _, why) in OF_NO_APP {
+        let _ = writeln!(out, "- `{capture}`, not {messenger}: {why}.");
     }
     out += "- Questions about a messenger's names are not counted as its bytes: they go to the resolver.\n";
     out

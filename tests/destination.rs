@@ -723,7 +723,7 @@ fn every_source_ships_its_licence_and_has_a_date() {
         }
     }
     let listed = db().sources();
-    assert_eq!(listed.len(), sources.sources.len() + 6);
+    assert_eq!(listed.len(), sources.sources.len() + 7);
     assert!(listed.iter().all(|s| s.sha256.len() == 64 && s.as_of.len() == 10 && !s.licence.is_empty()));
     assert!(listed.is_sorted());
     assert!(["iptoasn", "geo-whois-asn", "ipfire"].iter().all(|n| listed.iter().any(|s| s.name == *n)));
@@ -856,6 +856,9 @@ fn a_broken_fact_names_file_line_and_remedy() {
         ("reverse", "asns = [15169]", "asns = [0]", "leave it with one zone"),
         ("reverse", "asns = [15169]", "asns = [15169]\nregions = [\"x\"]", "regions narrow them"),
         ("reverse", "date = \"2009-10\"", "date = \"2009-13\"", "write YYYY-MM-DD"),
+        ("ech", "licence = ", "license = ", "unknown field `license`"),
+        ("ech", "config_list = \"0045", "config_list = \"045", "write the bytes in lower-case hex"),
+        ("ech", "\"cloudflare-ech.com\"", "\"cover.example\"", "write that as public_name"),
         ("anycast", "title = \"Quad9\"", "tittle = \"Quad9\"", "unknown field `tittle`"),
     ] {
         let text = match file {
@@ -864,6 +867,7 @@ fn a_broken_fact_names_file_line_and_remedy() {
             "adequacy" => whole.adequacy,
             "anycast" => whole.anycast,
             "reverse" => whole.reverse,
+            "ech" => whole.ech,
             _ => whole.services,
         };
         assert!(text.contains(from), "{file} no longer holds {from}");
@@ -875,6 +879,7 @@ fn a_broken_fact_names_file_line_and_remedy() {
             "adequacy" => texts.adequacy = &changed,
             "anycast" => texts.anycast = &changed,
             "reverse" => texts.reverse = &changed,
+            "ech" => texts.ech = &changed,
             _ => texts.services = &changed,
         }
         let error = ReferenceDb::from_parts(Cow::Owned(table_bytes()), &texts).expect_err(to).to_string();

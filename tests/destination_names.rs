@@ -209,6 +209,65 @@ fn the_reverse_zone_speaks_where_nothing_else_does() {
     assert_eq!(report["exposure"]["overall"]["names"]["clear"], 0.0);
 }
 
+/// The extension of an outer client hello (RFC 9849 section 5) with a payload that nobody can read.
+fn ech_outer(id: u8, kdf: u16, aead: u16, enc: usize) -> Vec<u8> {
+    let mut out = vec![0];
+    out.extend(kdf.to_be_bytes());
+    out.extend(aead.to_be_bytes());
+    out.push(id);
+    out.extend((enc as u16).to_be_bytes());
+    out.extend(vec![0x5a; enc]);
+    out.extend(144_u16.to_be_bytes());
+    out.extend([0xa5; 144]);
+    out
+}
+
+/// A whole capture without any DNS answer: what `reference/ech.toml` lists is real ECH, all else may be GREASE.
+#[test]
+fn listed_ech_configurations_tell_real_use_without_an_answer() {
+    // Of the list that Cloudflare published: public name, id 0x74, X25519, suite 1,1.
+    let cases = [
+        ("cloudflare-ech.com", 0x74, 1, 1, 32, "outer"),
+        ("cloudflare-ech.com", 0x75, 1, 1, 32, "unknown"),
+        ("cloudflare-ech.com", 0x74, 1, 3, 32, "unknown"),
+        ("cloudflare-ech.com", 0x74, 1, 1, 65, "unknown"),
+        ("other.example", 0x74, 1, 1, 32, "unknown"),
+        // Each of the three that one name had at a time.
+        ("cover.defo.ie", 0x6a, 1, 1, 32, "outer"),
+        ("cover.defo.ie", 0x47, 1, 1, 32, "outer"),
+        ("cover.defo.ie", 0x22, 1, 1, 32, "outer"),
+    ];
+    let mut capture = PacketBuilder::new();
+    capture.at(START);
+    for (n, (name, id, kdf, aead, enc, _)) in cases.into_iter().enumerate() {
+        let mut connection = Tcp::new(&format!("192.168.1.2:{}", 40000 + n), "198.51.100.7:443");
+        connection.open(&mut capture);
+        let body = ech_outer(id, kdf, aead, enc);
+        connection.up(&mut capture, &wire::client_hello_with(name, Some((0xfe0d, &body))));
+    }
+    let bytes = capture.finish();
+    let report = replay_bytes(&bytes);
+    let told = common::dissect_bytes(&bytes);
+    let hellos: Vec<_> = told.iter().filter(|o| o.text("kind") == "tls.client_hello").collect();
+    assert_eq!(hellos.len(), cases.len());
+    for (n, (name, .., state)) in cases.into_iter().enumerate() {
+        let client = format!("192.168.1.2:{}", 40000 + n);
+        let flow = report["flows"].as_array().unwrap().iter().find(|f| f["client"] == *client).unwrap();
+        assert_eq!(flow["tls"]["ech"], state, "{name} {n}");
+        let source = if state == "outer" { "ech-outer" } else { "sni" };
+        let names: Vec<_> =
+            flow["names"].as_array().unwrap().iter().map(|n| (&n["name"], &n["source"])).collect();
+        assert_eq!(names, [(&Value::from(name), &Value::from(source))], "{n}");
+        let hello = hellos.iter().find(|o| o.text("src") == client).unwrap();
+        assert_eq!(hello.text("ech"), state, "{name} {n}");
+    }
+    // The list is a source of the report like all others.
+    let source = report["reference"].as_array().unwrap().iter().find(|s| s["name"] == "ech").unwrap();
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/reference/ech.toml")).unwrap();
+    assert_eq!(source["licence"], "LicenseRef-facts");
+    assert!(text.contains(&format!("as_of = {}", source["as_of"])), "{source}");
+}
+
 #[test]
 fn destinations_before_the_first_action_need_marks() {
     let mut capture = PacketBuilder::new();

@@ -168,6 +168,48 @@ fn protocols_are_found_in_the_captures_that_check_them() {
     assert!(wanted.is_empty(), "not found: {wanted:?}");
 }
 
+/// Protocols that no capture shows, each with the reason. None now: one that comes without a capture fails here.
+const WITHOUT_CAPTURE: [(&str, &str); 0] = [];
+
+#[test]
+fn protocols_without_a_capture_are_argued() {
+    let known = checked();
+    let all = PROTOCOLS.iter().map(|p| p.id).chain(INSIDE.map(|(id, ..)| id));
+    let without: BTreeSet<&str> = all.filter(|id| !known.contains_key(*id)).collect();
+    assert_eq!(without, WITHOUT_CAPTURE.into_iter().map(|(id, _)| id).collect());
+    for (id, why) in WITHOUT_CAPTURE {
+        assert!(why.len() >= 20, "{id}: say why in words that another person can check");
+    }
+    assert_eq!(read("docs/protocols.md").matches("none yet").count(), without.len());
+}
+
+#[test]
+fn captures_named_in_the_documents_exist() {
+    let shared = common::shared();
+    let mut found = 0;
+    for document in ["docs/accuracy.md", "docs/messengers.md", "docs/protocols.md"] {
+        let text = read(document);
+        let quoted = text.split('`').skip(1).step_by(2);
+        // What is made from a pattern (`FILE`, `<capture>`) is no name.
+        let names = quoted.filter(|name| {
+            let plain = name.trim_end_matches(".gz").trim_end_matches(".zst");
+            [".pcap", ".pcapng", ".expected.toml"].iter().any(|end| plain.ends_with(end))
+                && !name.contains([' ', '<'])
+        });
+        for name in names {
+            let corpus = ["ja4-", "ndpi-", "zeek-"].iter().any(|begin| name.starts_with(begin));
+            let path = match (&shared, corpus) {
+                (_, false) => root("captures").join(name),
+                (Some(shared), true) => shared.join("corpus").join(name),
+                (None, true) => continue,
+            };
+            assert!(path.is_file(), "{document} names {name}, and {} is not there", path.display());
+            found += 1;
+        }
+    }
+    assert!(shared.is_none() || found > 80, "only {found} names of captures were found");
+}
+
 // ---------------------------------------------------------------------------------------------- the README
 
 /// Lines of all code blocks: fenced ones, and those indented by four blanks behind an empty line.

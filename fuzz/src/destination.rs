@@ -23,6 +23,7 @@ const FACTS: FactTexts<'static> = FactTexts {
                [dpf]\ncountry = \"US\"\nnumber = \"1\"\ndecided = \"2023-07-10\"\nsource = \"none\"\n",
     services: "schema = 1\nas_of = \"2024-01-01\"\n",
     anycast: "schema = 1\nas_of = \"2024-01-01\"\n",
+    ech: "schema = 1\nas_of = \"2024-01-01\"\nlicence = \"CC0-1.0\"\n",
     reverse: "schema = 1\nas_of = \"2024-01-01\"\nlicence = \"CC0-1.0\"\n",
 };
 const REGIONS: &str = "schema = 1\nas_of = \"2024-01-01\"\nsource = \"none\"\n[countries]\nDE = [\"eu-central-1\"]\n\
@@ -85,13 +86,14 @@ pub fn facts(data: &[u8]) -> Traits {
     let Some((choice, rest)) = data.split_first() else { return Vec::new() };
     let text = String::from_utf8_lossy(rest);
     let mut texts = FactTexts { ..FACTS };
-    match choice % 6 {
+    match choice % 7 {
         0 => texts.messengers = &text,
         1 => texts.operators = &text,
         2 => texts.adequacy = &text,
         3 => texts.services = &text,
         4 => texts.anycast = &text,
-        _ => texts.reverse = &text,
+        5 => texts.reverse = &text,
+        _ => texts.ech = &text,
     }
     match timed(|| ReferenceDb::from_parts(Cow::Borrowed(empty_table()), &texts)) {
         Ok(db) => timed(|| ask(&db)),

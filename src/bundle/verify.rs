@@ -336,6 +336,7 @@ impl Evidence {
                 canaries: given.canaries.to_vec(),
                 parallel: given.parallel,
                 secrets: Arc::clone(&given.secrets),
+                ech: self.db.ech(),
                 keys: Keys::embedded(),
                 app: run.as_ref().and_then(|r| r.messenger.clone()),
                 vantage: run.as_ref().and_then(|r| r.vantage),

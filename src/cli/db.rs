@@ -115,7 +115,8 @@ pub fn info(db: &ReferenceDb, today: Date, format: DbFormat, out: &mut dyn Write
     writeln!(
         out,
         "table: {:.1} MiB, SHA-256 {}\n{} autonomous systems, {} cloud entries, {} tracker domains, {} look-up blocks\n\
-         {} messengers, {} companies with a seat, {} services, {} adequacy decisions, {} reverse zones",
+         {} messengers, {} companies with a seat, {} services, {} adequacy decisions, {} reverse zones, \
+         {} ECH configurations",
         info.bytes as f64 / f64::from(1 << 20),
         info.sha256,
         info.autonomous_systems,
@@ -127,6 +128,7 @@ pub fn info(db: &ReferenceDb, today: Date, format: DbFormat, out: &mut dyn Write
         info.services,
         info.adequacy_decisions,
         info.reverse_zones,
+        info.ech_configurations,
     )?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Common, Failure};
 use crate::dissect::secrets::KeyLogFaults;
-use crate::dissect::{Options, Secrets};
+use crate::dissect::{EchConfigs, Options, Secrets};
 use crate::payload::{CanaryFile, CanarySet, Keys};
 
 /// What is searched for: canaries by name, and the keys that digests are made with.
@@ -145,6 +145,7 @@ pub(super) fn options(
         canaries: Arc::new(set),
         show_secrets: common.show_secrets,
         secrets: Arc::clone(secrets),
+        ech: EchConfigs::default(),
         parallel,
         // Observations and the ledger do not carry it.
         skip_digest: true,

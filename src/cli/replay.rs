@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Common, Failure, Loudness, inputs};
 use crate::claims::{Catalogue, Criteria};
 use crate::destination::{Outlines, ReferenceDb};
+use crate::dissect::EchConfigs;
 use crate::model::{Report, Severity, Vantage, Verdict, Warning, Whereabouts};
 use crate::pipeline::{self, Capture, Settings};
 use crate::report::{self, Lang, ReportError, Wording};
@@ -319,6 +320,7 @@ fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -
         search: Some(inputs::options(&args.common, &planted, &secrets, false)?.canaries),
         show_secrets: args.common.show_secrets,
         secrets,
+        ech: EchConfigs::default(),
         parallel: args.common.threads != Some(1),
         app: args.app.clone(),
         vantage: args.vantage.as_ref().and_then(|v| v.how),

@@ -19,6 +19,7 @@ use super::facts::{FactTexts, Facts};
 use super::place::agree;
 use super::special::{effective, special};
 use super::table::{SourceMeta, Table, Tracker};
+use crate::dissect::EchConfigs;
 use crate::model::{Agreement, Jurisdiction, JurisdictionWhy, Operator, Place, ReferenceSource, Unverified};
 
 static EMBEDDED: &[u8] = include_bytes!("../../reference/metaleak.db");
@@ -136,6 +137,8 @@ pub struct DbInfo {
     pub adequacy_decisions: usize,
     /// Reverse zones.
     pub reverse_zones: usize,
+    /// Configurations of `ech.toml`.
+    pub ech_configurations: usize,
 }
 
 /// What the table says of an address.
@@ -369,7 +372,13 @@ impl ReferenceDb {
             services: self.facts.services.len(),
             adequacy_decisions: self.facts.adequacy.decisions(),
             reverse_zones: self.facts.reverse.len(),
+            ech_configurations: self.facts.ech.len(),
         }
+    }
+
+    /// The ECH configurations of `ech.toml`, for the dissection of captures that are judged with this data.
+    pub(crate) fn ech(&self) -> EchConfigs {
+        self.facts.ech.clone()
     }
 
     pub(crate) fn facts(&self) -> &Facts {

@@ -5,14 +5,14 @@
 //! Keys are not kept: nothing here decrypts.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Reader, Short};
 use crate::capture::unhex;
-use crate::destination::{DataFile, ReferenceError};
+use crate::destination::{DataFile, FactTexts, ReferenceError};
 
 /// The version of RFC 9849.
 const VERSION: u16 = 0xfe0d;
@@ -50,14 +50,17 @@ pub(super) fn suite_name(kdf: u16, aead: u16) -> String {
     format!("{kdf:#06x},{aead:#06x}")
 }
 
-/// Bytes of the encapsulated key (`Nenc`) of a KEM: RFC 9180 section 7.1, draft-tls-westerbaan-xyber768d00,
-/// draft-connolly-cfrg-xwing-kem; `None` for others.
+/// Bytes of the encapsulated key (`Nenc`) of a KEM: RFC 9180 section 7.1, and what else IANA's registry `HPKE KEM Identifiers`
+/// had on 2025-09-18; `None` for others.
 fn enc_bytes(kem: u16) -> Option<u64> {
     Some(match kem {
-        0x0010 => 65,            // P-256
-        0x0011 => 97,            // P-384
-        0x0012 => 133,           // P-521
-        0x0020 => 32,            // X25519
+        0x0010 | 0x0016 => 65, // P-256, secp256k1
+        0x0011 => 97,          // P-384
+        0x0012 => 133,         // P-521
+        0x0014 => 48,          // CP-384
+        0x0015 => 66,          // CP-521
+        // CP-256, X25519, the same with Elligator
+        0x0013 | 0x0020 | 0x0022 => 32,
         0x0021 => 56,            // X448
         0x0030 | 0x647a => 1120, // X25519Kyber768Draft00, X-Wing
         _ => return None,
@@ -121,18 +124,52 @@ struct Entry {
     date: Spanned<String>,
 }
 
-/// The configurations of `reference/ech.toml` in this program.
-pub(super) fn known() -> &'static [EchConfig] {
-    static KNOWN: LazyLock<Vec<EchConfig>> = LazyLock::new(|| {
-        let text = include_str!("../../reference/ech.toml");
-        // A test reads the same text: a fault in it cannot be shipped.
-        parse(DataFile { name: "reference/ech.toml", text }).unwrap_or_default()
-    });
-    &KNOWN
+/// The configurations of `reference/ech.toml`, or of such a file in a bundle. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct EchConfigs {
+    all: Arc<[EchConfig]>,
+    pub(crate) as_of: String,
+    pub(crate) licence: String,
 }
 
-/// Reads and checks the file.
-fn parse(file: DataFile<'_>) -> Result<Vec<EchConfig>, ReferenceError> {
+impl Default for EchConfigs {
+    /// Those of this program.
+    fn default() -> EchConfigs {
+        static EMBEDDED: LazyLock<EchConfigs> = LazyLock::new(|| {
+            let none = EchConfigs { all: Arc::default(), as_of: String::new(), licence: String::new() };
+            // A test reads the same text: a fault in it cannot be shipped.
+            EchConfigs::parse(FactTexts::embedded().ech).unwrap_or(none)
+        });
+        EMBEDDED.clone()
+    }
+}
+
+impl EchConfigs {
+    /// Reads and checks the text of `ech.toml`.
+    ///
+    /// # Errors
+    /// What is wrong in it, with file, line and remedy.
+    pub(crate) fn parse(text: &str) -> Result<EchConfigs, ReferenceError> {
+        parse(DataFile { name: "reference/ech.toml", text })
+    }
+
+    /// Whether one of them is what a hello uses.
+    pub(super) fn fit(&self, offer: &EchOffer<'_>) -> bool {
+        self.all.iter().any(|config| config.fits(offer))
+    }
+
+    /// Whether a name is the public one of one of them.
+    pub(super) fn covers(&self, name: &str) -> bool {
+        self.all.iter().any(|config| config.public_name == name)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+}
+
+fn parse(file: DataFile<'_>) -> Result<EchConfigs, ReferenceError> {
     let parsed: File = file.parse()?;
     file.schema(&parsed.schema)?;
     file.date(&parsed.as_of)?;
@@ -164,7 +201,8 @@ fn parse(file: DataFile<'_>) -> Result<Vec<EchConfig>, ReferenceError> {
             }
         }
     }
-    Ok(all.into_iter().collect())
+    let (as_of, licence) = (parsed.as_of.into_inner(), parsed.licence.into_inner());
+    Ok(EchConfigs { all: all.into_iter().collect(), as_of, licence })
 }
 
 #[cfg(test)]
@@ -198,7 +236,17 @@ pub(super) mod tests {
         assert!(!config.fits(&EchOffer { id: 8, ..offer }));
         assert!(!config.fits(&EchOffer { suite: "0x0001,0x0002", ..offer }));
         assert!(!config.fits(&EchOffer { enc: 65, ..offer }));
-        for (kem, enc) in [(0x10, 65), (0x11, 97), (0x12, 133), (0x21, 56), (0x30, 1120), (0x647a, 1120)] {
+        for (kem, enc) in [
+            (0x10, 65),
+            (0x11, 97),
+            (0x12, 133),
+            (0x14, 48),
+            (0x15, 66),
+            (0x16, 65),
+            (0x21, 56),
+            (0x30, 1120),
+            (0x647a, 1120),
+        ] {
             let bytes = list("cover.example", 7, kem, &[(1, 3)]);
             let config = &configurations(Reader::new(&bytes))[0];
             assert!(config.fits(&EchOffer { enc, ..offer }) && !config.fits(&offer), "{kem:#x}");
@@ -222,9 +270,18 @@ pub(super) mod tests {
 
     #[test]
     fn the_file_is_checked() {
-        assert!(known().iter().any(|c| c.public_name == "cloudflare-ech.com" && c.id == 0x74));
-        let text = include_str!("../../reference/ech.toml");
-        assert_eq!(parse(DataFile { name: "ech.toml", text }).unwrap().len(), known().len());
+        let text = FactTexts::embedded().ech;
+        let whole = parse(DataFile { name: "ech.toml", text }).unwrap();
+        assert_eq!((whole.len(), EchConfigs::default().len()), (4, 4));
+        assert!(whole.all.iter().any(|c| c.public_name == "cloudflare-ech.com" && c.id == 0x74));
+        for config in &*whole.all {
+            // All of RFC 9180: a KEM of section 7.1, the KDF HKDF-SHA256 (7.2), an AEAD of 7.3 that encrypts.
+            assert_eq!((config.kem, enc_bytes(config.kem)), (0x20, Some(32)), "{config:?}");
+            assert!(
+                config.suites.iter().all(|(kdf, aead)| *kdf == 1 && (1..=3).contains(aead)),
+                "{config:?}"
+            );
+        }
         let good = crate::capture::hex(&list("cover.example", 7, 0x20, &[(1, 1)]));
         let file = |name: &str, list: &str| {
             let text = format!(

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt as _};
 use rayon::prelude::*;
 
-use super::ech::EchOffer;
+use super::ech::{EchConfigs, EchOffer};
 use super::flow::{DnsName, Finished, FlowFinding, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
 use super::fragment::Pool;
 use super::link;
@@ -54,6 +54,8 @@ pub struct Options {
     pub show_secrets: bool,
     /// Secrets of connections, to read what is encrypted with them; those that a capture carries come on top.
     pub secrets: Arc<Secrets>,
+    /// ECH configurations that are known without their DNS answer.
+    pub ech: EchConfigs,
     /// Decode frames and run flows on the threads of the current rayon pool.
     pub parallel: bool,
     /// Leave out the SHA-256 of the file, for outputs that do not show it; [`Input::sha256`] is empty then.
@@ -69,6 +71,7 @@ impl Default for Options {
             canaries: Arc::new(none.unwrap_or_else(|_| unreachable!("no canaries"))),
             show_secrets: false,
             secrets: Arc::default(),
+            ech: EchConfigs::default(),
             parallel: false,
             skip_digest: false,
         }
@@ -421,7 +424,8 @@ impl Run<'_> {
         for mut o in self.held.drain(..ready) {
             if o.kind == "tls.client_hello"
                 && o.fields.get("ech").is_some_and(|e| e == "unknown")
-                && ech_offer(&o.fields).is_some_and(|offer| link::is_outer(&offer, o.frame, &configurations))
+                && ech_offer(&o.fields)
+                    .is_some_and(|offer| link::is_outer(&offer, o.frame, &configurations, &self.options.ech))
             {
                 o.fields.insert("ech".into(), "outer".into());
             }
@@ -488,7 +492,7 @@ impl Run<'_> {
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.ech)).collect();
         configurations.sort();
         let mut flows = flows(name, facts, &dns, self.options.parallel);
-        link::settle_ech(&mut flows, &configurations);
+        link::settle_ech(&mut flows, &configurations, &self.options.ech);
         let linked = link::sessions_seen_again(name, &flows);
         let masks = self.masks().then(|| Arc::clone(&self.options.canaries));
         let mut analysis = CaptureAnalysis {

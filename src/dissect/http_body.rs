@@ -11,9 +11,8 @@ use super::inflate::{Budget, Fault, Inflate, MAX_MESSAGE};
 use super::unpack::{Brotli, Zstd};
 use super::unwrapped::Unwrapped;
 use super::{Cx, Reader, Short};
+use crate::payload::unpack::{self, MAX_HEADER, gzip_header};
 
-/// A header of gzip that is longer is no header.
-const MAX_HEADER: usize = 4 << 10;
 /// Brotli and Zstandard keep up to some 1.2 MiB of content for references: so many of them at once in one of the 16 shards.
 const MAX_WINDOWS: usize = 16;
 
@@ -32,17 +31,16 @@ impl Coding {
     /// What a `Content-Encoding` says (RFC 9110 section 8.4.1, RFC 9659).
     fn of(value: Option<&[u8]>) -> Coding {
         let value = value.unwrap_or_default().trim_ascii();
-        let names = [
-            (&b""[..], Coding::Plain),
-            (b"identity", Coding::Plain),
-            (b"gzip", Coding::Gzip),
-            (b"x-gzip", Coding::Gzip),
-            (b"deflate", Coding::Deflate),
-            (b"br", Coding::Brotli),
-            (b"zstd", Coding::Zstd),
-        ];
-        let known = names.into_iter().find(|(name, _)| value.eq_ignore_ascii_case(name));
-        known.map_or(Coding::Other, |(_, coding)| coding)
+        if value.is_empty() || value.eq_ignore_ascii_case(b"identity") {
+            return Coding::Plain;
+        }
+        match unpack::Coding::named(value) {
+            Some(unpack::Coding::Gzip) => Coding::Gzip,
+            Some(unpack::Coding::Zlib | unpack::Coding::Deflate) => Coding::Deflate,
+            Some(unpack::Coding::Brotli) => Coding::Brotli,
+            Some(unpack::Coding::Zstd) => Coding::Zstd,
+            None => Coding::Other,
+        }
     }
 }
 
@@ -264,28 +262,16 @@ impl Body {
 
 /// Size of the compression's own header and whether the engine reads it; `Ok(None)` when there is none.
 fn header_of(coding: Coding, data: &[u8]) -> Result<Option<(bool, usize)>, Short> {
-    let mut r = Reader::new(data);
     if coding == Coding::Deflate {
         // Deflate means zlib's format (RFC 9110 section 8.4.1.2); some servers leave that away.
-        let first = r.u16("zlib header")?;
+        let first = Reader::new(data).u16("zlib header")?;
         return Ok(Some((first >> 8 & 0xf == 8 && first.is_multiple_of(31), 0)));
     }
-    if r.array("gzip header")? != [0x1f, 0x8b, 8] {
-        return Ok(None);
+    match gzip_header(data) {
+        Some(Ok(size)) => Ok(Some((false, size))),
+        Some(Err(_)) => Ok(None),
+        None => Err(Short { field: "gzip header", at: 0, needed: data.len() + 1, left: data.len() }),
     }
-    let flags = r.u8("flags")?;
-    r.take("time, level, system", 6)?;
-    if flags & 4 != 0 {
-        let size = usize::from(r.u16("extra size")?.swap_bytes());
-        r.take("extra", size)?;
-    }
-    for text in [8, 0x10] {
-        while flags & text != 0 && r.u8("name or comment")? != 0 {}
-    }
-    if flags & 2 != 0 {
-        r.u16("checksum")?;
-    }
-    Ok(Some((false, r.at())))
 }
 
 #[cfg(test)]

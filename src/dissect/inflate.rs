@@ -3,7 +3,10 @@
 //! Takes compressed bytes in order; gives what they hold in pieces of a few kilobytes. Keeps the window of 32 KiB and no content.
 //! A stream that grows beyond measure is given up: [`Fault::Bomb`]. Checksums are not looked at.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::Decompress;
+
+use crate::payload::unpack::inflate;
+pub(super) use crate::payload::unpack::{Fault, PIECE};
 
 /// Content of one message that is unpacked.
 pub(super) const MAX_MESSAGE: u64 = 1 << 20;
@@ -11,19 +14,6 @@ pub(super) const MAX_MESSAGE: u64 = 1 << 20;
 const FREE: u64 = 4 << 20;
 /// Deflate reaches 1032; text stays under 30.
 const MAX_RATIO: u64 = 100;
-/// Unpacked bytes that are given at once.
-pub(super) const PIECE: usize = 8 << 10;
-
-/// Why no more is unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The bytes are no such format.
-    Broken,
-    /// The message holds more than [`MAX_MESSAGE`].
-    Long,
-    /// All messages together hold far more than their size.
-    Bomb,
-}
 
 /// How much comes out of how little, over all messages of a stream.
 #[derive(Debug, Default)]
@@ -39,7 +29,7 @@ impl Budget {
         self.message = 0;
     }
 
-    /// So many bytes were taken and given.
+    /// So many bytes were taken and given: [`Fault::Long`] beyond [`MAX_MESSAGE`] of a message, [`Fault::Bomb`] beyond the measure of all.
     ///
     /// # Errors
     /// [`Fault::Bomb`], [`Fault::Long`]: no more of this.
@@ -51,6 +41,22 @@ impl Budget {
             return Err(Fault::Bomb);
         }
         if self.message > MAX_MESSAGE { Err(Fault::Long) } else { Ok(()) }
+    }
+}
+
+impl Budget {
+    /// Spends what each round took and gave, and passes on what came out.
+    pub(super) fn rounds(
+        &mut self,
+        give: &mut dyn FnMut(&[u8]),
+    ) -> impl FnMut(u64, &[u8]) -> Result<(), Fault> {
+        |taken, piece| {
+            let bounds = self.spend(taken, piece.len() as u64);
+            if !piece.is_empty() {
+                give(piece);
+            }
+            bounds
+        }
     }
 }
 
@@ -95,28 +101,7 @@ impl Inflate {
         budget: &mut Budget,
         give: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, Fault> {
-        let mut piece = [0; PIECE];
-        let mut done = 0;
-        while !self.ended {
-            let rest = data.get(done..).unwrap_or_default();
-            let (taken, given) = (self.engine.total_in(), self.engine.total_out());
-            let status = self.engine.decompress(rest, &mut piece, FlushDecompress::None);
-            let (taken, given) = (self.engine.total_in() - taken, self.engine.total_out() - given);
-            done += taken as usize;
-            let bounds = budget.spend(taken, given);
-            if given > 0 {
-                give(piece.get(..given as usize).unwrap_or_default());
-            }
-            match status {
-                Ok(Status::StreamEnd) => self.ended = true,
-                // Without progress the engine says `BufError`, which is no error.
-                Ok(_) if taken == 0 && given == 0 => break,
-                Ok(_) => {}
-                Err(_) => return Err(Fault::Broken),
-            }
-            bounds?;
-        }
-        Ok(done)
+        inflate(&mut self.engine, data, &mut self.ended, &mut budget.rounds(give))
     }
 }
 

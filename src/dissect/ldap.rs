@@ -5,7 +5,8 @@
 
 use super::packet::IpProto;
 use super::reader::{Reader, Short};
-use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step};
+use super::step_to_tls::{Agreement, StepToTls};
+use super::{Class, Match, Probe, Protocol};
 use crate::model::Direction;
 
 /// Registration.
@@ -17,11 +18,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     ports: &[389],
     reads: "the step to TLS (StartTLS) as the first message; sessions without it are not recognised",
     probe,
-    start: || Box::new(Ldap::default()),
+    start: || Box::new(StepToTls::<Ldap>::default()),
 };
-
-const CLASS: Class = Class::clear("ldap");
-const OPAQUE: Class = Class::opaque("opaque");
 
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 /// Longest message that is read.
@@ -101,66 +99,24 @@ fn probe(p: &Probe<'_>) -> Match {
     }
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Stage {
-    /// Nothing yet.
-    #[default]
-    Request,
-    /// The server says yes or no to the message of this id.
-    Answer(Vec<u8>),
-    /// No TLS, or not as it has to be.
-    Rest,
-}
-
 #[derive(Default)]
 struct Ldap {
-    stage: Stage,
+    /// Id of the request.
+    asked: Vec<u8>,
 }
 
-impl Ldap {
-    fn step(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Result<Option<usize>, Short> {
-        match (&self.stage, d) {
-            (Stage::Request, Direction::Up) => {
-                let Some((size, id)) = request(data)? else { return Ok(None) };
-                self.stage = Stage::Answer(id.to_vec());
-                Ok(Some(size))
-            }
-            (Stage::Answer(id), Direction::Down) => {
-                let Some((size, granted)) = response(data, id)? else { return Ok(None) };
-                self.stage = Stage::Rest;
-                if granted {
-                    cx.switch_to("tls");
-                }
-                Ok(Some(size))
-            }
-            // The other side comes first where packets were captured out of their order.
-            (Stage::Answer(_), Direction::Up) | (Stage::Request, Direction::Down) => {
-                let left = data.len();
-                Err(Short { field: "the other side", at: 0, needed: left + 1, left })
-            }
-            (Stage::Rest, _) => Ok(None),
-        }
-    }
-}
+impl Agreement for Ldap {
+    const CLASS: Class = Class::clear("ldap");
+    const FIRST: Direction = Direction::Up;
 
-impl Dissector for Ldap {
-    fn stream(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
-        match self.step(d, data, cx) {
-            Ok(Some(size)) => Step::Took(size, CLASS),
-            Err(_) => Step::More(data.len() + 1),
-            Ok(None) => {
-                self.stage = Stage::Rest;
-                Step::Took(data.len(), OPAQUE)
-            }
-        }
+    fn first(&mut self, data: &[u8]) -> Result<Option<usize>, Short> {
+        let Some((size, id)) = request(data)? else { return Ok(None) };
+        self.asked = id.to_vec();
+        Ok(Some(size))
     }
 
-    fn gap(&mut self, _: Direction, _: u64, _: &mut Cx<'_>) {
-        self.stage = Stage::Rest;
-    }
-
-    fn unfinished(&self) -> Class {
-        OPAQUE
+    fn second(&mut self, data: &[u8]) -> Result<Option<(usize, bool)>, Short> {
+        response(data, &self.asked)
     }
 }
 

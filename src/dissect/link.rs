@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::ech::{self, EchConfig, EchOffer};
+use super::ech::{EchConfig, EchConfigs, EchOffer};
 use crate::model::{Direction, Finding, FindingKind, Flow, Severity};
 
 /// Findings of one capture that are made here at most.
@@ -21,7 +21,7 @@ pub(super) type EchSeen = (EchConfig, u64);
 /// before, or that `reference/ech.toml` has, is real: its name is the outer one (`outer`). Anything else may be GREASE and stays
 /// `unknown`; where name and suite are the same, a random id fits once in 256. A name that servers publish as a cover is no name of
 /// the destination either way, for keys change and the name does not.
-pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
+pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen], listed: &EchConfigs) {
     for flow in flows {
         let Some(tls) = flow.tls.as_mut().filter(|t| t.ech.as_deref() == Some("unknown")) else { continue };
         let (Some(sni), Some(id), Some(suite), Some(enc), Some(frame)) = (
@@ -34,8 +34,8 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
             continue;
         };
         let offer = EchOffer { sni, id: id.into(), suite, enc };
-        let outer = is_outer(&offer, frame, configurations);
-        let cover = outer || is_cover(sni, frame, configurations);
+        let outer = is_outer(&offer, frame, configurations, listed);
+        let cover = outer || is_cover(sni, frame, configurations, listed);
         if outer {
             tls.ech = Some("outer".into());
         }
@@ -48,16 +48,20 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen]) {
     }
 }
 
-/// Whether a hello in `frame` uses one of the configurations seen before, or one of `reference/ech.toml`.
-pub(super) fn is_outer(offer: &EchOffer<'_>, frame: u64, configurations: &[EchSeen]) -> bool {
-    configurations.iter().any(|(config, answer)| *answer < frame && config.fits(offer))
-        || ech::known().iter().any(|config| config.fits(offer))
+/// Whether a hello in `frame` uses one of the configurations seen before, or one that is `listed`.
+pub(super) fn is_outer(
+    offer: &EchOffer<'_>,
+    frame: u64,
+    configurations: &[EchSeen],
+    listed: &EchConfigs,
+) -> bool {
+    configurations.iter().any(|(config, answer)| *answer < frame && config.fits(offer)) || listed.fit(offer)
 }
 
-/// Whether a name is the public name of a configuration seen before a frame, or of one of `reference/ech.toml`.
-fn is_cover(sni: &str, frame: u64, configurations: &[EchSeen]) -> bool {
+/// Whether a name is the public name of a configuration seen before a frame, or of one that is `listed`.
+fn is_cover(sni: &str, frame: u64, configurations: &[EchSeen], listed: &EchConfigs) -> bool {
     configurations.iter().any(|(config, answer)| *answer < frame && config.public_name == sni)
-        || ech::known().iter().any(|config| config.public_name == sni)
+        || listed.covers(sni)
 }
 
 /// Sessions that a client offers from another address than the one that had them: whoever sees both connections knows that
@@ -100,6 +104,7 @@ pub(super) fn sessions_seen_again(capture: &str, flows: &[Flow]) -> Vec<Finding>
 #[cfg(test)]
 mod tests {
     use super::super::Reader;
+    use super::super::ech;
     use super::*;
     use crate::model::FlowName;
     use crate::model::FlowTls;
@@ -162,7 +167,7 @@ mod tests {
             let mut flows = [hello(sni, id, suite, enc)];
             flows[0].names =
                 vec![FlowName { name: sni.into(), source: "sni".into(), frame: 10, expired: false }];
-            settle_ech(&mut flows, &[(config.clone(), answer)]);
+            settle_ech(&mut flows, &[(config.clone(), answer)], &EchConfigs::default());
             let tls = flows[0].tls.as_ref().unwrap();
             assert_eq!(tls.ech.as_deref(), Some(state), "{sni} {id} {suite} {enc} {answer}");
             // A cover names nothing, with whatever key.

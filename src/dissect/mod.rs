@@ -51,6 +51,7 @@ mod rtp;
 mod sip;
 mod smtp;
 mod socks;
+mod step_to_tls;
 mod stun;
 mod threema;
 mod tls;
@@ -62,6 +63,7 @@ mod whatsapp;
 mod wireguard;
 mod xmpp;
 
+pub use ech::EchConfigs;
 pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes, analyse_file};
 pub use flow::FlowFacts;
 pub use observe::Observation;

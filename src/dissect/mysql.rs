@@ -5,7 +5,8 @@
 
 use super::packet::IpProto;
 use super::reader::{Reader, Short};
-use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step};
+use super::step_to_tls::{Agreement, StepToTls};
+use super::{Class, Match, Probe, Protocol};
 use crate::model::Direction;
 
 /// Registration.
@@ -17,11 +18,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     ports: &[3306],
     reads: "the server's greeting and the step to TLS; log-in and commands are opaque",
     probe,
-    start: || Box::new(Mysql::default()),
+    start: || Box::new(StepToTls::<Mysql>::default()),
 };
-
-const CLASS: Class = Class::clear("mysql");
-const OPAQUE: Class = Class::opaque("opaque");
 
 /// Longest greeting and longest version in it.
 const MAX_GREETING: usize = 512;
@@ -74,22 +72,6 @@ fn probe(p: &Probe<'_>) -> Match {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
-    /// Nothing yet.
-    #[default]
-    Greeting,
-    /// The client's first packet.
-    Answer,
-    /// No TLS, or not as it has to be.
-    Rest,
-}
-
-#[derive(Default)]
-struct Mysql {
-    stage: Stage,
-}
-
 /// The client asks for TLS; `Ok(None)` when it does not, else the size of its request.
 fn request(data: &[u8]) -> Result<Option<usize>, Short> {
     let mut r = Reader::new(data);
@@ -101,38 +83,19 @@ fn request(data: &[u8]) -> Result<Option<usize>, Short> {
     Ok((capabilities & CLIENT_SSL != 0).then_some(r.at()))
 }
 
-impl Dissector for Mysql {
-    fn stream(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
-        let size = match (self.stage, d) {
-            (Stage::Greeting, Direction::Down) => greeting(data),
-            (Stage::Answer, Direction::Up) => request(data),
-            // The other side comes first where packets were captured out of their order.
-            (Stage::Greeting, Direction::Up) => return Step::More(data.len() + 1),
-            _ => Ok(None),
-        };
-        match (size, self.stage) {
-            (Ok(Some(size)), Stage::Greeting) => {
-                self.stage = Stage::Answer;
-                Step::Took(size, CLASS)
-            }
-            (Ok(Some(size)), _) => {
-                cx.switch_to("tls");
-                Step::Took(size, CLASS)
-            }
-            (Err(_), _) => Step::More(data.len() + 1),
-            (Ok(None), _) => {
-                self.stage = Stage::Rest;
-                Step::Took(data.len(), OPAQUE)
-            }
-        }
+#[derive(Default)]
+struct Mysql;
+
+impl Agreement for Mysql {
+    const CLASS: Class = Class::clear("mysql");
+    const FIRST: Direction = Direction::Down;
+
+    fn first(&mut self, data: &[u8]) -> Result<Option<usize>, Short> {
+        greeting(data)
     }
 
-    fn gap(&mut self, _: Direction, _: u64, _: &mut Cx<'_>) {
-        self.stage = Stage::Rest;
-    }
-
-    fn unfinished(&self) -> Class {
-        OPAQUE
+    fn second(&mut self, data: &[u8]) -> Result<Option<(usize, bool)>, Short> {
+        Ok(request(data)?.map(|size| (size, true)))
     }
 }
 

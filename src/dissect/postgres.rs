@@ -4,7 +4,9 @@
 //! begin without that request are not recognised, and what follows a refusal is opaque.
 
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step};
+use super::reader::{Reader, Short};
+use super::step_to_tls::{Agreement, StepToTls};
+use super::{Class, Match, Probe, Protocol};
 use crate::model::Direction;
 
 /// Registration.
@@ -16,11 +18,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     ports: &[5432],
     reads: "the step to TLS; sessions without it are not recognised",
     probe,
-    start: || Box::new(Postgres::default()),
+    start: || Box::new(StepToTls::<Postgres>::default()),
 };
-
-const CLASS: Class = Class::clear("postgres");
-const OPAQUE: Class = Class::opaque("opaque");
 
 /// A message of eight bytes with the code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -39,57 +38,24 @@ fn probe(p: &Probe<'_>) -> Match {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
-    /// Nothing yet.
-    #[default]
-    Request,
-    /// The server says yes or no.
-    Answer,
-    /// No TLS, or not as it has to be.
-    Rest,
-}
-
 #[derive(Default)]
-struct Postgres {
-    stage: Stage,
-}
+struct Postgres;
 
-impl Dissector for Postgres {
-    fn stream(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
-        match (self.stage, d, data) {
-            (Stage::Request, Direction::Up, _) if data.starts_with(&SSL_REQUEST) => {
-                self.stage = Stage::Answer;
-                Step::Took(SSL_REQUEST.len(), CLASS)
-            }
-            (Stage::Request, Direction::Up, _) if SSL_REQUEST.starts_with(data) => {
-                Step::More(SSL_REQUEST.len())
-            }
-            // The other side comes first where packets were captured out of their order.
-            (Stage::Request, Direction::Down, [_]) | (Stage::Answer, Direction::Up, _) => {
-                Step::More(data.len() + 1)
-            }
-            (Stage::Answer, Direction::Down, [b'S', ..]) => {
-                cx.switch_to("tls");
-                Step::Took(1, CLASS)
-            }
-            (Stage::Answer, Direction::Down, [b'N', ..]) => {
-                self.stage = Stage::Rest;
-                Step::Took(1, CLASS)
-            }
-            _ => {
-                self.stage = Stage::Rest;
-                Step::Took(data.len(), OPAQUE)
-            }
-        }
+impl Agreement for Postgres {
+    const CLASS: Class = Class::clear("postgres");
+    const FIRST: Direction = Direction::Up;
+
+    fn first(&mut self, data: &[u8]) -> Result<Option<usize>, Short> {
+        let request = Reader::new(data).take("request", SSL_REQUEST.len())?;
+        Ok((request == SSL_REQUEST).then_some(SSL_REQUEST.len()))
     }
 
-    fn gap(&mut self, _: Direction, _: u64, _: &mut Cx<'_>) {
-        self.stage = Stage::Rest;
-    }
-
-    fn unfinished(&self) -> Class {
-        OPAQUE
+    fn second(&mut self, data: &[u8]) -> Result<Option<(usize, bool)>, Short> {
+        Ok(match Reader::new(data).u8("answer")? {
+            b'S' => Some((1, true)),
+            b'N' => Some((1, false)),
+            _ => None,
+        })
     }
 }
 

@@ -4,25 +4,22 @@
 //! given up. Brotli's content comes as it is read; Zstandard's at the end of its frame, or at [`Zstd::finish`] when the bytes are
 //! cut, as far as whole blocks are there. Checksums and dictionaries are not looked at.
 
-use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::inflate::{Budget, Fault, MAX_MESSAGE, PIECE};
 use super::{Reader, Short};
+use crate::payload::unpack::{BrotliEngine, MAX_WINDOW, brotli, unbrotli};
 
 /// One stream of Brotli.
 pub(super) struct Brotli {
-    state: Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>,
-    total: usize,
+    state: Box<BrotliEngine>,
     ended: bool,
 }
 
 impl Brotli {
-    /// At the stream's first byte. Windows beyond 16 MiB are no part of the format that HTTP knows.
+    /// At the stream's first byte.
     pub(super) fn new() -> Brotli {
-        let alloc = StandardAlloc::default;
-        let state = Box::new(BrotliState::new_strict(alloc(), alloc(), alloc()));
-        Brotli { state, total: 0, ended: false }
+        Brotli { state: brotli(), ended: false }
     }
 
     /// The format's own end was reached.
@@ -40,34 +37,7 @@ impl Brotli {
         budget: &mut Budget,
         give: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Fault> {
-        let mut piece = [0; PIECE];
-        let mut rest = data;
-        while !self.ended {
-            let (mut left, mut taken, mut room, mut given) = (rest.len(), 0, PIECE, 0);
-            let result = BrotliDecompressStream(
-                &mut left,
-                &mut taken,
-                rest,
-                &mut room,
-                &mut given,
-                &mut piece,
-                &mut self.total,
-                &mut self.state,
-            );
-            rest = rest.get(taken..).unwrap_or_default();
-            let bounds = budget.spend(taken as u64, given as u64);
-            if given > 0 {
-                give(piece.get(..given).unwrap_or_default());
-            }
-            match result {
-                BrotliResult::ResultSuccess => self.ended = true,
-                BrotliResult::ResultFailure => return Err(Fault::Broken),
-                BrotliResult::NeedsMoreInput if rest.is_empty() || taken == 0 => return bounds,
-                BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
-            }
-            bounds?;
-        }
-        Ok(())
+        unbrotli(&mut self.state, data, &mut self.ended, &mut budget.rounds(give)).map(|_| ())
     }
 }
 
@@ -75,8 +45,6 @@ impl Brotli {
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The last three bytes of a skippable frame's magic number; the first is 0x50 to 0x5f (RFC 8878 section 3.1.2).
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
-/// The largest window that a body may ask for (RFC 9659 section 3).
-const MAX_WINDOW: u64 = 8 << 20;
 /// The largest block, packed or not (RFC 8878 section 3.1.1.2.4).
 const MAX_BLOCK: usize = 128 << 10;
 /// A frame header with a window of 128 KiB, no size and no checksum. It stands in for the frame's own one: all content is kept

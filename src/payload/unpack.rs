@@ -2,8 +2,9 @@
 //! Zstandard (RFC 8878).
 //!
 //! Takes compressed bytes in order; gives what they hold in pieces. Keeps the format's window and no content. What grows beyond
-//! measure is given up: [`Fault`]. Checksums and dictionaries are not looked at. The way in for dissectors that know a coding by
-//! its name ([`Coding::named`]), and for [`super::scan`], which knows it by its first bytes.
+//! measure is given up: [`Fault`]. Checksums and dictionaries are not looked at. The way in for [`super::scan`], which knows a coding by
+//! its first bytes. Dissectors, whose bounds go over several messages, use its parts: [`inflate`], [`unbrotli`], [`gzip_header`] and
+//! the names ([`Coding::named`]).
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
@@ -16,12 +17,13 @@ pub const FREE: u64 = 1 << 20;
 /// Deflate reaches 1,032, Brotli and Zstandard far more; text stays under 30.
 pub const MAX_RATIO: u64 = 100;
 /// Unpacked bytes that are given at once.
-const PIECE: usize = 8 << 10;
+pub(crate) const PIECE: usize = 8 << 10;
 /// A header of gzip that is longer is no header.
-const MAX_HEADER: usize = 4 << 10;
-/// A block of Zstandard with its headers; and the window that its frames may ask for.
+pub(crate) const MAX_HEADER: usize = 4 << 10;
+/// A block of Zstandard with its headers.
 const MAX_BLOCK: usize = (128 << 10) + 64;
-const MAX_WINDOW: u64 = 8 << 20;
+/// The largest window that a frame of Zstandard may ask for (RFC 9659 section 3).
+pub(crate) const MAX_WINDOW: u64 = 8 << 20;
 
 /// How content is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub enum Coding {
 pub enum Fault {
     /// The bytes are no such format.
     Broken,
-    /// There is more than [`MAX_CONTENT`].
+    /// There is more than is unpacked of one container or message.
     Long,
     /// It holds far more than its size.
     Bomb,
@@ -79,7 +81,7 @@ enum Engine {
     /// Waits for the end of gzip's header, of which these bytes came.
     Header(Vec<u8>),
     Inflate(Box<Decompress>),
-    Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
+    Brotli(Box<BrotliEngine>),
     /// With the bytes of a block that is not complete.
     Zstd(Box<FrameDecoder>, Vec<u8>),
 }
@@ -106,10 +108,7 @@ impl Unpacker {
             Coding::Gzip => Engine::Header(Vec::new()),
             Coding::Zlib => Engine::Inflate(Box::new(Decompress::new(true))),
             Coding::Deflate => Engine::Inflate(Box::new(Decompress::new(false))),
-            Coding::Brotli => {
-                let alloc = StandardAlloc::default;
-                Engine::Brotli(Box::new(BrotliState::new(alloc(), alloc(), alloc())))
-            }
+            Coding::Brotli => Engine::Brotli(brotli()),
             Coding::Zstd => {
                 let mut decoder = FrameDecoder::new();
                 decoder.set_max_window_size(MAX_WINDOW);
@@ -148,9 +147,12 @@ impl Unpacker {
             };
         }
         let (mut taken, mut given) = (self.taken, self.given);
-        let mut limited = |piece: &[u8], taken: u64| {
+        let mut limited = |more: u64, piece: &[u8]| {
+            taken += more;
             given += piece.len() as u64;
-            give(piece);
+            if !piece.is_empty() {
+                give(piece);
+            }
             if given > FREE.saturating_add(taken.saturating_mul(MAX_RATIO)) {
                 Err(Fault::Bomb)
             } else if given > MAX_CONTENT {
@@ -161,10 +163,10 @@ impl Unpacker {
         };
         let done = match &mut self.engine {
             Engine::Header(_) => return Err(Fault::Broken),
-            Engine::Inflate(engine) => inflate(engine, data, &mut taken, &mut self.ended, &mut limited)?,
-            Engine::Brotli(state) => unbrotli(state, data, &mut taken, &mut self.ended, &mut limited)?,
+            Engine::Inflate(engine) => inflate(engine, data, &mut self.ended, &mut limited)?,
+            Engine::Brotli(state) => unbrotli(state, data, &mut self.ended, &mut limited)?,
             Engine::Zstd(decoder, held) => {
-                unzstd(decoder, held, data, &mut taken, &mut self.ended, &mut limited)?
+                unzstd(decoder, held, data, self.taken == 0, &mut self.ended, &mut limited)?
             }
         };
         self.taken = taken;
@@ -173,14 +175,19 @@ impl Unpacker {
     }
 }
 
-type Give<'a> = dyn FnMut(&[u8], u64) -> Result<(), Fault> + 'a;
+/// Gets each piece that was unpacked (an empty one where nothing came out) with the bytes that it took. What it fails with, ends the
+/// container.
+pub(crate) type Round<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Fault> + 'a;
 
-fn inflate(
+/// Unpacks the next bytes of deflate or zlib; gives how many of them belong to the stream, and sets `ended` at its end.
+///
+/// # Errors
+/// [`Fault`]: it cannot go on.
+pub(crate) fn inflate(
     engine: &mut Decompress,
     data: &[u8],
-    sum: &mut u64,
     ended: &mut bool,
-    give: &mut Give<'_>,
+    round: &mut Round<'_>,
 ) -> Result<usize, Fault> {
     let mut piece = [0; PIECE];
     let mut done = 0;
@@ -190,65 +197,65 @@ fn inflate(
         let status = engine.decompress(rest, &mut piece, FlushDecompress::None);
         let (taken, given) = (engine.total_in() - taken, engine.total_out() - given);
         done += taken as usize;
-        *sum += taken;
-        if given > 0 {
-            give(piece.get(..given as usize).unwrap_or_default(), *sum)?;
-        }
+        let bounds = round(taken, piece.get(..given as usize).unwrap_or_default());
         match status {
             Ok(Status::StreamEnd) => *ended = true,
+            // Without progress the engine says `BufError`, which is no error.
             Ok(_) if taken == 0 && given == 0 => break,
             Ok(_) => {}
             Err(_) => return Err(Fault::Broken),
         }
+        bounds?;
     }
     Ok(done)
 }
 
-fn unbrotli(
-    state: &mut BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+/// What unpacks one stream of Brotli.
+pub(crate) type BrotliEngine = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
+
+/// At the stream's first byte. Windows beyond 16 MiB are no part of RFC 7932.
+pub(crate) fn brotli() -> Box<BrotliEngine> {
+    let alloc = StandardAlloc::default;
+    Box::new(BrotliState::new_strict(alloc(), alloc(), alloc()))
+}
+
+/// Unpacks the next bytes of Brotli; gives how many of them belong to the stream, and sets `ended` at its end.
+///
+/// # Errors
+/// [`Fault`]: it cannot go on.
+pub(crate) fn unbrotli(
+    state: &mut BrotliEngine,
     data: &[u8],
-    sum: &mut u64,
     ended: &mut bool,
-    give: &mut Give<'_>,
+    round: &mut Round<'_>,
 ) -> Result<usize, Fault> {
     let mut piece = [0; PIECE];
-    let (mut available, mut offset) = (data.len(), 0);
-    loop {
-        let (mut room, mut written, mut total) = (PIECE, 0, 0);
-        let before = offset;
+    let (mut left, mut done) = (data.len(), 0);
+    while !*ended {
+        let (mut room, mut given, mut total) = (PIECE, 0, 0);
+        let before = done;
         let result = BrotliDecompressStream(
-            &mut available,
-            &mut offset,
-            data,
-            &mut room,
-            &mut written,
-            &mut piece,
-            &mut total,
-            state,
+            &mut left, &mut done, data, &mut room, &mut given, &mut piece, &mut total, state,
         );
-        *sum += (offset - before) as u64;
-        if written > 0 {
-            give(piece.get(..written).unwrap_or_default(), *sum)?;
-        }
+        let bounds = round((done - before) as u64, piece.get(..given).unwrap_or_default());
         match result {
-            BrotliResult::NeedsMoreOutput => {}
-            BrotliResult::NeedsMoreInput => return Ok(offset),
-            BrotliResult::ResultSuccess => {
-                *ended = true;
-                return Ok(offset);
-            }
+            BrotliResult::ResultSuccess => *ended = true,
             BrotliResult::ResultFailure => return Err(Fault::Broken),
+            BrotliResult::NeedsMoreInput if left == 0 || done == before => return bounds.map(|()| done),
+            BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
         }
+        bounds?;
     }
+    Ok(done)
 }
 
 fn unzstd(
     decoder: &mut FrameDecoder,
     held: &mut Vec<u8>,
     data: &[u8],
-    sum: &mut u64,
+    mut at_start: bool,
     ended: &mut bool,
-    give: &mut Give<'_>,
+    round: &mut Round<'_>,
 ) -> Result<usize, Fault> {
     let mut piece = [0; PIECE];
     let before = held.len();
@@ -256,7 +263,7 @@ fn unzstd(
     let mut done = 0;
     loop {
         let rest = held.get(done..).unwrap_or_default();
-        if *sum == 0 && rest.len() < 18 {
+        if at_start && rest.len() < 18 {
             // The frame's header may be cut, which the decoder takes for a fault.
             break;
         }
@@ -268,10 +275,8 @@ fn unzstd(
             break;
         }
         done += taken;
-        *sum += taken as u64;
-        if given > 0 {
-            give(piece.get(..given).unwrap_or_default(), *sum)?;
-        }
+        at_start &= taken == 0;
+        round(taken as u64, piece.get(..given).unwrap_or_default())?;
         if decoder.is_finished() && given == 0 && taken == 0 {
             *ended = true;
             break;
@@ -292,7 +297,7 @@ fn unzstd(
 }
 
 /// Size of gzip's header (RFC 1952 section 2.3), once all of it is there.
-fn gzip_header(data: &[u8]) -> Option<Result<usize, Fault>> {
+pub(crate) fn gzip_header(data: &[u8]) -> Option<Result<usize, Fault>> {
     let fixed = [0x1f, 0x8b, 8];
     if data.iter().zip(fixed).any(|(a, b)| *a != b) {
         return Some(Err(Fault::Broken));

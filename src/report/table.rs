@@ -127,6 +127,13 @@ fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
     for call in report.calls.iter().take(MAX_CALLS) {
         let all = call.media_bytes();
         let share = if all > 0 { wording.share(call.peer_bytes, all) } else { "–".to_owned() };
+        let servers = if call.server_bytes > 0 {
+            let share = wording.share(call.server_bytes, all);
+            let n = call.servers.len() as u64;
+            wording.with("call-line-servers", &[("share", Arg::Text(&share)), ("n", Arg::Count(n))])
+        } else {
+            String::new()
+        };
         let flow = call.flows.first().copied().unwrap_or_default();
         let label = escape_terminal(&format!("{}#{flow}", call.capture)).into_owned();
         let exposed = call.exposed.iter().filter(|e| e.kind != "relay").count() as u64;
@@ -136,6 +143,7 @@ fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
                 ("label", Arg::Text(&label)),
                 ("media", Arg::Text(&wording.bytes(all))),
                 ("share", Arg::Text(&share)),
+                ("servers", Arg::Text(&servers)),
                 ("exposed", Arg::Count(exposed)),
                 ("before", Arg::Count(call.exposed_before_answer)),
             ],

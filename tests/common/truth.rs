@@ -28,18 +28,58 @@ impl Row {
 /// A line of a truth table: its cells by the name of their column.
 pub(crate) type Line = BTreeMap<String, String>;
 
-/// Reads `truth/<capture>/<table>.tsv`; `None` where that capture has no such table.
-pub(crate) fn table(corpus: &Path, capture: &str, table: &str) -> Option<Vec<Line>> {
-    let bytes = std::fs::read(corpus.join("truth").join(capture).join(format!("{table}.tsv"))).ok()?;
-    // Names in fuzzed packets are not always UTF-8.
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let mut lines = text.lines();
-    let header: Vec<&str> = lines.next().expect("a table has a header").split('\t').collect();
-    let read = |line: &str| {
-        let mut cells = line.split('\t');
-        header.iter().map(|name| ((*name).to_owned(), cells.next().unwrap_or_default().to_owned())).collect()
-    };
-    Some(lines.map(read).collect())
+/// The tables that the truth has: in how many captures, how many lines in all of them, and the columns. What is not there any
+/// more, or is there in another form, would be compared with nothing.
+const STORED: [(&str, usize, usize, &str); 7] = [
+    ("sni", 46, 338, "frame dst_ipv4 dst_ipv6 dport_tcp dport_udp sni"),
+    ("hello", 62, 618, "frame handshake_types supported_versions alpn ciphersuite"),
+    ("certificates", 37, 113, "frame serials common_names dns_names"),
+    ("dns", 23, 661, "frame response query type a aaaa cname"),
+    ("http", 21, 110, "frame method host uri status user_agent authorization"),
+    ("stun", 7, 715, "frame type xor_mapped_address software"),
+    ("ja4", 18, 134, "stream src dst srcport dstport protocol domain JA4 JA4.1 JA4.2"),
+];
+
+/// A text file of `truth/<capture>/`; `None` where that capture has none of this name, and no other failure is taken for that.
+pub(crate) fn text(corpus: &Path, capture: &str, file: &str) -> Option<String> {
+    let path = corpus.join("truth").join(capture).join(file);
+    match std::fs::read(&path) {
+        // Names in fuzzed packets are not always UTF-8.
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
+}
+
+/// Reads `truth/<capture>/<table>.tsv` of all these captures, and fails unless it is as many tables and lines as are known.
+pub(crate) fn tables<'a>(
+    corpus: &Path,
+    captures: impl IntoIterator<Item = &'a String>,
+    table: &str,
+) -> Vec<(&'a str, Line)> {
+    let known = STORED.iter().find(|(name, ..)| *name == table);
+    let (_, captures_known, lines_known, columns) = known.unwrap_or_else(|| panic!("no table {table:?}"));
+    let columns: Vec<&str> = columns.split(' ').collect();
+    let (mut count, mut all) = (0, Vec::new());
+    for capture in captures {
+        let Some(text) = text(corpus, capture, &format!("{table}.tsv")) else { continue };
+        count += 1;
+        let mut lines = text.lines();
+        let header: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+        assert_eq!(header, columns, "columns of {capture}/{table}.tsv");
+        for line in lines {
+            let cells: Vec<&str> = line.split('\t').collect();
+            assert_eq!(cells.len(), columns.len(), "{capture}/{table}.tsv: cells of {line:?}");
+            let named = columns.iter().zip(cells).map(|(name, cell)| ((*name).to_owned(), cell.to_owned()));
+            all.push((capture.as_str(), named.collect()));
+        }
+    }
+    assert_eq!(
+        (count, all.len()),
+        (*captures_known, *lines_known),
+        "captures with {table}.tsv, and lines in them"
+    );
+    all
 }
 
 /// The frame of a line.
@@ -53,8 +93,21 @@ pub(crate) fn values(cell: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The comparisons that may have exceptions.
-const TABLES: [&str; 10] =
-    ["frames", "sni", "sni-quic", "dns", "certificates", "ja4", "ja4-quic", "stun", "dtls", "http"];
+const TABLES: [&str; 13] = [
+    "frames",
+    "sni",
+    "sni-quic",
+    "hello",
+    "dns",
+    "dns-values",
+    "certificates",
+    "ja4",
+    "ja4-quic",
+    "stun",
+    "dtls",
+    "http",
+    "http-fields",
+];
 
 /// One line of `tests/exceptions.tsv`.
 #[derive(Debug)]
@@ -63,15 +116,19 @@ struct Exception {
     file: String,
     /// The frames, and which of them differ; `None` for `*`.
     frames: Option<BTreeMap<u64, bool>>,
-    /// A value, or `None` for `*`.
-    value: Option<String>,
+    /// A value, the begin of one (`target *`), or `*` for all.
+    value: String,
     used: bool,
 }
 
 impl Exception {
     /// Whether this row is meant; remembers that it was.
     fn covers(&mut self, row: &Row) -> bool {
-        if self.file != row.file || self.value.as_ref().is_some_and(|v| *v != row.value) {
+        let fits = match self.value.strip_suffix('*') {
+            Some(begin) => row.value.starts_with(begin),
+            None => self.value == row.value,
+        };
+        if self.file != row.file || !fits {
             return false;
         }
         if let Some(frames) = &mut self.frames {
@@ -114,8 +171,8 @@ fn exceptions(table: &str, present: &BTreeSet<String>) -> Vec<Exception> {
                 f.parse().unwrap_or_else(|_| panic!("{at}: {f:?} is no frame; write 7 or 7,9 or *"))
             };
             let frames = (frame != "*").then(|| frame.split(',').map(|f| (number(f), false)).collect());
-            let value = (value != "*").then(|| value.to_owned());
-            found.push(Exception { line: n + 1, file: file.to_owned(), frames, value, used: false });
+            let (file, value) = (file.to_owned(), value.to_owned());
+            found.push(Exception { line: n + 1, file, frames, value, used: false });
         }
     }
     found

@@ -245,6 +245,11 @@ pub(crate) fn dns_query(id: u16, name: &str, kind: u16) -> Vec<u8> {
 
 /// A TLS 1.2 and 1.3 client hello in one record.
 pub(crate) fn client_hello(sni: &str) -> Vec<u8> {
+    client_hello_with(sni, None)
+}
+
+/// The same, with one extension more: its type and its content.
+pub(crate) fn client_hello_with(sni: &str, more: Option<(u16, &[u8])>) -> Vec<u8> {
     let name = sni.as_bytes();
     let mut extensions = Vec::new();
     let mut extension = |kind: u16, body: &[u8]| {
@@ -261,6 +266,9 @@ pub(crate) fn client_hello(sni: &str) -> Vec<u8> {
     extension(13, &[0, 4, 4, 3, 8, 4]);
     extension(16, b"\x00\x0c\x02h2\x08http/1.1");
     extension(43, &[4, 3, 4, 3, 3]);
+    if let Some((kind, body)) = more {
+        extension(kind, body);
+    }
     let mut body = vec![3, 3];
     body.extend([7; 32]);
     body.push(0);

@@ -414,10 +414,12 @@ fn calls() -> Vec<Call> {
             first_frame: 10,
             last_frame: 900,
             peer_bytes: 600_000,
-            relay_bytes: 200_000,
+            relay_bytes: 150_000,
+            server_bytes: 50_000,
             peer_share: Some(0.75),
             peers: vec!["198.51.100.77".into()],
             relays: vec!["203.0.113.50".into()],
+            servers: vec!["203.0.113.60".into()],
             answered: Some(60),
             answered_by: Some("sip".into()),
             exposed: vec![
@@ -427,7 +429,6 @@ fn calls() -> Vec<Call> {
             ],
             exposed_before_answer: 1,
             local_addresses: 1,
-            ..Call::default()
         },
         Call { capture: "conversations-2024.pcap.gz".into(), flows: vec![9], ..Call::default() },
     ]

@@ -1,6 +1,6 @@
-//! The hand-written facts: messengers, operators, adequacy, services, anycast, reverse zones (`reference/*.toml`).
+//! The hand-written facts: messengers, operators, adequacy, services, anycast, reverse zones, ECH configurations (`reference/*.toml`).
 //!
-//! Takes the text of the six files; gives indexes that answer by name, address, AS and country. Every fault names file,
+//! Takes the text of the seven files; gives indexes that answer by name, address, AS and country. Every fault names file,
 //! line and remedy. Knows nothing of flows.
 
 pub(crate) mod adequacy;
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::data::DataFile;
 use super::error::ReferenceError;
 use crate::capture::hex;
+use crate::dissect::EchConfigs;
 use crate::model::ReferenceSource;
 use adequacy::Adequacy;
 use anycast::Anycast;
@@ -24,7 +25,7 @@ use operators::Operators;
 use reverse::Reverse;
 use services::Services;
 
-/// The texts of the six files.
+/// The texts of the seven files.
 #[derive(Clone, Copy, Debug)]
 pub struct FactTexts<'a> {
     /// `messengers.toml`.
@@ -39,6 +40,8 @@ pub struct FactTexts<'a> {
     pub anycast: &'a str,
     /// `reverse.toml`.
     pub reverse: &'a str,
+    /// `ech.toml`.
+    pub ech: &'a str,
 }
 
 impl FactTexts<'static> {
@@ -51,13 +54,14 @@ impl FactTexts<'static> {
             services: include_str!("../../../reference/services.toml"),
             anycast: include_str!("../../../reference/anycast.toml"),
             reverse: include_str!("../../../reference/reverse.toml"),
+            ech: include_str!("../../../reference/ech.toml"),
         }
     }
 }
 
 impl<'a> FactTexts<'a> {
     /// Each text with its file's name.
-    pub fn named(&self) -> [(&'static str, &'a str); 6] {
+    pub fn named(&self) -> [(&'static str, &'a str); 7] {
         [
             ("messengers.toml", self.messengers),
             ("operators.toml", self.operators),
@@ -65,6 +69,7 @@ impl<'a> FactTexts<'a> {
             ("services.toml", self.services),
             ("anycast.toml", self.anycast),
             ("reverse.toml", self.reverse),
+            ("ech.toml", self.ech),
         ]
     }
 
@@ -77,6 +82,7 @@ impl<'a> FactTexts<'a> {
             services: text("services.toml")?,
             anycast: text("anycast.toml")?,
             reverse: text("reverse.toml")?,
+            ech: text("ech.toml")?,
         })
     }
 }
@@ -90,11 +96,13 @@ pub(crate) struct Facts {
     pub(crate) services: Services,
     pub(crate) anycast: Anycast,
     pub(crate) reverse: Reverse,
+    /// For the dissection, which comes before all others.
+    pub(crate) ech: EchConfigs,
     pub(crate) sources: Vec<ReferenceSource>,
 }
 
 impl Facts {
-    /// Parses and checks the six files.
+    /// Parses and checks the seven files.
     pub(crate) fn parse(texts: &FactTexts<'_>) -> Result<Facts, ReferenceError> {
         let operators =
             Operators::parse(DataFile { name: "reference/operators.toml", text: texts.operators })?;
@@ -107,17 +115,21 @@ impl Facts {
             Services::parse(DataFile { name: "reference/services.toml", text: texts.services }, &operators)?;
         let anycast = Anycast::parse(DataFile { name: "reference/anycast.toml", text: texts.anycast })?;
         let reverse = Reverse::parse(DataFile { name: "reference/reverse.toml", text: texts.reverse })?;
+        let ech = EchConfigs::parse(texts.ech)?;
+        let mut configurations = source("ech", &ech.as_of, texts.ech);
+        configurations.licence.clone_from(&ech.licence);
         let mut zones = source("reverse", &reverse.as_of, texts.reverse);
         zones.licence.clone_from(&reverse.licence);
         let sources = vec![
             source("adequacy", &adequacy.as_of, texts.adequacy),
             source("anycast", &anycast.as_of, texts.anycast),
+            configurations,
             source("messengers", &messengers.as_of, texts.messengers),
             source("operators", &operators.as_of, texts.operators),
             zones,
             source("services", &services.as_of, texts.services),
         ];
-        Ok(Facts { messengers, operators, adequacy, services, anycast, reverse, sources })
+        Ok(Facts { messengers, operators, adequacy, services, anycast, reverse, ech, sources })
     }
 }
 

@@ -85,7 +85,7 @@ impl ClientHello {
             self.extension(kind, value)?;
         }
         // Before TLS 1.3 a session id means that an earlier session shall be resumed; later it is a random dummy.
-        if had_session && !self.versions.iter().any(|v| matches!(v, 0x0304 | 0xfefc)) {
+        if had_session && !self.versions.iter().any(|v| matches!(finished(*v), 0x0304 | 0xfefc)) {
             self.resumption = true;
             self.session.get_or_insert_with(|| session.rest().to_vec());
         }
@@ -268,9 +268,7 @@ impl ServerHello {
                 }
             }
         }
-        if version >> 8 == 0x7f {
-            version = 0x0304;
-        }
+        version = finished(version);
         if matches!(version, 0x0304 | 0xfefc) {
             session.clear(); // an echo of the client's dummy
         }
@@ -298,6 +296,12 @@ pub(super) fn takes_early_data(encrypted_extensions: &[u8]) -> bool {
 pub(super) fn chosen_alpn(encrypted_extensions: &[u8]) -> Option<String> {
     let mut names = extension(encrypted_extensions, 16)?.vec16("protocol names").ok()?;
     Some(names.vec8("protocol name").ok()?.rest().escape_ascii().to_string())
+}
+
+/// TLS 1.3 for its drafts, as they went over the wire: `0x7fXX` of the working group (draft-ietf-tls-tls13-28 section 4.2.1.1)
+/// and `0xfbXX` of Facebook's clients and servers (`fizz/record/Types.h` of facebookincubator/fizz); other versions as they are.
+fn finished(version: u16) -> u16 {
+    if matches!(version >> 8, 0x7f | 0xfb) { 0x0304 } else { version }
 }
 
 /// A code point as the contract writes it.

@@ -73,6 +73,8 @@ pub(super) struct CallRow {
     flows: String,
     media: String,
     share: String,
+    /// The share of media to servers, then their addresses; empty without such media.
+    servers: Vec<String>,
     exposed: Vec<String>,
     before: String,
     answer: String,
@@ -289,6 +291,7 @@ pub(super) fn call(call: &Call, wording: &Wording) -> CallRow {
             Some(_) => wording.share(call.peer_bytes, call.media_bytes()),
             None => "–".to_owned(),
         },
+        servers: servers(call, wording),
         exposed,
         before: call.exposed_before_answer.to_string(),
         answer: match (call.answered, call.answered_by.as_deref()) {
@@ -299,6 +302,20 @@ pub(super) fn call(call: &Call, wording: &Wording) -> CallRow {
             (None, _) => wording.text("call-answer-none"),
         },
     }
+}
+
+/// The share of a call's media that went to servers, then their addresses.
+fn servers(call: &Call, wording: &Wording) -> Vec<String> {
+    if call.server_bytes == 0 {
+        return Vec::new();
+    }
+    let mut shown = vec![wording.share(call.server_bytes, call.media_bytes())];
+    shown.extend(call.servers.iter().take(MAX_IN_CELL).cloned());
+    let left = call.servers.len().saturating_sub(MAX_IN_CELL);
+    if left > 0 {
+        shown.push(format!("+ {left}"));
+    }
+    shown
 }
 
 pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRow> {
