@@ -559,7 +559,13 @@ impl Loader<'_> {
                         self.fault(&value.span(), what, "begin it with https:// or http://");
                     }
                 }
-                "date" => source.date = self.text(value, "date").unwrap_or_default().into(),
+                "date" => {
+                    source.date = self.text(value, "date").unwrap_or_default().into();
+                    if !source.date.is_empty() && !is_date(&source.date) {
+                        let what = format!("{:?} is no date", source.date);
+                        self.fault(&value.span(), what, "write 2024, 2024-05, 2024-05-17 or undated");
+                    }
+                }
                 "unverified" => source.unverified = self.flag(value, "unverified"),
                 other => self.unknown(
                     &key.span(),
@@ -704,12 +710,33 @@ impl Loader<'_> {
                     }
                     Value::Words(words.into_iter().map(|(w, _)| w).collect())
                 }
-                Kind::Numbers => match value.get_ref() {
-                    DeValue::Array(list) => {
-                        Value::Numbers(list.iter().filter_map(|n| self.whole(n, name)).collect())
+                Kind::Checked(check) => {
+                    let words = self.words(value, name);
+                    for (word, span) in words.iter().filter(|(word, _)| !(check.fits)(word)) {
+                        self.fault(span, format!("{word:?} is no value of {name}"), check.remedy);
                     }
-                    _ => Value::Numbers(self.whole(value, name).into_iter().collect()),
-                },
+                    Value::Words(words.into_iter().map(|(w, _)| w).collect())
+                }
+                Kind::Numbers(most) => {
+                    let list: Vec<&Node<'_>> = match value.get_ref() {
+                        DeValue::Array(list) => list.iter().collect(),
+                        _ => vec![value],
+                    };
+                    if list.is_empty() {
+                        let remedy = "name one or more, or leave the key out";
+                        self.fault(&value.span(), format!("{name} is empty"), remedy);
+                    }
+                    let mut numbers = Vec::new();
+                    for node in list {
+                        let Some(number) = self.whole(node, name) else { continue };
+                        if number > *most {
+                            let what = format!("{number} is no {name}");
+                            self.fault(&node.span(), what, "write a number that it can have");
+                        }
+                        numbers.push(number);
+                    }
+                    Value::Numbers(numbers)
+                }
                 Kind::Limit => match self.number(value, name) {
                     Some(n) => Value::Limit(n),
                     None => continue,
@@ -777,4 +804,13 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
+}
+/// A year, a month or a day, or that nobody knows.
+fn is_date(text: &str) -> bool {
+    let day = match text.len() {
+        4 => format!("{text}-01-01"),
+        7 => format!("{text}-01"),
+        _ => text.to_owned(),
+    };
+    text == "undated" || (day.len() == 10 && day.parse::<jiff::civil::Date>().is_ok())
 }

@@ -16,8 +16,10 @@ use crate::model::{
 pub(super) enum Kind {
     /// Texts; when the list is not empty, only these.
     Words(&'static [&'static str]),
-    /// Whole numbers.
-    Numbers,
+    /// Texts of one form.
+    Checked(&'static Check),
+    /// Whole numbers up to this one.
+    Numbers(u64),
     /// One number.
     Limit,
     /// True or false.
@@ -25,6 +27,49 @@ pub(super) enum Kind {
     /// Conditions on what belongs to the item: the end of a flow, the flow of a finding.
     Of(Subject),
 }
+
+/// The form of a text: one that can never be met is a slip of the pen, and a claim with it would wait for ever.
+#[derive(Debug)]
+pub(super) struct Check {
+    /// Whether a text has it.
+    pub(super) fits: fn(&str) -> bool,
+    /// What to write.
+    pub(super) remedy: &'static str,
+}
+
+static COUNTRY: Check = Check {
+    fits: crate::destination::is_country,
+    remedy: "write a country code of ISO 3166 in upper case, such as CH",
+};
+static CIPHER: Check = Check {
+    fits: |text| {
+        let digits = text.strip_prefix("0x").unwrap_or_default();
+        digits.len() == 4 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    },
+    remedy: "write the suite's number in hex, such as 0x1301",
+};
+static NAME: Check = Check {
+    fits: |text| {
+        !text.is_empty()
+            && !text.starts_with('.')
+            && !text.ends_with('.')
+            && !text.contains(|c: char| c.is_uppercase() || c.is_whitespace())
+    },
+    remedy: "write a name in lower case, without a dot before or behind, such as example.org",
+};
+static SOME: Check =
+    Check { fits: |text| !text.trim().is_empty(), remedy: "write at least a part of what is to be met" };
+static TRANSPORT: Check = Check {
+    fits: |text| {
+        matches!(text, "tcp" | "udp" | "icmp" | "icmpv6")
+            || text.strip_prefix("ip.").is_some_and(|n| n.parse::<u8>().is_ok())
+    },
+    remedy: "write tcp, udp, icmp, icmpv6, or ip.NUMBER for another",
+};
+
+/// The highest port, and the highest number of an autonomous system (RFC 6793).
+const PORTS: u64 = 0xffff;
+const SYSTEMS: u64 = 0xffff_ffff;
 
 /// A condition's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,42 +138,42 @@ static FLOWS: &[(&str, Kind)] = &[
     ("encryption", Kind::Words(ENCRYPTIONS)),
     ("not_encryption", Kind::Words(ENCRYPTIONS)),
     ("app_protocol", Kind::Words(&[])),
-    ("transport", Kind::Words(&[])),
-    ("port", Kind::Numbers),
+    ("transport", Kind::Checked(&TRANSPORT)),
+    ("port", Kind::Numbers(PORTS)),
     ("signature", Kind::Words(&[])),
     ("tls_version", Kind::Words(&["tls1.3", "tls1.2", "tls1.1", "tls1.0", "ssl3.0", "ssl2.0"])),
     ("ech", Kind::Words(&["absent", "outer", "unknown"])),
-    ("name", Kind::Words(&[])),
+    ("name", Kind::Checked(&NAME)),
     ("clear_bytes_over", Kind::Limit),
     ("with_payload", Kind::Flag),
     ("messenger_why", Kind::Words(&["signature", "name", "turn-realm", "network", "socket", "run"])),
-    ("cipher", Kind::Words(&[])),
-    ("certificate_subject", Kind::Words(&[])),
+    ("cipher", Kind::Checked(&CIPHER)),
+    ("certificate_subject", Kind::Checked(&SOME)),
     ("certificate_fault", Kind::Words(CERTIFICATE_FAULTS)),
     ("to", Kind::Of(Subject::Destinations)),
 ];
 static DESTINATIONS: &[(&str, Kind)] = &[
-    ("country", Kind::Words(&[])),
-    ("not_country", Kind::Words(&[])),
+    ("country", Kind::Checked(&COUNTRY)),
+    ("not_country", Kind::Checked(&COUNTRY)),
     ("agreement", Kind::Words(&["single", "majority", "all"])),
-    ("asn", Kind::Numbers),
-    ("operator", Kind::Words(&[])),
+    ("asn", Kind::Numbers(SYSTEMS)),
+    ("operator", Kind::Checked(&SOME)),
     ("role", Kind::Words(ROLES)),
     ("not_role", Kind::Words(ROLES)),
-    ("jurisdiction", Kind::Words(&[])),
+    ("jurisdiction", Kind::Checked(&COUNTRY)),
     ("basis", Kind::Words(BASES)),
     ("not_basis", Kind::Words(BASES)),
-    ("seat", Kind::Words(&[])),
-    ("not_seat", Kind::Words(&[])),
+    ("seat", Kind::Checked(&COUNTRY)),
+    ("not_seat", Kind::Checked(&COUNTRY)),
     ("seat_basis", Kind::Words(BASES)),
-    ("place_law", Kind::Words(&[])),
-    ("not_place_law", Kind::Words(&[])),
+    ("place_law", Kind::Checked(&COUNTRY)),
+    ("not_place_law", Kind::Checked(&COUNTRY)),
     ("place_basis", Kind::Words(BASES)),
-    ("service_seat", Kind::Words(&[])),
-    ("not_service_seat", Kind::Words(&[])),
+    ("service_seat", Kind::Checked(&COUNTRY)),
+    ("not_service_seat", Kind::Checked(&COUNTRY)),
     ("service_seat_basis", Kind::Words(BASES)),
     ("max_km_below", Kind::Limit),
-    ("rtt_excludes", Kind::Words(&[])),
+    ("rtt_excludes", Kind::Checked(&COUNTRY)),
     ("known", Kind::Flag),
     ("flow", Kind::Of(Subject::Flows)),
 ];
@@ -141,7 +186,7 @@ static FINDINGS: &[(&str, Kind)] = &[
     ("flow", Kind::Of(Subject::Flows)),
 ];
 static NAMES: &[(&str, Kind)] = &[
-    ("suffix", Kind::Words(&[])),
+    ("suffix", Kind::Checked(&NAME)),
     (
         "source",
         Kind::Words(&[

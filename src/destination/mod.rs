@@ -40,5 +40,11 @@ pub use sources::{Format, Kind, Source, SourceFile, Sources};
 pub use special::special;
 pub use table::{SourceMeta, Tracker};
 
+/// Whether a text is the code of a country (`reference/countries.toml`).
+pub(crate) fn is_country(code: &str) -> bool {
+    // A test reads the same list: it is sound.
+    sources::Countries::embedded().is_ok_and(|countries| countries.lists(code))
+}
+
 /// Country of Amazon's regions, as [`build()`] needs it: the text of `reference/regions.toml`.
 pub const REGIONS: &str = sources::REGIONS;
