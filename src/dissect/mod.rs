@@ -469,7 +469,7 @@ impl Cx<'_> {
 
     /// As [`Cx::finding`], for a message put together from earlier bytes: `frames` are all of its frames.
     pub fn finding_at(&mut self, frames: Frames, severity: Severity, kind: FindingKind, what: String) {
-        let raw = RawFinding { kind, severity, what, encoding: Vec::new(), range: (0, 0), decrypted: false };
+        let raw = RawFinding { kind, severity, what, ..RawFinding::default() };
         self.out.finding(self.facts, self.direction, frames.all, raw);
     }
 

@@ -504,7 +504,7 @@ impl Side {
                 what: format!("readable WebSocket message, {} bytes of text", message.metered),
                 encoding: message.content.layers(),
                 range: (message.offset, message.offset),
-                decrypted: false,
+                ..RawFinding::default()
             };
             cx.finding_in(message.frames, raw);
         }
