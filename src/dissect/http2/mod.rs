@@ -585,15 +585,17 @@ fn tell(mut raw: crate::payload::RawFinding, block: &Block, cx: &mut Cx<'_>) {
     cx.finding_in(block.frames.clone(), raw);
 }
 
-/// Searches the values for canaries. Those that stand in the frame as they are, are found in the stream itself.
+/// Searches the fields. Those that stand in the frame as they are, are found in the stream itself.
 fn search_fields(fields: &[hpack::Pair], block: &Block, single: bool, cx: &mut Cx<'_>) {
     let mut hidden = Vec::new();
-    for (_, value) in fields {
+    for (name, value) in fields {
         let verbatim = single
             && block.bytes.len() <= MAX_VERBATIM
             && !value.is_empty()
             && block.bytes.windows(value.len()).any(|part| part == value.as_slice());
         if !verbatim {
+            hidden.extend_from_slice(name);
+            hidden.extend_from_slice(b": ");
             hidden.extend_from_slice(value);
             hidden.extend_from_slice(b"\r\n");
         }

@@ -3,7 +3,7 @@
 //! Takes TOML; gives [`Rules`], or a fault with line and remedy. Knows nothing of streams: [`super::Search`] applies the rules.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
@@ -199,9 +199,12 @@ pub struct Rules {
 impl Rules {
     /// The rules that are built in; a test keeps their file free of faults.
     #[must_use]
-    pub fn embedded() -> Rules {
-        let list = read(BUILT_IN, false).map(|(_, rules)| rules).unwrap_or_default();
-        Rules::of(list).unwrap_or_default()
+    pub fn embedded() -> Arc<Rules> {
+        static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| {
+            let list = read(BUILT_IN, false).map(|(_, rules)| rules).unwrap_or_default();
+            Arc::new(Rules::of(list).unwrap_or_default())
+        });
+        Arc::clone(&RULES)
     }
 
     /// The built-in rules with those of these files: a file's rules come before, take the place of rules of the same id, or take

@@ -365,7 +365,9 @@ pub(super) fn finding(finding: &Finding, wording: &Wording) -> FindingRow {
         severity: wording.text(words::severity_id(finding.severity)),
         severity_class: format!("{:?}", finding.severity).to_lowercase(),
         kind: wording.text(words::kind_id(finding.kind)),
-        what: finding.what.clone(),
+        what: wording.finding(finding),
+        sure: finding.confidence.map(|c| wording.text(words::confidence_id(c))),
+        count: (finding.count > 1).then(|| wording.with("finding-count", &[("count", Arg::Count(finding.count))])),
         encoding: (!finding.encoding.is_empty())
             .then(|| wording.with("encoding-chain", &[("chain", Arg::Text(&finding.encoding.join(" > ")))])),
         capture: finding.capture.clone(),
