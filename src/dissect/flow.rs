@@ -775,6 +775,7 @@ impl Shard {
             tunnel: p.tunnel,
             decrypted: false,
             findings: 0,
+            told: None,
         };
         self.flows.push(Box::new(Flow::new(facts, whole(p))));
         new as usize

@@ -56,7 +56,7 @@ impl Check {
             Check::Any => Some(text.into_owned()),
             Check::Email => email(&text, before),
             Check::Phone => {
-                let digits = digits(&text);
+                let digits = digits(&text.to_ascii_lowercase().replace("%2b", "").replace("\\u002b", ""));
                 let digits = digits.strip_prefix("00").unwrap_or(&digits);
                 PLANS.international(digits).then(|| format!("+{digits}"))
             }
@@ -116,7 +116,8 @@ fn phones(text: &str) -> Option<String> {
 }
 
 fn mac(text: &str) -> Option<String> {
-    let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_lowercase();
+    let text = text.to_ascii_lowercase().replace("%3a", ":");
+    let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     let first = u8::from_str_radix(hex.get(..2)?, 16).ok()?;
     // Group addresses (IEEE 802, I/G bit) are of nobody alone.
     let single = first & 1 == 0 && hex.len() == 12 && hex.bytes().any(|b| b != b'0');

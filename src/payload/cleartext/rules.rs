@@ -303,23 +303,24 @@ impl Rules {
     }
 
     /// The examples of the file that are not as it says, in words.
-    fn untrue(&self, own: &[String]) -> Option<RuleError> {
+    fn untrue(&self, own: &[String]) -> Vec<RuleError> {
+        let mut faults = Vec::new();
         for (at, rule) in self.list.iter().enumerate().filter(|(_, r)| own.contains(&r.id)) {
             let found = |text: &str| {
                 let mut found = false;
                 self.alone(at, text.as_bytes(), &mut found);
                 found
             };
-            if let Some((text, line)) = rule.yes.iter().find(|(text, _)| !found(text)) {
+            for (text, line) in rule.yes.iter().filter(|(text, _)| !found(text)) {
                 let what = format!("rule {:?} does not find its example {text:?}: correct regex, anchors or check", rule.id);
-                return Some(RuleError { line: *line, what });
+                faults.push(RuleError { line: *line, what });
             }
-            if let Some((text, line)) = rule.no.iter().find(|(text, _)| found(text)) {
+            for (text, line) in rule.no.iter().filter(|(text, _)| found(text)) {
                 let what = format!("rule {:?} finds {text:?}, which it should not: narrow regex or check", rule.id);
-                return Some(RuleError { line: *line, what });
+                faults.push(RuleError { line: *line, what });
             }
         }
-        None
+        faults
     }
 
     /// Whether one rule alone finds something in a text, as far as the text goes.
@@ -365,8 +366,11 @@ fn read(text: &str, thorough: bool) -> Result<(bool, Vec<Rule>), RuleError> {
         let live: Vec<Rule> = again.into_iter().filter(|r| r.at > 0).collect();
         let own: Vec<String> = live.iter().map(|r| r.id.clone()).collect();
         let set = Rules::of(live).map_err(|what| RuleError { line: 1, what })?;
-        if let Some(fault) = set.untrue(&own) {
-            return Err(fault);
+        if let Some(first) = set.untrue(&own).into_iter().reduce(|mut all, next| {
+            all.what.push_str(&format!("; line {next}"));
+            all
+        }) {
+            return Err(first);
         }
     }
     Ok((file.only, rules))
