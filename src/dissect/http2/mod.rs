@@ -444,14 +444,18 @@ impl Http2 {
         };
         block.frames.all.sort_unstable();
         block.frames.all.dedup();
+        // A promise is the server's guess at a request, not one.
+        if block.head.kind != PUSH_PROMISE {
+            self.fields(d, &Fields(&fields), &block, shown, cx);
+        }
+        // Behind what the message says by itself, so that rules do not tell it again.
         if cx.searching() {
             search_fields(&fields, &block, single, cx);
         }
-        // A promise is the server's guess at a request, not one.
-        if block.head.kind == PUSH_PROMISE {
-            return;
-        }
-        let fields = Fields(&fields);
+    }
+
+    /// The fields of a message.
+    fn fields(&mut self, d: Direction, fields: &Fields<'_>, block: &Block, shown: usize, cx: &mut Cx<'_>) {
         if !block.head.has(END_STREAM)
             && (fields.first(":method").is_some() || fields.first(":status").is_some())
         {
@@ -459,16 +463,16 @@ impl Http2 {
         }
         let key = (block.head.stream, is_down(d));
         if let Some(method) = fields.first(":method") {
-            self.request(d, method, &fields, &block, shown, cx);
+            self.request(d, method, fields, block, shown, cx);
         } else if let Some(status) = fields.first(":status") {
             let status = std::str::from_utf8(status).ok().and_then(|s| s.parse().ok()).unwrap_or_default();
-            self.response(&fields, status, key, &block, cx);
+            self.response(fields, status, key, block, cx);
             if (100..200).contains(&status) {
                 // The final response is to come.
                 self.close(key, true, cx);
             }
         } else if let Some(open) = self.open.get_mut(&key) {
-            join(&mut open.frames, block.frames);
+            join(&mut open.frames, block.frames.clone());
         }
     }
 

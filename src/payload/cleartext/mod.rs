@@ -502,3 +502,180 @@ impl Sighting {
         rules.list.get(self.rule).map(|r| r.kind).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::payload::unpack::Coding;
+    use crate::payload::unpack::tests::packed;
+
+    /// Rule, place and value of what is found in pieces of a size.
+    fn found(data: &[u8], size: usize) -> Vec<(String, u64, String)> {
+        let rules = Rules::embedded();
+        let (mut search, mut all, mut at) = (Search::default(), Vec::new(), 0);
+        let mut tell = |s: Sighting| all.push((rules.list[s.rule].id.clone(), s.start, s.value));
+        for piece in data.chunks(size) {
+            search.feed(&rules, at, piece, &mut tell);
+            at += piece.len() as u64;
+        }
+        search.finish(&rules, &mut tell);
+        assert!(!search.holds());
+        all.sort();
+        all
+    }
+
+    fn ids(data: &[u8]) -> Vec<String> {
+        found(data, 1400).into_iter().map(|(id, ..)| id).collect()
+    }
+
+    struct Noise(u64);
+
+    impl Noise {
+        fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            self.0 >> 33
+        }
+
+        fn bytes(&mut self, n: usize) -> Vec<u8> {
+            (0..n).map(|_| self.next() as u8).collect()
+        }
+    }
+
+    const TEXT: &str = "POST /v1/register HTTP/1.1\r\nUser-Agent: App/2 (Linux; Android 13; SM-S901B)\r\n\r\n\
+        {\"phone\":\"+49 1522 8817386\",\"note\":\"h\u{e4}ng an alice@example.org \u{43f}\u{440}\u{438}\",\"imei\":\"490154203237518\",\
+        \"idfa\":\"6D92078A-8246-4BA4-AE5B-76104861E7DC\",\"lat\":48.20103,\"lon\":16.36952}\n\
+        BEGIN:VCARD\nTEL:+12025550123\nEND:VCARD\nand then +442079460018";
+
+    #[test]
+    fn the_same_is_found_wherever_the_bytes_are_cut() {
+        let whole = found(TEXT.as_bytes(), 1 << 20);
+        let ids: BTreeSet<&str> = whole.iter().map(|(id, ..)| id.as_str()).collect();
+        let wanted = ["advertising-id", "coordinates", "device-model", "email", "imei", "phone", "phone-field", "vcard"];
+        assert_eq!(ids, wanted.into_iter().collect());
+        assert_eq!(whole.len(), 9, "{whole:?}");
+        for (id, start, value) in &whole {
+            if id == "phone" {
+                assert_eq!((value.as_str(), &TEXT.as_bytes()[*start as usize..][..13]), ("+442079460018", &b"+442079460018"[..]));
+            }
+        }
+        // Long lines and other bytes around, at any place.
+        for before in [0, 1, 250, 511, 1023, 1500, 5000] {
+            let mut data = vec![b'x'; before];
+            data.push(b' ');
+            data.extend_from_slice(TEXT.as_bytes());
+            data.extend_from_slice(&[0, 1, 2]);
+            let moved: Vec<_> = whole.iter().map(|(i, s, v)| (i.clone(), s + before as u64 + 1, v.clone())).collect();
+            for size in [1, 2, 3, 7, 64, 255, 256, 257, 1000, 1 << 20] {
+                assert_eq!(found(&data, size), moved, "behind {before} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_rules_the_first_has_it_and_stretches_that_are_too_short_are_no_text() {
+        assert_eq!(ids(b"x=1&email=alice@example.org&y=2"), ["email-field"]);
+        assert_eq!(ids(b"mail to alice@example.org, please"), ["email"]);
+        assert!(ids(b"\0\0alice@example.org\0\0").is_empty(), "17 bytes in a row");
+        assert!(ids("\u{439}a@b.de\u{439}".as_bytes()).is_empty());
+    }
+
+    #[test]
+    fn pictures_with_a_position_are_found_at_any_cut() {
+        for big in [false, true] {
+            let tiff = exif::tests::sample(big, false);
+            let length = (tiff.len() + 8) as u16;
+            let head = [&[0xff, 0xd8, 0xff, 0xe1][..], &length.to_be_bytes(), b"Exif\0\0"].concat();
+            let jpeg = [&Noise(3).bytes(300), &head[..], &tiff, &Noise(4).bytes(3000)].concat();
+            let png = [b"\x89PNG\r\n\x1a\n....eXIf", &tiff[..]].concat();
+            for (name, picture) in [("jpeg", jpeg), ("png", png)] {
+                for size in [1, 2, 3, 5, 17, 100, 1400] {
+                    let all = found(&picture, size);
+                    assert_eq!(all.len(), 1, "{name} by {size}: {all:?}");
+                    assert_eq!((all[0].0.as_str(), all[0].2.as_str()), ("picture-position", "48.21000,16.36667"));
+                }
+            }
+            let without = [&head[..], &tiff[..40]].concat();
+            assert!(ids(&without).is_empty());
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_in_random_compressed_and_encoded_bytes() {
+        let mut noise = Noise(7);
+        let random = noise.bytes(24 << 20);
+        assert_eq!(found(&random, 1400), [], "random");
+        let words: Vec<u8> = (0..400_000).flat_map(|_| format!("{} ", noise.next() % 5000).into_bytes()).collect();
+        for coding in [Coding::Gzip, Coding::Zstd, Coding::Brotli] {
+            assert_eq!(found(&packed(coding, &words), 1400), [], "{coding:?}");
+        }
+        let some = &random[..4 << 20];
+        let base64 = crate::payload::base64::encode(some, crate::payload::base64::STANDARD);
+        assert_eq!(found(&base64, 1400), [], "base64");
+        let lines: Vec<u8> = base64.chunks(76).flat_map(|line| [line, b"\r\n"].concat()).collect();
+        assert_eq!(found(&lines, 1400), [], "base64 in lines");
+        let hex: Vec<u8> = some.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect();
+        assert_eq!(found(&hex, 1400), [], "hex");
+    }
+
+    #[test]
+    fn hostile_text_takes_time_in_proportion_to_its_length() {
+        let rules = Rules::embedded();
+        let anchors: String = rules.list.iter().flat_map(|r| r.yes_texts()).collect::<Vec<_>>().join(" ");
+        for unit in ["1", "49", "@", "a@", "+49", "phone=", "eyJ", "\"text\":\"", "<body", "lat=1.", "Exif\0\0II*\0", "eXIfMM\0*", "\u{e4}", &anchors] {
+            let time = |bytes: usize| {
+                let data = unit.as_bytes().repeat(bytes / unit.len() + 1);
+                let started = std::time::Instant::now();
+                let mut search = Search::default();
+                let (mut at, mut n) = (0, 0_usize);
+                for piece in data.chunks(1400) {
+                    search.feed(&rules, at, piece, &mut |_| n += 1);
+                    at += piece.len() as u64;
+                    assert!(search.kept.len() <= 3 * rules::MAX_LONGEST + FEW, "{unit}: {}", search.kept.len());
+                }
+                search.finish(&rules, &mut |_| n += 1);
+                started.elapsed().as_secs_f64()
+            };
+            let (small, large) = (time(1 << 17), time(1 << 20));
+            // Eight times the bytes: thirty times the time would be no line any more.
+            assert!(large < small.max(0.005) * 30.0, "{:?}: {small} s, then {large} s", &unit[..unit.len().min(20)]);
+            assert!(large < 20.0, "{large} s for a mebibyte of {:?}", &unit[..unit.len().min(20)]);
+        }
+    }
+
+    #[test]
+    fn values_are_masked_unless_asked_for() {
+        let rules = Rules::embedded();
+        let mut all = Vec::new();
+        Search::alone(&rules, b"{\"phone\":\"+4915228817386\"} and no more", &mut |s| all.push(s));
+        let told = |masking, d| all[0].finding(&rules, masking, d);
+        let raw = told(Masking::On, Direction::Up);
+        assert!(raw.what.ends_with(": \u{2026}86 (number, 8 or more digits)"), "{}", raw.what);
+        assert_eq!((raw.severity, raw.rule.as_deref(), raw.count), (crate::model::Severity::High, Some("phone-field"), 1));
+        assert_eq!(told(Masking::On, Direction::Down).severity, crate::model::Severity::Medium);
+        assert!(told(Masking::Off, Direction::Up).what.ends_with(": +4915228817386"));
+    }
+
+    /// `cargo test --lib throughput_of_rules -- --nocapture` prints the figures of a test build.
+    #[test]
+    fn throughput_of_rules() {
+        let mut noise = Noise(9);
+        let random = noise.bytes(16 << 20);
+        let page: Vec<u8> = (0..200_000)
+            .flat_map(|n| format!("<p class=\"w{}\">some words of a page {n}, others</p>\n", noise.next() % 9).into_bytes())
+            .collect();
+        let rules = Rules::embedded();
+        for (name, data) in [("random bytes", random), ("a page", page)] {
+            let started = std::time::Instant::now();
+            let (mut search, mut at, mut n) = (Search::default(), 0, 0);
+            for piece in data.chunks(1400) {
+                search.feed(&rules, at, piece, &mut |_| n += 1);
+                at += piece.len() as u64;
+            }
+            let rate = data.len() as f64 / started.elapsed().as_secs_f64() / f64::from(1 << 20);
+            println!("{name}: {rate:.0} MiB/s, {n} found");
+            assert!(rate > 5.0);
+        }
+    }
+}

@@ -157,6 +157,11 @@ impl Rule {
         self.compiled.get_or_init(|| compile(&self.pattern).ok()).as_ref()
     }
 
+    #[cfg(test)]
+    pub(super) fn yes_texts(&self) -> impl Iterator<Item = &str> {
+        self.yes.iter().map(|(text, _)| text.as_str())
+    }
+
     /// The value as it may be shown; empty where nothing is to be shown.
     pub(super) fn show(&self, value: &str, masking: Masking) -> String {
         match (self.shown, masking) {
@@ -424,16 +429,19 @@ fn rule(text: &str, fields: Spanned<RuleFields>, thorough: bool) -> Result<Rule,
     let received = f.received.map_or(severity, Spanned::into_inner);
     let confidence = f.confidence.ok_or_else(|| need("confidence = \"low\", \"medium\" or \"high\""))?;
     // What is not sure must not decide a claim.
-    let most = match confidence {
-        Confidence::Low => Severity::Low,
-        Confidence::Medium => Severity::Medium,
-        Confidence::High => Severity::Critical,
+    let most = match (confidence, kind) {
+        (Confidence::Low, _) => Severity::Low,
+        // Claims count identifiers from high on, all others from medium on.
+        (Confidence::Medium, FindingKind::Identifier) => Severity::Medium,
+        (Confidence::Medium, _) => Severity::Low,
+        (Confidence::High, _) => Severity::Critical,
     };
     for (given, line) in [(severity, severity_line), (received, received_line)] {
         if given > most {
             return Err(fault(
                 line,
-                format!("a rule of {confidence:?} confidence has at most the severity {most:?}").to_lowercase(),
+                format!("a rule of {confidence:?} confidence and this kind has at most the severity {most:?}")
+                    .to_lowercase(),
             ));
         }
     }
