@@ -72,7 +72,11 @@ fn what_a_dissector_told_of_no_rule_tells_again() {
     assert_eq!(by_rules(&report), Vec::<&Value>::new());
     let kinds: Vec<&str> =
         report["findings"].as_array().unwrap().iter().map(|f| f["kind"].as_str().unwrap()).collect();
-    assert_eq!((kinds.iter().filter(|k| **k == "token").count(), kinds.contains(&"cookie")), (1, true), "{kinds:?}");
+    assert_eq!(
+        (kinds.iter().filter(|k| **k == "token").count(), kinds.contains(&"cookie")),
+        (1, true),
+        "{kinds:?}"
+    );
 }
 
 #[test]
@@ -80,7 +84,8 @@ fn compressed_bodies_are_searched_behind_the_compression_and_chunks_across_their
     let (mut capture, mut tcp) = opened();
     tcp.up(&mut capture, b"GET / HTTP/1.1\r\nHost: api.example\r\n\r\n");
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    gzip.write_all(br#"{"padding":"some words to pack, some words to pack","email":"alice@example.org"}"#).unwrap();
+    gzip.write_all(br#"{"padding":"some words to pack, some words to pack","email":"alice@example.org"}"#)
+        .unwrap();
     let body = gzip.finish().unwrap();
     let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len());
     tcp.down(&mut capture, &[head.as_bytes(), &body].concat());
@@ -102,12 +107,17 @@ fn compressed_bodies_are_searched_behind_the_compression_and_chunks_across_their
 #[test]
 fn many_values_leave_room_and_are_counted() {
     let (mut capture, mut tcp) = opened();
-    let body: String = (0..100).map(|n| format!("mail number {n} is person.{n}@example.org, and so on\n")).collect();
+    let body: String =
+        (0..100).map(|n| format!("mail number {n} is person.{n}@example.org, and so on\n")).collect();
     tcp.up(&mut capture, &post(body.as_bytes()));
     tcp.close(&mut capture);
     let report = replay_bytes(&capture.finish());
     assert_eq!(by_rules(&report).len(), 12);
-    assert!(report["warnings"].to_string().contains("88 more findings were not kept"), "{}", report["warnings"]);
+    assert!(
+        report["warnings"].to_string().contains("88 more findings were not kept"),
+        "{}",
+        report["warnings"]
+    );
 }
 
 #[test]
@@ -120,8 +130,10 @@ fn datagrams_and_unknown_streams_are_searched() {
     let second = tcp.up(&mut capture, b"\x00\x01\x02position lat=48.20103&lon=16.36952");
     tcp.close(&mut capture);
     let report = replay_bytes(&capture.finish());
-    let found: Vec<(&str, u64)> =
-        by_rules(&report).iter().map(|f| (f["rule"].as_str().unwrap(), f["frames"][0].as_u64().unwrap())).collect();
+    let found: Vec<(&str, u64)> = by_rules(&report)
+        .iter()
+        .map(|f| (f["rule"].as_str().unwrap(), f["frames"][0].as_u64().unwrap()))
+        .collect();
     assert_eq!(found, [("imei", frame), ("coordinates", second)]);
 }
 
@@ -157,7 +169,10 @@ no = ["see order-123-x of today"]
     let found = by_rules(&report);
     assert_eq!((found.len(), found[0]["rule"].as_str()), (1, Some("order")));
     let page = String::from_utf8(run(&["--format", "html", "--lang", "de"]).stdout).unwrap();
-    assert!(page.contains("<span lang=\"de\">Bestellnummer: … (under 8 characters)</span>"), "the German text");
+    assert!(
+        page.contains("<span lang=\"de\">Bestellnummer: … (under 8 characters)</span>"),
+        "the German text"
+    );
     assert!(page.contains("der Form nach wahrscheinlich"));
     std::fs::write(&rules, text.replace("[0-9]{4}", "[0-9]{4")).unwrap();
     let failed = run(&["--format", "json"]);

@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::language::{Leaf, Predicate, Quantifier, Subject};
 use crate::model::{
-    Agreement, Confidence, Destination, Finding, FindingKind, Flow, FlowName, Jurisdiction, JurisdictionWhy, Report,
-    Severity, Unverified,
+    Agreement, Confidence, Destination, Finding, FindingKind, Flow, FlowName, Jurisdiction, JurisdictionWhy,
+    Report, Severity, Unverified,
 };
 
 /// What a condition's value looks like.
@@ -264,7 +264,9 @@ impl Item<'_> {
                 "encoding" => list.iter().any(|e| f.encoding.contains(e)),
                 "rule" => f.rule.as_ref().is_some_and(|rule| list.contains(rule)),
                 // What dissectors and canaries find is certain.
-                "confidence" => list.iter().any(|c| f.confidence.unwrap_or(Confidence::High) >= confidence(c)),
+                "confidence" => {
+                    list.iter().any(|c| f.confidence.unwrap_or(Confidence::High) >= confidence(c))
+                }
                 "canary" => canary(f).is_some_and(|name| list.iter().any(|w| called(name, w))),
                 _ => false,
             },

@@ -19,7 +19,9 @@ use super::{
     Step,
 };
 use crate::model::{CaptureTime, Direction, FindingKind, FlowCall, FlowTls, Severity, SignatureHit};
-use crate::payload::{Found, Masking, RawFinding, Readability, Scanner, Search as RuleSearch, Sighting, TextMeter};
+use crate::payload::{
+    Found, Masking, RawFinding, Readability, Scanner, Search as RuleSearch, Sighting, TextMeter,
+};
 
 mod session;
 
@@ -379,7 +381,13 @@ impl Output {
     }
 
     /// Whether a rule's finding tells something that was not told of the flow; what comes again is counted.
-    fn is_new(&mut self, facts: &mut FlowFacts, direction: Direction, frames: &[u64], raw: &RawFinding) -> bool {
+    fn is_new(
+        &mut self,
+        facts: &mut FlowFacts,
+        direction: Direction,
+        frames: &[u64],
+        raw: &RawFinding,
+    ) -> bool {
         let Some(told) = &mut facts.told else { return true };
         let key = key(raw, direction);
         let again = told.values.iter().find(|(known, _)| *known == key).map(|(_, place)| *place);
@@ -395,7 +403,8 @@ impl Output {
             return false;
         }
         let findings = &self.findings;
-        let same_rule = |(_, place): &&(u64, usize)| findings.get(*place).is_some_and(|f| f.raw.rule == raw.rule);
+        let same_rule =
+            |(_, place): &&(u64, usize)| findings.get(*place).is_some_and(|f| f.raw.rule == raw.rule);
         if told.by_rules >= MAX_BY_RULES || told.values.iter().filter(same_rule).count() >= MAX_BY_RULE {
             self.suppressed_findings += 1;
             return false;
@@ -1219,7 +1228,13 @@ impl Flow {
         }
     }
 
-    fn tell_sightings(&mut self, direction: Direction, place: Place<'_>, all: &[Sighting], sink: &mut Sink<'_>) {
+    fn tell_sightings(
+        &mut self,
+        direction: Direction,
+        place: Place<'_>,
+        all: &[Sighting],
+        sink: &mut Sink<'_>,
+    ) {
         let options = sink.shared.options;
         for sighting in all {
             let mut frames = place.of_stream(sighting.start, sighting.end).all;
@@ -1330,8 +1345,10 @@ impl Flow {
             self.account(direction, &mut stream.search, &stream.provenance, class, &lost, stream.taken, sink);
             stream.taken += lost.len() as u64;
         }
-        let place =
-            Place { source: Source::Stream { provenance: &stream.provenance, base: 0 }, fragments: sink.shared.fragments };
+        let place = Place {
+            source: Source::Stream { provenance: &stream.provenance, base: 0 },
+            fragments: sink.shared.fragments,
+        };
         self.settle(direction, &mut stream.search, place, sink);
         stream.want = 0;
         *self.anew(direction) = false;

@@ -196,7 +196,9 @@ mod tests {
             if *border {
                 content.border();
             }
-            for (frames, raw) in content.search(text.as_bytes(), vec![*frame], *offset, Direction::Up, &options) {
+            for (frames, raw) in
+                content.search(text.as_bytes(), vec![*frame], *offset, Direction::Up, &options)
+            {
                 let raw = raw.unwrap();
                 all.push(format!("{frames:?} {} at {}", raw.encoding.join(","), raw.range.0));
             }

@@ -2,8 +2,8 @@
 
 use super::wording::{Arg, Wording};
 use crate::model::{
-    Agreement, Basis, Confidence, Criterion, Destination, Direction, Embedded, EmbeddedForm, EndName, FindingKind,
-    Jurisdiction, JurisdictionWhy, Role, Severity, Unverified, Vantage, Verdict, Zone,
+    Agreement, Basis, Confidence, Criterion, Destination, Direction, Embedded, EmbeddedForm, EndName,
+    FindingKind, Jurisdiction, JurisdictionWhy, Role, Severity, Unverified, Vantage, Verdict, Zone,
 };
 
 /// Every verdict in the order in which reports count them.

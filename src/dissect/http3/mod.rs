@@ -379,7 +379,8 @@ impl Http3 {
             if !cx.searching() {
                 return;
             }
-            let line = |(name, value): &(_, _)| [Vec::as_slice(name), b": ", Vec::as_slice(value), b"\r\n"].concat();
+            let line =
+                |(name, value): &(_, _)| [Vec::as_slice(name), b": ", Vec::as_slice(value), b"\r\n"].concat();
             let values: Vec<u8> = fields.iter().flat_map(line).collect();
             let mut content = Unwrapped::from_beginning(&["qpack"]);
             cx.search_in(&mut content, &values, frames.all.clone(), range.0);

@@ -96,7 +96,19 @@ fn email(text: &str, before: &[u8]) -> Option<String> {
     }
     // Addresses of SIP and XMPP, ids of messages and users of servers are no e-mail addresses; rules of their own may find them.
     let before = String::from_utf8_lossy(before).to_ascii_lowercase();
-    let other = ["sip:", "sips:", "xmpp:", "im:", "cid:", "mid:", "//", "call-id: ", "-id: <", "references: <", "reply-to: <"];
+    let other = [
+        "sip:",
+        "sips:",
+        "xmpp:",
+        "im:",
+        "cid:",
+        "mid:",
+        "//",
+        "call-id: ",
+        "-id: <",
+        "references: <",
+        "reply-to: <",
+    ];
     let other = other.iter().any(|o| before.ends_with(o)) && !before.ends_with("\nreply-to: <");
     (!other).then_some(address)
 }
@@ -135,10 +147,11 @@ fn uuid(text: &str) -> Option<String> {
 }
 
 fn coordinates(text: &str) -> Option<String> {
-    let mut numbers = text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).filter_map(|part| {
-        let decimals = part.split_once('.').map(|(_, d)| d.len())?;
-        (decimals >= 3).then(|| part.parse::<f64>().ok()).flatten()
-    });
+    let mut numbers =
+        text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).filter_map(|part| {
+            let decimals = part.split_once('.').map(|(_, d)| d.len())?;
+            (decimals >= 3).then(|| part.parse::<f64>().ok()).flatten()
+        });
     let (latitude, longitude) = (numbers.next()?, numbers.next()?);
     let real = latitude.abs() <= 90.0 && longitude.abs() <= 180.0 && latitude != 0.0 && longitude != 0.0;
     real.then(|| format!("{latitude},{longitude}"))

@@ -89,7 +89,8 @@ impl Search {
             *self = Search { next: offset, ..Search::default() };
         }
         // A line that comes letter by letter is not searched at each letter.
-        let few = !self.kept.is_empty() && self.fresh + bytes.len() < FEW && !bytes.iter().any(|b| ends_line(*b));
+        let few =
+            !self.kept.is_empty() && self.fresh + bytes.len() < FEW && !bytes.iter().any(|b| ends_line(*b));
         if few {
             self.kept.extend_from_slice(bytes);
             self.fresh += bytes.len();
@@ -158,7 +159,8 @@ impl Search {
         let mut keep = if open == all.len() { open } else { open.max(to.saturating_sub(LEAD)) };
         let mut scan = Scan { rules, all, settled: from..to, crossing: keep, found: Vec::new(), which };
         let mut at = 0;
-        let mut tail = None;
+        // Too short for a run of its own, it may still go on with one.
+        let mut tail = (all.len() < STEP && all.iter().all(|b| is_text(*b))).then_some((0, self.before));
         while let Some(run) = next_run(all, at) {
             let before = if run.start == 0 { self.before } else { 0 };
             scan.run(run.clone(), before);
@@ -386,7 +388,14 @@ impl Scan<'_> {
     }
 
     /// An anchor at `at`: goes into the piece at hand, or begins the next one.
-    fn anchor(&mut self, piece: &mut Option<Piece>, run: Range<usize>, length: usize, at: usize, rules: u128) {
+    fn anchor(
+        &mut self,
+        piece: &mut Option<Piece>,
+        run: Range<usize>,
+        length: usize,
+        at: usize,
+        rules: u128,
+    ) {
         if rules == 0 {
             return;
         }
@@ -552,12 +561,24 @@ mod tests {
     fn the_same_is_found_wherever_the_bytes_are_cut() {
         let whole = found(TEXT.as_bytes(), 1 << 20);
         let ids: BTreeSet<&str> = whole.iter().map(|(id, ..)| id.as_str()).collect();
-        let wanted = ["advertising-id", "coordinates", "device-model", "email", "imei", "phone", "phone-field", "vcard"];
+        let wanted = [
+            "advertising-id",
+            "coordinates",
+            "device-model",
+            "email",
+            "imei",
+            "phone",
+            "phone-field",
+            "vcard",
+        ];
         assert_eq!(ids, wanted.into_iter().collect());
         assert_eq!(whole.len(), 9, "{whole:?}");
         for (id, start, value) in &whole {
             if id == "phone" {
-                assert_eq!((value.as_str(), &TEXT.as_bytes()[*start as usize..][..13]), ("+442079460018", &b"+442079460018"[..]));
+                assert_eq!(
+                    (value.as_str(), &TEXT.as_bytes()[*start as usize..][..13]),
+                    ("+442079460018", &b"+442079460018"[..])
+                );
             }
         }
         // Long lines and other bytes around, at any place.
@@ -566,7 +587,8 @@ mod tests {
             data.push(b' ');
             data.extend_from_slice(TEXT.as_bytes());
             data.extend_from_slice(&[0, 1, 2]);
-            let moved: Vec<_> = whole.iter().map(|(i, s, v)| (i.clone(), s + before as u64 + 1, v.clone())).collect();
+            let moved: Vec<_> =
+                whole.iter().map(|(i, s, v)| (i.clone(), s + before as u64 + 1, v.clone())).collect();
             for size in [1, 2, 3, 7, 64, 255, 256, 257, 1000, 1 << 20] {
                 assert_eq!(found(&data, size), moved, "behind {before} by {size}");
             }
@@ -593,7 +615,10 @@ mod tests {
                 for size in [1, 2, 3, 5, 17, 100, 1400] {
                     let all = found(&picture, size);
                     assert_eq!(all.len(), 1, "{name} by {size}: {all:?}");
-                    assert_eq!((all[0].0.as_str(), all[0].2.as_str()), ("picture-position", "48.21000,16.36667"));
+                    assert_eq!(
+                        (all[0].0.as_str(), all[0].2.as_str()),
+                        ("picture-position", "48.21000,16.36667")
+                    );
                 }
             }
             let without = [&head[..], &tiff[..40]].concat();
@@ -606,7 +631,8 @@ mod tests {
         let mut noise = Noise(7);
         let random = noise.bytes(24 << 20);
         assert_eq!(found(&random, 1400), [], "random");
-        let words: Vec<u8> = (0..400_000).flat_map(|_| format!("{} ", noise.next() % 5000).into_bytes()).collect();
+        let words: Vec<u8> =
+            (0..400_000).flat_map(|_| format!("{} ", noise.next() % 5000).into_bytes()).collect();
         for coding in [Coding::Gzip, Coding::Zstd, Coding::Brotli] {
             assert_eq!(found(&packed(coding, &words), 1400), [], "{coding:?}");
         }
@@ -623,7 +649,22 @@ mod tests {
     fn hostile_text_takes_time_in_proportion_to_its_length() {
         let rules = Rules::embedded();
         let anchors: String = rules.list.iter().flat_map(|r| r.yes_texts()).collect::<Vec<_>>().join(" ");
-        for unit in ["1", "49", "@", "a@", "+49", "phone=", "eyJ", "\"text\":\"", "<body", "lat=1.", "Exif\0\0II*\0", "eXIfMM\0*", "\u{e4}", &anchors] {
+        for unit in [
+            "1",
+            "49",
+            "@",
+            "a@",
+            "+49",
+            "phone=",
+            "eyJ",
+            "\"text\":\"",
+            "<body",
+            "lat=1.",
+            "Exif\0\0II*\0",
+            "eXIfMM\0*",
+            "\u{e4}",
+            &anchors,
+        ] {
             let time = |bytes: usize| {
                 let data = unit.as_bytes().repeat(bytes / unit.len() + 1);
                 let started = std::time::Instant::now();
@@ -632,14 +673,22 @@ mod tests {
                 for piece in data.chunks(1400) {
                     search.feed(&rules, at, piece, &mut |_| n += 1);
                     at += piece.len() as u64;
-                    assert!(search.kept.len() <= 3 * rules::MAX_LONGEST + FEW, "{unit}: {}", search.kept.len());
+                    assert!(
+                        search.kept.len() <= 3 * rules::MAX_LONGEST + FEW,
+                        "{unit}: {}",
+                        search.kept.len()
+                    );
                 }
                 search.finish(&rules, &mut |_| n += 1);
                 started.elapsed().as_secs_f64()
             };
             let (small, large) = (time(1 << 17), time(1 << 20));
             // Eight times the bytes: thirty times the time would be no line any more.
-            assert!(large < small.max(0.005) * 30.0, "{:?}: {small} s, then {large} s", &unit[..unit.len().min(20)]);
+            assert!(
+                large < small.max(0.005) * 30.0,
+                "{:?}: {small} s, then {large} s",
+                &unit[..unit.len().min(20)]
+            );
             assert!(large < 20.0, "{large} s for a mebibyte of {:?}", &unit[..unit.len().min(20)]);
         }
     }
@@ -652,7 +701,10 @@ mod tests {
         let told = |masking, d| all[0].finding(&rules, masking, d);
         let raw = told(Masking::On, Direction::Up);
         assert!(raw.what.ends_with(": \u{2026}86 (number, 8 or more digits)"), "{}", raw.what);
-        assert_eq!((raw.severity, raw.rule.as_deref(), raw.count), (crate::model::Severity::High, Some("phone-field"), 1));
+        assert_eq!(
+            (raw.severity, raw.rule.as_deref(), raw.count),
+            (crate::model::Severity::High, Some("phone-field"), 1)
+        );
         assert_eq!(told(Masking::On, Direction::Down).severity, crate::model::Severity::Medium);
         assert!(told(Masking::Off, Direction::Up).what.ends_with(": +4915228817386"));
     }
@@ -663,7 +715,10 @@ mod tests {
         let mut noise = Noise(9);
         let random = noise.bytes(16 << 20);
         let page: Vec<u8> = (0..200_000)
-            .flat_map(|n| format!("<p class=\"w{}\">some words of a page {n}, others</p>\n", noise.next() % 9).into_bytes())
+            .flat_map(|n| {
+                format!("<p class=\"w{}\">some words of a page {n}, others</p>\n", noise.next() % 9)
+                    .into_bytes()
+            })
             .collect();
         let rules = Rules::embedded();
         for (name, data) in [("random bytes", random), ("a page", page)] {

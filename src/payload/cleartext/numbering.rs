@@ -48,9 +48,8 @@ impl Plans {
     /// [`RuleError`] with the line of the first fault.
     pub(super) fn read(text: &str) -> Result<Plans, RuleError> {
         let plans: Plans = toml::from_str(text).map_err(|e| RuleError::of_toml(text, &e))?;
-        let digits = |s: &str, least, most| {
-            (least..=most).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())
-        };
+        let digits =
+            |s: &str, least, most| (least..=most).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit());
         for (code, country) in &plans.countries {
             let good = digits(code, 1, 3)
                 && digits(&country.first, 1, 10)
@@ -58,7 +57,8 @@ impl Plans {
                 && !country.digits.is_empty()
                 && country.digits.iter().all(|n| (4..=14).contains(n) && n + code.len() <= 15);
             if !good {
-                let line = text.lines().position(|l| l.starts_with(&format!("\"{code}\""))).map_or(1, |n| n + 1);
+                let line =
+                    text.lines().position(|l| l.starts_with(&format!("\"{code}\""))).map_or(1, |n| n + 1);
                 return Err(RuleError {
                     line,
                     what: format!(
@@ -69,7 +69,10 @@ impl Plans {
         }
         if let Some(wrong) = plans.mobile.iter().find(|m| !digits(m, 3, 3)) {
             let line = text.lines().position(|l| l.contains(&format!("\"{wrong}\""))).map_or(1, |n| n + 1);
-            return Err(RuleError { line, what: format!("{wrong:?}: a mobile country code has three digits") });
+            return Err(RuleError {
+                line,
+                what: format!("{wrong:?}: a mobile country code has three digits"),
+            });
         }
         Ok(plans)
     }
@@ -158,14 +161,34 @@ mod tests {
     #[test]
     fn numbers_are_told_from_other_digits() {
         let plans = &*PLANS;
-        for good in ["493023125000", "4915228817386", "12025550123", "442079460018", "33199001234", "41446681800"] {
+        for good in
+            ["493023125000", "4915228817386", "12025550123", "442079460018", "33199001234", "41446681800"]
+        {
             assert!(plans.international(good), "{good}");
         }
-        for bad in ["491", "12025550", "11234567890", "12021550123", "12115550123", "331990012", "999123456789", "4900000000", "1700000000", "1700000000000", "20260101120000", "", "0"] {
+        for bad in [
+            "491",
+            "12025550",
+            "11234567890",
+            "12021550123",
+            "12115550123",
+            "331990012",
+            "999123456789",
+            "4900000000",
+            "1700000000",
+            "1700000000000",
+            "20260101120000",
+            "",
+            "0",
+        ] {
             assert!(!plans.international(bad), "{bad}");
         }
-        assert!(plans.national("03023125000") && plans.national("2025550123") && plans.national("015228817386"));
-        assert!(!plans.national("0049302312") && !plans.national("1234567890") && !plans.national("00000000000"));
+        assert!(
+            plans.national("03023125000") && plans.national("2025550123") && plans.national("015228817386")
+        );
+        assert!(
+            !plans.national("0049302312") && !plans.national("1234567890") && !plans.national("00000000000")
+        );
         assert!(plans.imsi("262011234567890") && !plans.imsi("999011234567890") && !plans.imsi("26201123"));
         assert!(imei("490154203237518") && !imei("490154203237517") && !imei("290154203237510"));
     }

@@ -240,7 +240,10 @@ impl Rules {
             rules.append(&mut all);
             all = rules;
             if all.len() > MAX_RULES {
-                let what = format!("{} rules with those before: at most {MAX_RULES} are searched at once", all.len());
+                let what = format!(
+                    "{} rules with those before: at most {MAX_RULES} are searched at once",
+                    all.len()
+                );
                 return Err(broken(RuleError { line: 1, what }));
             }
         }
@@ -317,11 +320,15 @@ impl Rules {
                 found
             };
             for (text, line) in rule.yes.iter().filter(|(text, _)| !found(text)) {
-                let what = format!("rule {:?} does not find its example {text:?}: correct regex, anchors or check", rule.id);
+                let what = format!(
+                    "rule {:?} does not find its example {text:?}: correct regex, anchors or check",
+                    rule.id
+                );
                 faults.push(RuleError { line: *line, what });
             }
             for (text, line) in rule.no.iter().filter(|(text, _)| found(text)) {
-                let what = format!("rule {:?} finds {text:?}, which it should not: narrow regex or check", rule.id);
+                let what =
+                    format!("rule {:?} finds {text:?}, which it should not: narrow regex or check", rule.id);
                 faults.push(RuleError { line: *line, what });
             }
         }
@@ -440,8 +447,10 @@ fn rule(text: &str, fields: Spanned<RuleFields>, thorough: bool) -> Result<Rule,
         if given > most {
             return Err(fault(
                 line,
-                format!("a rule of {confidence:?} confidence and this kind has at most the severity {most:?}")
-                    .to_lowercase(),
+                format!(
+                    "a rule of {confidence:?} confidence and this kind has at most the severity {most:?}"
+                )
+                .to_lowercase(),
             ));
         }
     }
@@ -470,7 +479,9 @@ fn rule(text: &str, fields: Spanned<RuleFields>, thorough: bool) -> Result<Rule,
     } else if pattern.is_empty() {
         return Err(need("regex = '…'"));
     } else if anchors.is_empty() && digits.is_none() {
-        return Err(need("anchors = [\"…\"]: texts of which every match holds one (nothing else is looked at)"));
+        return Err(need(
+            "anchors = [\"…\"]: texts of which every match holds one (nothing else is looked at)",
+        ));
     }
     if thorough && !pattern.is_empty() {
         let compiled = compile(&pattern).map_err(|e| {
@@ -479,16 +490,25 @@ fn rule(text: &str, fields: Spanned<RuleFields>, thorough: bool) -> Result<Rule,
             fault(regex_line, format!("regex: {told}"))
         })?;
         if compiled.is_match(b"") {
-            return Err(fault(regex_line, "regex matches nothing at all: let it begin with a fixed text".into()));
+            return Err(fault(
+                regex_line,
+                "regex matches nothing at all: let it begin with a fixed text".into(),
+            ));
         }
         if f.yes.is_empty() || f.no.is_empty() {
-            return Err(need("yes = [\"…\"] and no = [\"…\"]: texts that it finds and that it must not find"));
+            return Err(need(
+                "yes = [\"…\"] and no = [\"…\"]: texts that it finds and that it must not find",
+            ));
         }
     }
     let bounded = |given: Option<Spanned<usize>>, else_: usize, least: usize, most: usize, name: &str| {
         let Some(given) = given else { return Ok(else_) };
         let (line, n) = (at(given.span()), given.into_inner());
-        if (least..=most).contains(&n) { Ok(n) } else { Err(fault(line, format!("{name}: {least} to {most}"))) }
+        if (least..=most).contains(&n) {
+            Ok(n)
+        } else {
+            Err(fault(line, format!("{name}: {least} to {most}")))
+        }
     };
     let longest = bounded(f.longest, LONGEST, 4, MAX_LONGEST, "longest")?;
     let readable = bounded(f.readable, READABLE, MIN_READABLE, 256, "readable")?;
@@ -577,7 +597,10 @@ no = ["this is ticket-12345 of today"]
             ("regex =", "check = \"magic\"\nregex =", 9, "unknown variant"),
         ] {
             let error = of(&GOOD.replacen(from, to, 1)).unwrap_err();
-            assert!(error.starts_with(&format!("\"my.toml\":{line}: ")) && error.contains(words), "{to}: {error}");
+            assert!(
+                error.starts_with(&format!("\"my.toml\":{line}: ")) && error.contains(words),
+                "{to}: {error}"
+            );
         }
         let missing = Rules::with_files(&[PathBuf::from("no/such/file.toml")]).unwrap_err().to_string();
         assert!(missing.contains("no/such/file.toml") && missing.contains("cannot read"), "{missing}");

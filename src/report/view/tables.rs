@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::{Capped, MAX_IN_CELL, frames};
 use crate::model::{
-    Call, Coverage, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, RuleText, Warning, Whereabouts,
+    Call, Coverage, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, RuleText, Warning,
+    Whereabouts,
 };
 use crate::report::chart;
 use crate::report::wording::{Arg, Wording};
@@ -367,15 +368,15 @@ fn said(finding: &Finding, rules: &[RuleText], wording: &Wording) -> (String, &'
     let text = rules.iter().find(|r| finding.rule.as_ref() == Some(&r.id)).map(|r| &r.text);
     // As `RawFinding::behind_encryption` has it.
     let on_the_way = |text: &str| match finding.decrypted {
-        true => text
-            .replacen(" in clear", " behind the encryption", 1)
-            .replacen(" im Klartext", " hinter der Verschlüsselung", 1),
+        true => text.replacen(" in clear", " behind the encryption", 1).replacen(
+            " im Klartext",
+            " hinter der Verschlüsselung",
+            1,
+        ),
         false => text.to_owned(),
     };
     match text.and_then(|t| Some((t, finding.what.strip_prefix(&on_the_way(&t.en))?))) {
-        Some((text, value)) => {
-            (format!("{}{value}", on_the_way(wording.pick(text))), wording.lang().code())
-        }
+        Some((text, value)) => (format!("{}{value}", on_the_way(wording.pick(text))), wording.lang().code()),
         None => (finding.what.clone(), "en"),
     }
 }
@@ -390,7 +391,8 @@ pub(super) fn finding(finding: &Finding, rules: &[RuleText], wording: &Wording) 
         what,
         what_lang,
         sure: finding.confidence.map(|c| wording.text(words::confidence_id(c))),
-        count: (finding.count > 1).then(|| wording.with("finding-count", &[("count", Arg::Count(finding.count))])),
+        count: (finding.count > 1)
+            .then(|| wording.with("finding-count", &[("count", Arg::Count(finding.count))])),
         encoding: (!finding.encoding.is_empty())
             .then(|| wording.with("encoding-chain", &[("chain", Arg::Text(&finding.encoding.join(" > ")))])),
         capture: finding.capture.clone(),
