@@ -107,8 +107,9 @@ fn compressed_bodies_are_searched_behind_the_compression_and_chunks_across_their
 #[test]
 fn many_values_leave_room_and_are_counted() {
     let (mut capture, mut tcp) = opened();
-    let body: String =
+    let lines: Vec<String> =
         (0..100).map(|n| format!("mail number {n} is person.{n}@example.org, and so on\n")).collect();
+    let body = lines.concat();
     tcp.up(&mut capture, &post(body.as_bytes()));
     tcp.close(&mut capture);
     let report = replay_bytes(&capture.finish());

@@ -294,9 +294,10 @@ fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -
         inputs::names(&files).into_iter().zip(files).map(|(name, path)| Capture { path, name }).collect();
     captures.sort_by(|a, b| a.name.cmp(&b.name));
     let planted = inputs::planted(&args.common)?;
-    let rules = match args.rules.is_empty() {
-        true => None,
-        false => Some(Rules::with_files(&args.rules).map_err(|e| Failure::Usage(e.to_string()))?),
+    let rules = if args.rules.is_empty() {
+        None
+    } else {
+        Some(Rules::with_files(&args.rules).map_err(|e| Failure::Usage(e.to_string()))?)
     };
     let settings = Settings {
         rules: rules.map(std::sync::Arc::new),

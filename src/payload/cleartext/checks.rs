@@ -90,7 +90,7 @@ fn email(text: &str, before: &[u8]) -> Option<String> {
         && domain.len() <= 253;
     // Names of pictures for screens of higher density look like addresses: icon@2x.zip.
     let density = domain.split('.').next().is_some_and(|l| l.ends_with('x') && l.len() == 2);
-    let suffix = psl::suffix(domain.as_bytes()).filter(|s| s.is_known())?;
+    let suffix = psl::suffix(domain.as_bytes()).filter(psl::Suffix::is_known)?;
     if !whole || density || suffix.as_bytes().len() + 1 >= domain.len() {
         return None;
     }
@@ -175,7 +175,7 @@ fn jwt(value: &[u8]) -> bool {
 fn secret(text: &str) -> Option<String> {
     const NONE: [&str; 9] =
         ["null", "none", "true", "false", "undefined", "deleted", "password", "required", "optional"];
-    let same = text.chars().all(|c| Some(c) == text.chars().next());
+    let same = text.chars().all(|c| text.starts_with(c));
     let placeholder = same
         || NONE.contains(&text.to_ascii_lowercase().as_str())
         || text.starts_with(['$', '{', '<', '%'])

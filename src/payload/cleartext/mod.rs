@@ -252,8 +252,34 @@ fn ends_line(b: u8) -> bool {
     b == b'\n' || b == b'\r'
 }
 
+/// Printable ASCII, tabs and ends of lines; a table, as every readable byte is asked for.
+const TEXT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        #[expect(clippy::indexing_slicing, reason = "a constant, below the table's length")]
+        {
+            table[b] = matches!(b as u8, b' '..=b'~' | b'\t' | b'\n' | b'\r');
+        }
+        b += 1;
+    }
+    table
+};
+
 fn is_text(b: u8) -> bool {
-    matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r')
+    TEXT.get(usize::from(b)).copied().unwrap_or_default()
+}
+
+/// Where text that goes on up to `end` begins, not before `from`.
+fn text_before(all: &[u8], from: usize, end: usize) -> usize {
+    let part = all.get(from..end).unwrap_or_default();
+    from + part.iter().rposition(|b| !is_text(*b)).map_or(0, |n| n + 1)
+}
+
+/// Where text that begins at `from` ends.
+fn text_end(all: &[u8], from: usize) -> usize {
+    let part = all.get(from..).unwrap_or_default();
+    from + part.iter().position(|b| !is_text(*b)).unwrap_or(part.len())
 }
 
 /// Length of the UTF-8 character beyond ASCII that begins here; of one that the end cuts, what is there.
@@ -278,37 +304,21 @@ fn next_run(all: &[u8], from: usize) -> Option<Range<usize>> {
             at += STEP;
             continue;
         }
-        let mut start = probe;
-        while start > from && all.get(start - 1).is_some_and(|b| is_text(*b)) {
-            start -= 1;
-        }
-        let mut end = probe + 1;
-        while all.get(end).is_some_and(|b| is_text(*b)) {
-            end += 1;
-        }
+        let mut start = text_before(all, from, probe);
+        let mut end = text_end(all, probe);
         if end - start < STEP {
             at = end;
             continue;
         }
-        loop {
-            match all.get(end) {
-                Some(b) if is_text(*b) => end += 1,
-                Some(b) if *b >= 0x80 => match all.get(end..).and_then(wide) {
-                    Some(n) => end += n,
-                    None => break,
-                },
-                _ => break,
-            }
+        while let Some(n) = all.get(end).filter(|b| **b >= 0x80).and_then(|_| wide(all.get(end..)?)) {
+            end = text_end(all, end + n);
         }
         // Characters beyond ASCII before the first ASCII ones.
         while let Some(n) = (2..=4).find(|n| {
             let first = start.checked_sub(*n).filter(|s| *s >= from);
             first.and_then(|s| all.get(s..start)).is_some_and(|c| wide(c) == Some(*n))
         }) {
-            start -= n;
-            while start > from && all.get(start - 1).is_some_and(|b| is_text(*b)) {
-                start -= 1;
-            }
+            start = text_before(all, from, start - n);
         }
         return Some(start..end);
     }
@@ -457,13 +467,14 @@ impl Scan<'_> {
             at.and_then(|at| self.all.get(at)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
         };
         let (first, last) = (range.start, range.end.saturating_sub(1));
-        !(word(Some(first)) && word(first.checked_sub(1))) && !(word(Some(last)) && word(Some(range.end)))
+        let goes_on = |edge, beyond| word(Some(edge)) && word(beyond);
+        !goes_on(first, first.checked_sub(1)) && !goes_on(last, Some(range.end))
     }
 
     /// Of matches that overlap the one of the earliest rule stays; found in two pieces it counts once.
     fn settle(&mut self, first: usize) {
         let mut new = self.found.split_off(first.min(self.found.len()));
-        new.sort_by(|a, b| (a.0, a.1.start).cmp(&(b.0, b.1.start)));
+        new.sort_by_key(|(rule, range, _)| (*rule, range.start));
         let mut taken: std::collections::BTreeMap<usize, usize> = std::collections::BTreeMap::new();
         new.retain(|(_, range, _)| {
             let before = taken.range(..range.end).next_back();
@@ -648,7 +659,8 @@ mod tests {
     #[test]
     fn hostile_text_takes_time_in_proportion_to_its_length() {
         let rules = Rules::embedded();
-        let anchors: String = rules.list.iter().flat_map(|r| r.yes_texts()).collect::<Vec<_>>().join(" ");
+        let anchors: String =
+            rules.list.iter().flat_map(super::rules::Rule::yes_texts).collect::<Vec<_>>().join(" ");
         for unit in [
             "1",
             "49",

@@ -437,10 +437,9 @@ fn rule(text: &str, fields: Spanned<RuleFields>, thorough: bool) -> Result<Rule,
     let confidence = f.confidence.ok_or_else(|| need("confidence = \"low\", \"medium\" or \"high\""))?;
     // What is not sure must not decide a claim.
     let most = match (confidence, kind) {
-        (Confidence::Low, _) => Severity::Low,
         // Claims count identifiers from high on, all others from medium on.
         (Confidence::Medium, FindingKind::Identifier) => Severity::Medium,
-        (Confidence::Medium, _) => Severity::Low,
+        (Confidence::Low | Confidence::Medium, _) => Severity::Low,
         (Confidence::High, _) => Severity::Critical,
     };
     for (given, line) in [(severity, severity_line), (received, received_line)] {

@@ -367,13 +367,15 @@ pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRo
 fn said(finding: &Finding, rules: &[RuleText], wording: &Wording) -> (String, &'static str) {
     let text = rules.iter().find(|r| finding.rule.as_ref() == Some(&r.id)).map(|r| &r.text);
     // As `RawFinding::behind_encryption` has it.
-    let on_the_way = |text: &str| match finding.decrypted {
-        true => text.replacen(" in clear", " behind the encryption", 1).replacen(
+    let on_the_way = |text: &str| {
+        if !finding.decrypted {
+            return text.to_owned();
+        }
+        text.replacen(" in clear", " behind the encryption", 1).replacen(
             " im Klartext",
             " hinter der Verschlüsselung",
             1,
-        ),
-        false => text.to_owned(),
+        )
     };
     match text.and_then(|t| Some((t, finding.what.strip_prefix(&on_the_way(&t.en))?))) {
         Some((text, value)) => (format!("{}{value}", on_the_way(wording.pick(text))), wording.lang().code()),
