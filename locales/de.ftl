@@ -156,6 +156,13 @@ vantage-device = auf dem Gerät selbst
 vantage-server = beim Server
 finding-decrypted = nur mit Schlüsseln der Prüfenden lesbar
 finding-clear = lesbar für jeden auf dem Weg
+finding-count = { $count ->
+    [one] einmal
+   *[other] { $count }-mal
+}
+confidence-low = unsicher: anderes sieht ebenso aus
+confidence-medium = der Form nach wahrscheinlich
+confidence-high = der Form oder dem Namen nach sicher
 encoding-chain = kodiert als { $chain }
 
 ## Tabelle im Terminal

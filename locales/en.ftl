@@ -156,6 +156,13 @@ vantage-device = on the device itself
 vantage-server = at the server
 finding-decrypted = readable only with keys from the auditor
 finding-clear = readable by anyone on the path
+finding-count = { $count ->
+    [one] once
+   *[other] { $count } times
+}
+confidence-low = uncertain: other things look the same
+confidence-medium = probable by its form
+confidence-high = certain by its form or its name
 encoding-chain = encoded as { $chain }
 
 ## Table in the terminal

@@ -85,6 +85,9 @@ pub struct Report {
     pub exposure: Exposure,
     /// Everything readable that should not be.
     pub findings: Vec<Finding>,
+    /// The rules that found some of them, by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleText>,
     /// Calls: the way of their media and the addresses that they show (METRICS E12).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<Call>,
@@ -477,6 +480,11 @@ pub struct FlowName {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_false(value: &bool) -> bool {
     !*value
 }
@@ -805,6 +813,42 @@ pub struct Finding {
     /// Messenger of the flow, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messenger: Option<String>,
+    /// The rule that found it, as in [`Report::rules`]; absent where a dissector or a canary did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How sure that rule is; what dissectors and canaries find is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+    /// How often the rule found the same value in this flow and direction; `frames` are those of the first time. 0, and left
+    /// out, where no rule did.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub count: u64,
+}
+
+/// How sure a rule is of what it finds.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// Other things look the same: for the record.
+    #[default]
+    Low,
+    /// Hardly anything else looks so.
+    Medium,
+    /// A name beside it, check digits or a format of its own say what it is.
+    High,
+}
+
+/// A rule that found something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleText {
+    /// Its id.
+    pub id: String,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// What it finds; in English the beginning of [`Finding::what`].
+    pub text: Text,
 }
 
 /// Kind of a finding.

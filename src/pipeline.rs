@@ -20,7 +20,7 @@ use crate::model::{
     Control, DataAge, Destination, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage,
     Warning, Whereabouts,
 };
-use crate::payload::{CanarySet, Keys};
+use crate::payload::{CanarySet, Keys, Rules};
 use crate::scenario;
 
 /// Captures larger than this are worth more than one thread each.
@@ -44,6 +44,8 @@ pub struct Settings {
     pub keys: Keys,
     /// What searches for them, where it was made already.
     pub search: Option<Arc<CanarySet>>,
+    /// What counts as a finding in readable bytes; the built-in rules where nothing is given.
+    pub rules: Option<Arc<Rules>>,
     /// Do not mask secrets.
     pub show_secrets: bool,
     /// Secrets of connections, to read what is encrypted with them.
@@ -60,6 +62,14 @@ pub struct Settings {
     pub skip_digest: bool,
     /// Place of the vantage, where no run description says it. Alone it means a router there.
     pub place: Option<Whereabouts>,
+}
+
+impl Settings {
+    /// The rules that count.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.clone().unwrap_or_else(Rules::embedded)
+    }
 }
 
 /// A capture that could not be read, and why.
@@ -127,6 +137,7 @@ fn analyse_one(
     let options = Options {
         observe: false,
         canaries,
+        rules: settings.rules(),
         show_secrets: settings.show_secrets,
         secrets: Arc::clone(&settings.secrets),
         ech: settings.ech.clone(),
@@ -196,8 +207,11 @@ pub fn report(
         report.coverage.push(analysis.coverage);
         append(&mut report.flows, analysis.flows);
         append(&mut report.findings, analysis.findings);
+        report.rules.extend(analysis.rules);
         append(&mut report.warnings, analysis.warnings);
     }
+    report.rules.sort_by(|a, b| a.id.cmp(&b.id));
+    report.rules.dedup();
     destination::attribute(&mut report.flows, db);
     let vantage = |capture: &str| run_of(&report, capture).and_then(|r| r.vantage);
     let mut destinations = destination::destinations(&report.flows, db, &vantage);

@@ -392,6 +392,30 @@ fn the_table_of_encodings_is_that_of_the_program() {
     same_as_stored("docs/payload.md", &format!("{before}{begin}{rows}{end}{after}"));
 }
 
+#[test]
+fn the_table_of_rules_is_that_of_the_program() {
+    let page = read("docs/payload.md");
+    let (begin, end) = ("<!-- rules -->\n", "<!-- end of rules -->");
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let rules = metaleak::payload::Rules::embedded();
+    let rows: Vec<String> = rules
+        .rows()
+        .map(|(id, kind, severity, received, confidence, text)| {
+            let [kind, severity, received, confidence] = [
+                serde_json::to_value(kind),
+                serde_json::to_value(severity),
+                serde_json::to_value(received),
+                serde_json::to_value(confidence),
+            ]
+            .map(|v| word(v.unwrap()));
+            format!("| `{id}` | {} | {kind} | {severity} / {received} | {confidence} |\n", cell(&text.en))
+        })
+        .collect();
+    same_as_stored("docs/payload.md", &format!("{before}{begin}{}{end}{after}", rows.concat()));
+}
+
 fn is_markdown(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "md")
 }

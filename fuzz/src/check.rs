@@ -64,6 +64,7 @@ fn options() -> &'static Options {
             observe: true,
             canaries: Arc::new(canaries),
             secrets: Arc::new(secrets),
+            rules: metaleak::payload::Rules::embedded(),
             ..Options::default()
         }
     })

@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::language::{Leaf, Predicate, Quantifier, Subject};
 use crate::model::{
-    Agreement, Destination, Finding, FindingKind, Flow, FlowName, Jurisdiction, JurisdictionWhy, Report,
-    Severity, Unverified,
+    Agreement, Confidence, Destination, Finding, FindingKind, Flow, FlowName, Jurisdiction, JurisdictionWhy,
+    Report, Severity, Unverified,
 };
 
 /// What a condition's value looks like.
@@ -182,6 +182,8 @@ static FINDINGS: &[(&str, Kind)] = &[
     ("severity", Kind::Words(SEVERITIES)),
     ("encoding", Kind::Words(&[])),
     ("canary", Kind::Words(&[])),
+    ("rule", Kind::Words(&[])),
+    ("confidence", Kind::Words(&["low", "medium", "high"])),
     ("decrypted", Kind::Flag),
     ("flow", Kind::Of(Subject::Flows)),
 ];
@@ -288,6 +290,10 @@ fn severity(word: &str) -> Severity {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).unwrap_or_default()
 }
 
+fn confidence(word: &str) -> Confidence {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).unwrap_or_default()
+}
+
 fn rank(agreement: Agreement) -> u8 {
     match agreement {
         Agreement::None | Agreement::Disagree => 0,
@@ -307,6 +313,11 @@ impl Item<'_> {
                 "kind" => list.contains(&word(&f.kind)),
                 "severity" => list.iter().any(|s| f.severity >= severity(s)),
                 "encoding" => list.iter().any(|e| f.encoding.contains(e)),
+                "rule" => f.rule.as_ref().is_some_and(|rule| list.contains(rule)),
+                // What dissectors and canaries find is certain.
+                "confidence" => {
+                    list.iter().any(|c| f.confidence.unwrap_or(Confidence::High) >= confidence(c))
+                }
                 "canary" => canary(f).is_some_and(|name| list.iter().any(|w| called(name, w))),
                 _ => false,
             },

@@ -143,6 +143,7 @@ pub(super) fn options(
     Ok(Options {
         observe,
         canaries: Arc::new(set),
+        rules: Arc::default(),
         show_secrets: common.show_secrets,
         secrets: Arc::clone(secrets),
         ech: EchConfigs::default(),

@@ -11,6 +11,7 @@ use crate::claims::{Catalogue, Criteria};
 use crate::destination::{Outlines, ReferenceDb};
 use crate::dissect::EchConfigs;
 use crate::model::{Report, Severity, Vantage, Verdict, Warning, Whereabouts};
+use crate::payload::Rules;
 use crate::pipeline::{self, Capture, Settings};
 use crate::report::{self, Lang, ReportError, Wording};
 
@@ -29,6 +30,10 @@ pub(super) struct Judging {
     /// A claim file to judge instead of the built-in catalogue; may be repeated.
     #[arg(long, value_name = "FILE")]
     claims: Vec<PathBuf>,
+    /// A file of rules for findings in readable bytes, which come before the built-in ones, take their place or switch them off
+    /// (docs/payload.md); may be repeated.
+    #[arg(long, value_name = "FILE")]
+    rules: Vec<PathBuf>,
     /// Criteria with weights, and conclusions, to compare the messengers by: a TOML file (docs/claims-language.md).
     #[arg(long, value_name = "FILE")]
     criteria: Option<PathBuf>,
@@ -313,7 +318,13 @@ fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -
         inputs::names(&files).into_iter().zip(files).map(|(name, path)| Capture { path, name }).collect();
     captures.sort_by(|a, b| a.name.cmp(&b.name));
     let planted = inputs::planted(&args.common)?;
+    let rules = if args.rules.is_empty() {
+        None
+    } else {
+        Some(Rules::with_files(&args.rules).map_err(|e| Failure::Usage(e.to_string()))?)
+    };
     let settings = Settings {
+        rules: rules.map(std::sync::Arc::new),
         canaries: planted.canaries.clone(),
         keys: planted.keys.clone(),
         // A canary that is refused is a mistake of the command line, not of a capture.

@@ -22,7 +22,7 @@ use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode
 use super::secrets::{KeyLogFaults, NSS_KEY_LOG, Secrets};
 use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, RawFrame, Reader};
 use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, Warning};
-use crate::payload::CanarySet;
+use crate::payload::{CanarySet, Rules};
 
 /// Shards of the flow table; fixed, so that results do not depend on the number of threads.
 const SHARDS: usize = 16;
@@ -50,6 +50,8 @@ pub struct Options {
     pub observe: bool,
     /// Secrets to search for.
     pub canaries: Arc<CanarySet>,
+    /// What counts as a finding in readable bytes beside what dissectors tell of; none by default.
+    pub rules: Arc<Rules>,
     /// Do not mask secrets.
     pub show_secrets: bool,
     /// Secrets of connections, to read what is encrypted with them; those that a capture carries come on top.
@@ -69,6 +71,7 @@ impl Default for Options {
             observe: false,
             // An empty set has nothing that could be refused.
             canaries: Arc::new(none.unwrap_or_else(|_| unreachable!("no canaries"))),
+            rules: Arc::default(),
             show_secrets: false,
             secrets: Arc::default(),
             ech: EchConfigs::default(),
@@ -89,6 +92,8 @@ pub struct CaptureAnalysis {
     pub flows: Vec<Flow>,
     /// Findings with their flow's number and without an id, by frame.
     pub findings: Vec<crate::model::Finding>,
+    /// The rules that found some of them.
+    pub rules: Vec<crate::model::RuleText>,
     /// Warnings, by offset.
     pub warnings: Vec<Warning>,
     /// Observations that no callback took, in frame order.
@@ -516,6 +521,10 @@ impl Run<'_> {
             },
             coverage,
             flows,
+            rules: {
+                let ids = findings.iter().filter_map(|f| f.raw.rule.as_deref()).collect();
+                self.options.rules.texts(&ids)
+            },
             findings: findings
                 .into_iter()
                 .map(|f| {

@@ -18,8 +18,10 @@ use super::{
     Class, Cx, Datagram, Dissector, Frames, Match, Options, PROTOCOLS, Probe, Protocol, Reading, Secrets,
     Step,
 };
-use crate::model::{CaptureTime, Direction, FlowCall, FlowTls, SignatureHit};
-use crate::payload::{Found, Masking, RawFinding, Readability, Scanner, TextMeter};
+use crate::model::{CaptureTime, Direction, FindingKind, FlowCall, FlowTls, Severity, SignatureHit};
+use crate::payload::{
+    Found, Masking, RawFinding, Readability, Scanner, Search as RuleSearch, Sighting, TextMeter,
+};
 
 mod session;
 
@@ -37,6 +39,13 @@ const MAX_DNS: usize = 1 << 19;
 
 /// Findings of one flow that are kept; the rest is counted in one warning.
 pub(super) const MAX_FINDINGS: u32 = 64;
+
+/// Of them such that rules found, and such that one rule found: the rest of the room is for what dissectors say.
+const MAX_BY_RULES: usize = 32;
+const MAX_BY_RULE: usize = 12;
+
+/// Values of one flow that are known when they come again.
+const MAX_KNOWN: usize = 256;
 
 /// Segments of a stream that are probed before it counts as unknown.
 const MAX_PROBES: u8 = 24;
@@ -96,6 +105,43 @@ pub struct FlowFacts {
     /// What is read now took keys that the auditor gave.
     pub(super) decrypted: bool,
     findings: u32,
+    told: Option<Box<Told>>,
+}
+
+/// What was told of a flow, so that rules tell nothing twice.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// Values by their key, with the place of their finding.
+    values: Vec<(u64, usize)>,
+    /// Findings of rules.
+    by_rules: usize,
+    /// Places of what dissectors told of.
+    dissected: Vec<Dissected>,
+}
+
+/// Where a dissector found something.
+#[derive(Clone, Debug)]
+struct Dissected {
+    kind: FindingKind,
+    direction: Direction,
+    range: (u64, u64),
+    frames: (u64, u64),
+    finding: usize,
+}
+
+impl Told {
+    /// What a dissector told of with these very bytes.
+    fn within(&self, raw: &RawFinding, direction: Direction, frames: &[u64]) -> Option<usize> {
+        let (first, last) = (frames.first().copied()?, frames.last().copied()?);
+        let same = |d: &&Dissected| {
+            (d.kind == raw.kind
+                || matches!(d.kind, FindingKind::Credential | FindingKind::Token | FindingKind::Cookie))
+                && d.direction == direction
+                && (d.range.0 < raw.range.1 && raw.range.0 < d.range.1)
+                && (d.frames.0 <= last && first <= d.frames.1)
+        };
+        self.dissected.iter().find(same).map(|d| d.finding)
+    }
 }
 
 impl FlowFacts {
@@ -306,13 +352,64 @@ impl Output {
         frames: Vec<u64>,
         raw: RawFinding,
     ) {
+        let raw = if facts.decrypted { raw.behind_encryption() } else { raw };
+        if raw.rule.is_some() && !self.is_new(facts, direction, &frames, &raw) {
+            return;
+        }
         if facts.findings >= MAX_FINDINGS {
             self.suppressed_findings += 1;
             return;
         }
         facts.findings += 1;
-        let raw = if facts.decrypted { raw.behind_encryption() } else { raw };
+        let place = self.findings.len();
+        if raw.rule.is_some() {
+            let told = facts.told.get_or_insert_default();
+            told.values.push((key(&raw, direction), place));
+            told.by_rules += 1;
+        } else if let (Some(first), Some(last)) = (frames.first(), frames.last())
+            && is_a_place(&raw)
+        {
+            facts.told.get_or_insert_default().dissected.push(Dissected {
+                kind: raw.kind,
+                direction,
+                range: raw.range,
+                frames: (*first, *last),
+                finding: place,
+            });
+        }
         self.findings.push(FlowFinding { flow: facts.first_frame, direction, frames, raw });
+    }
+
+    /// Whether a rule's finding tells something that was not told of the flow; what comes again is counted.
+    fn is_new(
+        &mut self,
+        facts: &mut FlowFacts,
+        direction: Direction,
+        frames: &[u64],
+        raw: &RawFinding,
+    ) -> bool {
+        let Some(told) = &mut facts.told else { return true };
+        let key = key(raw, direction);
+        let again = told.values.iter().find(|(known, _)| *known == key).map(|(_, place)| *place);
+        let found = again.or_else(|| told.within(raw, direction, frames));
+        if let Some(place) = found {
+            if again.is_none() && told.values.len() < MAX_KNOWN {
+                told.values.push((key, place));
+            }
+            // What a dissector told of is not counted.
+            if let Some(known) = self.findings.get_mut(place).filter(|f| f.raw.rule.is_some()) {
+                known.raw.count += raw.count;
+            }
+            return false;
+        }
+        let findings = &self.findings;
+        let same_rule =
+            |(_, place): &&(u64, usize)| findings.get(*place).is_some_and(|f| f.raw.rule == raw.rule);
+        if told.by_rules >= MAX_BY_RULES || told.values.iter().filter(same_rule).count() >= MAX_BY_RULE {
+            self.suppressed_findings += 1;
+            return false;
+        }
+        true
     }
 
     pub(super) fn dns_answer(
@@ -353,6 +450,21 @@ impl Output {
         }
         self.warnings.push(TrafficWarning { frame: frames.complete, offset: frames.file_offset, what });
     }
+}
+
+/// Stands for rule, value, direction and whether it was decrypted.
+fn key(raw: &RawFinding, direction: Direction) -> u64 {
+    raw.value.rotate_left(direction as u32 * 2 + u32::from(raw.decrypted))
+}
+
+/// Whether a dissector's finding stands for the bytes that it names: text as such does not.
+fn is_a_place(raw: &RawFinding) -> bool {
+    raw.range.1 > raw.range.0
+        && match raw.kind {
+            FindingKind::Canary => false,
+            FindingKind::Content => raw.severity >= Severity::High,
+            _ => true,
+        }
 }
 
 /// Where the bytes shown to a dissector came from.
@@ -413,6 +525,17 @@ impl<'a> Place<'a> {
         match self.source {
             Source::Datagram(s) => s.frame,
             Source::Stream { .. } => self.segments(range).map(|s| s.frame).max().unwrap_or_default(),
+        }
+    }
+
+    /// The frames of bytes by their offsets in the stream; those of the datagram.
+    fn of_stream(&self, start: u64, end: u64) -> Frames {
+        match self.source {
+            Source::Datagram(_) => self.frames(0..1),
+            Source::Stream { provenance, .. } => {
+                let whole = Place { source: Source::Stream { provenance, base: start }, ..*self };
+                whole.frames(0..end.saturating_sub(start) as usize)
+            }
         }
     }
 
@@ -493,6 +616,7 @@ struct Stream {
 #[derive(Default)]
 struct Search {
     scanner: Scanner,
+    rules: RuleSearch,
     /// The bytes at hand are opened by the dissector.
     unpacked: bool,
     meter: Option<Box<TextMeter>>,
@@ -660,6 +784,7 @@ impl Shard {
             tunnel: p.tunnel,
             decrypted: false,
             findings: 0,
+            told: None,
         };
         self.flows.push(Box::new(Flow::new(facts, whole(p))));
         new as usize
@@ -1060,8 +1185,65 @@ impl Flow {
         search.unknown += data.len() as u64;
         let place =
             Place { source: Source::Stream { provenance, base: *taken }, fragments: sink.shared.fragments };
+        self.apply_rules(direction, search, place, data, sink);
         self.search(direction, search, place, data, sink);
         stream.taken += data.len() as u64;
+    }
+
+    /// Searches bytes by the rules for cleartext findings.
+    fn apply_rules(
+        &mut self,
+        direction: Direction,
+        search: &mut Search,
+        place: Place<'_>,
+        data: &[u8],
+        sink: &mut Sink<'_>,
+    ) {
+        let rules = &sink.shared.options.rules;
+        if rules.is_empty() {
+            return;
+        }
+        let mut all = Vec::new();
+        match place.source {
+            Source::Datagram(_) => RuleSearch::alone(rules, data, &mut |s| all.push(s)),
+            Source::Stream { base, .. } => {
+                // What is compressed is searched behind that.
+                if search.unpacked || !search.rules.adjoins(base) {
+                    search.rules.finish(rules, &mut |s| all.push(s));
+                }
+                if !search.unpacked {
+                    search.rules.feed(rules, base, data, &mut |s| all.push(s));
+                }
+            }
+        }
+        self.tell_sightings(direction, place, &all, sink);
+    }
+
+    /// Nothing readable follows in this stream for now.
+    fn settle(&mut self, direction: Direction, search: &mut Search, place: Place<'_>, sink: &mut Sink<'_>) {
+        if search.rules.holds() {
+            let mut all = Vec::new();
+            search.rules.finish(&sink.shared.options.rules, &mut |s| all.push(s));
+            self.tell_sightings(direction, place, &all, sink);
+        }
+    }
+
+    fn tell_sightings(
+        &mut self,
+        direction: Direction,
+        place: Place<'_>,
+        all: &[Sighting],
+        sink: &mut Sink<'_>,
+    ) {
+        let options = sink.shared.options;
+        for sighting in all {
+            let mut frames = place.of_stream(sighting.start, sighting.end).all;
+            if frames.is_empty() {
+                frames.push(self.facts.first_frame);
+            }
+            let raw = sighting.finding(&options.rules, masking(options), direction);
+            sink.out.finding(&mut self.facts, direction, frames, raw);
+        }
     }
 
     /// Puts bytes into the ledger and searches them.
@@ -1093,7 +1275,13 @@ impl Flow {
         sink.ledger.add(class.name, data.len() as u64);
         self.facts.add_read(class.reading, data.len() as u64);
         if class.reading == Reading::Encrypted {
+            self.settle(direction, search, place, sink);
             return;
+        }
+        if class.reading == Reading::Handshake {
+            self.settle(direction, search, place, sink);
+        } else {
+            self.apply_rules(direction, search, place, data, sink);
         }
         if class.reading == Reading::Clear && self.facts.clear_frames.len() < MAX_EVIDENCE {
             let frames = place.frames(0..data.len()).all;
@@ -1115,13 +1303,7 @@ impl Flow {
             return;
         }
         let (base, mut all) = (place.base(), Vec::new());
-        let frames_of = |start: u64, end: u64| match place.source {
-            Source::Datagram(_) => place.frames(0..1),
-            Source::Stream { provenance, .. } => {
-                let whole = Place { source: Source::Stream { provenance, base: start }, ..place };
-                whole.frames(0..end.saturating_sub(start) as usize)
-            }
-        };
+        let frames_of = |start: u64, end: u64| place.of_stream(start, end);
         let opened = !search.unpacked;
         search
             .scanner
@@ -1163,6 +1345,11 @@ impl Flow {
             self.account(direction, &mut stream.search, &stream.provenance, class, &lost, stream.taken, sink);
             stream.taken += lost.len() as u64;
         }
+        let place = Place {
+            source: Source::Stream { provenance: &stream.provenance, base: 0 },
+            fragments: sink.shared.fragments,
+        };
+        self.settle(direction, &mut stream.search, place, sink);
         stream.want = 0;
         *self.anew(direction) = false;
         if let Some(meter) = &mut stream.search.meter {
@@ -1288,6 +1475,7 @@ impl Flow {
                 search.unknown += payload.len() as u64;
             }
             self.unknown = Some(searches);
+            self.apply_rules(direction, &mut Search::default(), place, payload, sink);
             self.search(direction, &mut Search::default(), place, payload, sink);
         }
     }
@@ -1347,6 +1535,7 @@ impl Flow {
                 source: Source::Stream { provenance: &stream.provenance, base: 0 },
                 fragments: sink.shared.fragments,
             };
+            self.settle(direction, &mut stream.search, place, sink);
             self.judge_unknown(direction, &stream.search, Some(place), sink);
         }
         self.app = App::Unknown;

@@ -175,6 +175,7 @@ impl Body {
             Engine::Brotli { .. } => {}
             engine => self.engine = engine,
         }
+        cx.search_end(&mut self.content);
     }
 
     /// The next content: the first bytes shown.

@@ -211,7 +211,7 @@ impl Secrets {
 }
 
 fn raw(kind: FindingKind, severity: Severity, what: String) -> RawFinding {
-    RawFinding { kind, severity, what, encoding: Vec::new(), range: (0, 0), decrypted: false }
+    RawFinding { kind, severity, what, ..RawFinding::default() }
 }
 
 /// A header that carries a secret by its name; those that only talk about secrets do not.

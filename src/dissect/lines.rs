@@ -280,7 +280,7 @@ pub(super) fn tell_address(what: &str, address: &[u8], size: usize, cx: &mut Cx<
         what: format!("{what} in clear: {}", masking(cx).apply_any(&lossy(address))),
         encoding: Vec::new(),
         range: (0, 0),
-        decrypted: false,
+        ..RawFinding::default()
     };
     Span::of(size, cx).tell(raw, cx);
 }
@@ -454,7 +454,7 @@ impl Contents {
             what: what.to_owned(),
             encoding: Vec::new(),
             range: (0, 0),
-            decrypted: false,
+            ..RawFinding::default()
         };
         span.tell(raw, cx);
     }

@@ -471,7 +471,7 @@ impl Cx<'_> {
 
     /// As [`Cx::finding`], for a message put together from earlier bytes: `frames` are all of its frames.
     pub fn finding_at(&mut self, frames: Frames, severity: Severity, kind: FindingKind, what: String) {
-        let raw = RawFinding { kind, severity, what, encoding: Vec::new(), range: (0, 0), decrypted: false };
+        let raw = RawFinding { kind, severity, what, ..RawFinding::default() };
         self.out.finding(self.facts, self.direction, frames.all, raw);
     }
 
@@ -486,13 +486,13 @@ impl Cx<'_> {
         self.unpacked = true;
     }
 
-    /// Whether there are canaries to look for.
+    /// Whether there is anything to look for: canaries, or what rules describe.
     #[must_use]
     pub fn searching(&self) -> bool {
-        !self.options.canaries.is_empty()
+        !self.options.canaries.is_empty() || !self.options.rules.is_empty()
     }
 
-    /// Searches content for canaries that the stream's bytes hide: `data` was unwrapped from `range` of the bytes shown, and
+    /// Searches content that the stream's bytes hide: `data` was unwrapped from `range` of the bytes shown, and
     /// follows what `content` was given before. Hits become findings with the layers of `content` as their encoding.
     pub(in crate::dissect) fn search(&mut self, content: &mut Unwrapped, data: &[u8], range: Range<usize>) {
         if self.searching() {
@@ -510,7 +510,18 @@ impl Cx<'_> {
         frames: Vec<u64>,
         offset: u64,
     ) {
-        for (frames, found) in content.search(data, frames, offset, self.options) {
+        let found = content.search(data, frames, offset, self.direction, self.options);
+        self.tell_found(found);
+    }
+
+    /// No more of this content comes: tells what was held because it might have gone on.
+    pub(in crate::dissect) fn search_end(&mut self, content: &mut Unwrapped) {
+        let found = content.finish(self.direction, self.options);
+        self.tell_found(found);
+    }
+
+    fn tell_found(&mut self, found: Vec<(Vec<u64>, Result<RawFinding, String>)>) {
+        for (frames, found) in found {
             match found {
                 Ok(raw) => self.out.finding(self.facts, self.direction, frames, raw),
                 Err(why) => {

@@ -171,7 +171,7 @@ impl Mqtt {
 }
 
 fn found(kind: FindingKind, severity: Severity, what: String) -> RawFinding {
-    RawFinding { kind, severity, what, encoding: Vec::new(), range: (0, 0), decrypted: false }
+    RawFinding { kind, severity, what, ..RawFinding::default() }
 }
 
 impl Dissector for Mqtt {

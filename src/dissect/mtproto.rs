@@ -347,7 +347,7 @@ impl MtProto {
                             ),
                             encoding: Vec::new(),
                             range: (0, 0),
-                            decrypted: false,
+                            ..RawFinding::default()
                         },
                     );
                 }

@@ -437,7 +437,7 @@ fn name_finding(name: &[u8], show: bool) -> RawFinding {
         what: format!("RTCP canonical name in clear: {}", masking.apply_any(&name)),
         encoding: Vec::new(),
         range: (0, 0),
-        decrypted: false,
+        ..RawFinding::default()
     }
 }
 

@@ -336,7 +336,7 @@ impl Sip {
                 what,
                 encoding: Vec::new(),
                 range: (0, 0),
-                decrypted: false,
+                ..RawFinding::default()
             },
         );
     }
@@ -429,7 +429,7 @@ impl Sip {
                         ),
                         encoding: vec!["base64".to_owned()],
                         range: (0, 0),
-                        decrypted: false,
+                        ..RawFinding::default()
                     },
                 );
             }

@@ -318,7 +318,7 @@ pub(super) fn peer_finding(place: &str, address: SocketAddr, show: bool) -> RawF
         what: format!("peer address in clear in TURN/SDP ({place} {})", masking.apply(&address.to_string())),
         encoding: Vec::new(),
         range: (0, 0),
-        decrypted: false,
+        ..RawFinding::default()
     }
 }
 

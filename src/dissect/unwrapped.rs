@@ -1,4 +1,4 @@
-//! Content behind a wrapping (a mask, a compression, chunks) that is searched for canaries apart from the stream's own bytes.
+//! Content behind a wrapping (a mask, a compression, chunks) that is searched for canaries and by rules apart from the stream's own bytes.
 //!
 //! Takes the content of one message in order, each part with the frames it came from; gives findings whose encoding names the
 //! wrapping. Holds the search's state and the frames of the last few kilobytes, never the content. [`Cx::search`] is the way
@@ -9,7 +9,8 @@
 use std::collections::VecDeque;
 
 use super::Options;
-use crate::payload::{Found, Masking, RawFinding, Scanner};
+use crate::model::Direction;
+use crate::payload::{Found, Masking, RawFinding, Scanner, Search, Sighting};
 
 /// Content that stays known by its frames: no form of a canary is longer (a value of 1024 bytes, percent-encoded).
 const KEPT: u64 = 4096;
@@ -35,6 +36,7 @@ pub(super) struct Unwrapped {
     only_across: bool,
     whole: bool,
     scanner: Scanner,
+    rules: Search,
     /// Content so far.
     next: u64,
     parts: VecDeque<Part>,
@@ -49,6 +51,7 @@ impl Unwrapped {
             only_across: false,
             whole: false,
             scanner: Scanner::default(),
+            rules: Search::default(),
             next: 0,
             parts: VecDeque::new(),
             border: false,
@@ -80,6 +83,7 @@ impl Unwrapped {
     /// Content is missing here.
     pub(super) fn gap(&mut self) {
         self.scanner = Scanner::default();
+        self.rules = Search::default();
         self.parts.clear();
     }
 
@@ -89,50 +93,72 @@ impl Unwrapped {
         data: &[u8],
         frames: Vec<u64>,
         offset: u64,
+        direction: Direction,
         options: &Options,
     ) -> Vec<(Vec<u64>, Result<RawFinding, String>)> {
-        let canaries = &options.canaries;
-        if canaries.is_empty() || (data.is_empty() && !self.whole) {
+        let (canaries, rules) = (&options.canaries, &options.rules);
+        if (canaries.is_empty() && rules.is_empty()) || (data.is_empty() && !self.whole) {
             return Vec::new();
         }
         let apart = std::mem::take(&mut self.border);
         self.parts.push_back(Part { start: self.next, offset, frames, apart });
-        let (mut hits, mut found) = (Vec::new(), Vec::new());
+        let (mut hits, mut found, mut sightings) = (Vec::new(), Vec::new(), Vec::new());
         self.scanner.feed(canaries, self.next, data, true, &mut |_, _| Vec::new(), &mut |what| match what {
             // A container's range is a range of the content like any other: its frames are found by it.
             Found::Here(hit) | Found::Within(hit, _) => hits.push(hit),
             Found::GivenUp(_, why) => found.push((Vec::new(), Err(why))),
         });
+        self.rules.feed(rules, self.next, data, &mut |s| sightings.push(s));
         self.next += data.len() as u64;
-        let masking = if options.show_secrets { Masking::Off } else { Masking::On };
-        for hit in hits {
-            if self.only_across
-                && !self.parts.iter().any(|p| p.apart && hit.start < p.start && p.start < hit.end)
-            {
-                continue;
-            }
-            let from = self.parts.iter().rposition(|p| p.start <= hit.start).unwrap_or_default();
-            let covering = self
-                .parts
-                .iter()
-                .enumerate()
-                .filter(|(at, p)| (self.whole || *at >= from) && p.start < hit.end);
-            let mut frames: Vec<u64> = covering.flat_map(|(_, p)| p.frames.iter().copied()).collect();
-            frames.sort_unstable();
-            frames.dedup();
-            frames.truncate(MAX_PARTS);
-            let mut raw = canaries.finding(&hit, masking, false);
-            let layers = self.layers.iter().map(|layer| (*layer).to_owned());
-            raw.encoding.splice(0..0, layers);
-            // Behind a compression only the place where the part begins means anything.
-            let part = self.parts.get(from);
-            let within = if self.whole { 0 } else { hit.start - part.map_or(hit.start, |p| p.start) };
-            let start = part.map_or(0, |p| p.offset) + within;
-            raw.range = (start, start + (hit.end - hit.start));
-            found.push((frames, Ok(raw)));
-        }
+        let masking = masking(options);
+        found.extend(hits.iter().filter_map(|hit| self.placed(canaries.finding(hit, masking, false))));
+        found.extend(self.tell(&sightings, direction, options));
         self.forget();
         found
+    }
+
+    /// No more content comes, or not what adjoins: gives what may have gone on.
+    pub(super) fn finish(
+        &mut self,
+        direction: Direction,
+        options: &Options,
+    ) -> Vec<(Vec<u64>, Result<RawFinding, String>)> {
+        let mut sightings = Vec::new();
+        self.rules.finish(&options.rules, &mut |s| sightings.push(s));
+        self.tell(&sightings, direction, options)
+    }
+
+    fn tell(
+        &self,
+        sightings: &[Sighting],
+        direction: Direction,
+        options: &Options,
+    ) -> Vec<(Vec<u64>, Result<RawFinding, String>)> {
+        let finding = |s: &Sighting| self.placed(s.finding(&options.rules, masking(options), direction));
+        sightings.iter().filter_map(finding).collect()
+    }
+
+    /// A finding by its place in the content, with frames, layers and its place in the stream; `None` where the stream itself
+    /// holds it.
+    fn placed(&self, mut raw: RawFinding) -> Option<(Vec<u64>, Result<RawFinding, String>)> {
+        let (start, end) = raw.range;
+        if self.only_across && !self.parts.iter().any(|p| p.apart && start < p.start && p.start < end) {
+            return None;
+        }
+        let from = self.parts.iter().rposition(|p| p.start <= start).unwrap_or_default();
+        let covering =
+            self.parts.iter().enumerate().filter(|(at, p)| (self.whole || *at >= from) && p.start < end);
+        let mut frames: Vec<u64> = covering.flat_map(|(_, p)| p.frames.iter().copied()).collect();
+        frames.sort_unstable();
+        frames.dedup();
+        frames.truncate(MAX_PARTS);
+        raw.encoding.splice(0..0, self.layers.iter().map(|layer| (*layer).to_owned()));
+        // Behind a compression only the place where the part begins means anything.
+        let part = self.parts.get(from);
+        let within = if self.whole { 0 } else { start - part.map_or(start, |p| p.start) };
+        let first = part.map_or(0, |p| p.offset) + within;
+        raw.range = (first, first + (end - start));
+        Some((frames, Ok(raw)))
     }
 
     /// Lets go of parts that no later hit can lie in.
@@ -147,6 +173,10 @@ impl Unwrapped {
             };
         }
     }
+}
+
+fn masking(options: &Options) -> Masking {
+    if options.show_secrets { Masking::Off } else { Masking::On }
 }
 
 #[cfg(test)]
@@ -166,7 +196,9 @@ mod tests {
             if *border {
                 content.border();
             }
-            for (frames, raw) in content.search(text.as_bytes(), vec![*frame], *offset, &options) {
+            for (frames, raw) in
+                content.search(text.as_bytes(), vec![*frame], *offset, Direction::Up, &options)
+            {
                 let raw = raw.unwrap();
                 all.push(format!("{frames:?} {} at {}", raw.encoding.join(","), raw.range.0));
             }
@@ -196,16 +228,16 @@ mod tests {
     fn memory_is_bounded_and_gaps_part() {
         let (mut content, options) = (Unwrapped::new(&[]), options());
         for n in 0..20_000 {
-            content.search(b"0123456789", vec![n], n * 10, &options);
+            content.search(b"0123456789", vec![n], n * 10, Direction::Up, &options);
         }
         assert!(content.parts.len() < 420, "{}", content.parts.len());
         let mut whole = Unwrapped::from_beginning(&[]);
         for n in 0..5000 {
-            whole.search(b"0", vec![n], n, &options);
+            whole.search(b"0", vec![n], n, Direction::Up, &options);
         }
         assert_eq!(whole.parts.len(), MAX_PARTS);
-        content.search(b"canary", vec![1], 0, &options);
+        content.search(b"canary", vec![1], 0, Direction::Up, &options);
         content.gap();
-        assert!(content.search(b"-4711", vec![2], 0, &options).is_empty());
+        assert!(content.search(b"-4711", vec![2], 0, Direction::Up, &options).is_empty());
     }
 }

@@ -298,6 +298,7 @@ impl Dissector for WebSocket {
         open.at += missing;
         let whole = open.at == open.header.length;
         if let Some(message) = side.message.as_mut().filter(|_| !open.header.is_control()) {
+            cx.search_end(&mut message.content);
             message.content.gap();
             if let Some(meter) = &mut message.meter {
                 meter.gap();
@@ -394,7 +395,9 @@ impl Side {
         if open.header.is_control() {
             if unmasked.is_some() {
                 // A reason for closing may say anything; it seldom lies in two segments.
-                cx.search(&mut Unwrapped::new(&["websocket-mask"]), clear, range);
+                let mut content = Unwrapped::new(&["websocket-mask"]);
+                cx.search(&mut content, clear, range);
+                cx.search_end(&mut content);
             }
             return;
         }
@@ -490,6 +493,7 @@ impl Side {
             self.unpack(&TAIL, cx);
         }
         let Some(mut message) = self.message.take() else { return };
+        cx.search_end(&mut message.content);
         if message.compressed && matches!(agreed, Agreed::Deflate { .. }) && message.sealed {
             // What this message would have added to the window is not known.
             self.context_lost = true;
@@ -504,7 +508,7 @@ impl Side {
                 what: format!("readable WebSocket message, {} bytes of text", message.metered),
                 encoding: message.content.layers(),
                 range: (message.offset, message.offset),
-                decrypted: false,
+                ..RawFinding::default()
             };
             cx.finding_in(message.frames, raw);
         }

@@ -176,7 +176,7 @@ impl WhatsApp {
                             what: format!("account number in the log-in: {}", masking.apply_any(text)),
                             encoding: Vec::new(),
                             range: (0, 0),
-                            decrypted: false,
+                            ..RawFinding::default()
                         },
                     );
                 } else if text.len() >= 6 && text.contains('-') && text.contains('.') {

@@ -685,7 +685,7 @@ fn masking(cx: &Cx<'_>) -> Masking {
 }
 
 fn finding(kind: FindingKind, what: String) -> RawFinding {
-    RawFinding { kind, severity: Severity::High, what, encoding: Vec::new(), range: (0, 0), decrypted: false }
+    RawFinding { kind, severity: Severity::High, what, ..RawFinding::default() }
 }
 
 fn tell(credential: &Credential, range: Range<usize>, cx: &mut Cx<'_>) {

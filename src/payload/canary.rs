@@ -375,6 +375,7 @@ impl CanarySet {
             encoding: hit.encoding.clone(),
             range: (hit.start, hit.end),
             decrypted,
+            ..RawFinding::default()
         }
     }
 

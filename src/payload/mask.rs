@@ -61,6 +61,12 @@ pub fn mask(value: &str) -> String {
     format!("{first}…{last} ({})", length_class(length))
 }
 
+/// Nothing of the value but its length class.
+#[must_use]
+pub fn mask_hidden(value: &str) -> String {
+    format!("… ({})", length_class(value.chars().count()))
+}
+
 /// An e-mail address or jid: the first letter and the top-level domain, within a quarter of the whole.
 #[must_use]
 pub fn mask_email(value: &str) -> String {

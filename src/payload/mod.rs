@@ -8,6 +8,7 @@
 pub mod base64;
 pub mod canary;
 pub mod canary_file;
+pub mod cleartext;
 pub mod credential;
 mod forms;
 pub mod imap;
@@ -19,10 +20,11 @@ pub mod text;
 mod transform;
 pub mod unpack;
 
-use crate::model::{Direction, Finding, FindingKind, Severity};
+use crate::model::{Confidence, Direction, Finding, FindingKind, Severity};
 
 pub use canary::{CanaryError, CanarySet, CanaryState, Hit};
 pub use canary_file::{CanaryFile, CanaryFileError};
+pub use cleartext::{RuleFileError, Rules, Search, Sighting};
 pub use credential::{Credential, SaslLogin, UserPass};
 pub use imap::ImapLogin;
 pub use mask::{Masking, mask, mask_header, mask_target};
@@ -70,7 +72,7 @@ pub fn layers() -> Vec<(String, String, &'static str)> {
 }
 
 /// A finding before it is known in which flow and capture it lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawFinding {
     /// What kind of thing.
     pub kind: FindingKind,
@@ -84,6 +86,14 @@ pub struct RawFinding {
     pub range: (u64, u64),
     /// It was only readable with keys that the auditor gave.
     pub decrypted: bool,
+    /// The rule that found it ([`Rules`]).
+    pub rule: Option<String>,
+    /// How sure that rule is.
+    pub confidence: Option<Confidence>,
+    /// Stands for rule and value, so that what comes again is counted and not told again; 0 where nothing does.
+    pub value: u64,
+    /// How often a rule found it in the flow and direction; 0 where no rule did.
+    pub count: u64,
 }
 
 impl RawFinding {
@@ -119,6 +129,9 @@ impl RawFinding {
             flow,
             direction,
             decrypted: self.decrypted,
+            rule: self.rule,
+            confidence: self.confidence,
+            count: self.count,
             ..Finding::default()
         }
     }

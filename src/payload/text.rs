@@ -169,6 +169,7 @@ impl TextMeter {
             encoding: Vec::new(),
             range: (run.start, run.end),
             decrypted,
+            ..RawFinding::default()
         })
     }
 

@@ -2,8 +2,8 @@
 
 use super::wording::{Arg, Wording};
 use crate::model::{
-    Agreement, Basis, Criterion, Destination, Direction, Embedded, EmbeddedForm, EndName, FindingKind,
-    Jurisdiction, JurisdictionWhy, Role, Severity, Unverified, Vantage, Verdict, Zone,
+    Agreement, Basis, Confidence, Criterion, Destination, Direction, Embedded, EmbeddedForm, EndName,
+    FindingKind, Jurisdiction, JurisdictionWhy, Role, Severity, Unverified, Vantage, Verdict, Zone,
 };
 
 /// Every verdict in the order in which reports count them.
@@ -250,6 +250,14 @@ pub(crate) fn kind_id(kind: FindingKind) -> &'static str {
         FindingKind::Cookie => "kind-cookie",
         FindingKind::Token => "kind-token",
         FindingKind::Name => "kind-name",
+    }
+}
+
+pub(crate) fn confidence_id(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Low => "confidence-low",
+        Confidence::Medium => "confidence-medium",
+        Confidence::High => "confidence-high",
     }
 }
 

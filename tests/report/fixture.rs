@@ -139,6 +139,11 @@ pub(crate) fn report() -> Report {
         }],
         exposure: exposure(),
         findings: findings(),
+        rules: vec![RuleText {
+            id: "phone-field".into(),
+            confidence: Confidence::High,
+            text: text("telephone number in clear", "Telefonnummer im Klartext"),
+        }],
         calls: calls(),
         leakage: Vec::new(),
         claims: claims(),
@@ -532,6 +537,23 @@ fn findings() -> Vec<Finding> {
             direction: Some(Direction::Up),
             decrypted: true,
             messenger: Some("whatsapp".into()),
+            ..Finding::default()
+        },
+        Finding {
+            id: "f3".into(),
+            kind: FindingKind::Identifier,
+            severity: Severity::High,
+            what: "telephone number in clear: …86 (number, 8 or more digits)".into(),
+            capture: "whatsapp-2022.pcapng".into(),
+            frames: vec![812],
+            offset: 96,
+            flow: 11,
+            direction: Some(Direction::Up),
+            messenger: Some("whatsapp".into()),
+            rule: Some("phone-field".into()),
+            confidence: Some(Confidence::High),
+            count: 3,
+            ..Finding::default()
         },
     ]
 }

@@ -444,14 +444,18 @@ impl Http2 {
         };
         block.frames.all.sort_unstable();
         block.frames.all.dedup();
+        // A promise is the server's guess at a request, not one.
+        if block.head.kind != PUSH_PROMISE {
+            self.fields(d, &Fields(&fields), &block, shown, cx);
+        }
+        // Behind what the message says by itself, so that rules do not tell it again.
         if cx.searching() {
             search_fields(&fields, &block, single, cx);
         }
-        // A promise is the server's guess at a request, not one.
-        if block.head.kind == PUSH_PROMISE {
-            return;
-        }
-        let fields = Fields(&fields);
+    }
+
+    /// The fields of a message.
+    fn fields(&mut self, d: Direction, fields: &Fields<'_>, block: &Block, shown: usize, cx: &mut Cx<'_>) {
         if !block.head.has(END_STREAM)
             && (fields.first(":method").is_some() || fields.first(":status").is_some())
         {
@@ -459,16 +463,16 @@ impl Http2 {
         }
         let key = (block.head.stream, is_down(d));
         if let Some(method) = fields.first(":method") {
-            self.request(d, method, &fields, &block, shown, cx);
+            self.request(d, method, fields, block, shown, cx);
         } else if let Some(status) = fields.first(":status") {
             let status = std::str::from_utf8(status).ok().and_then(|s| s.parse().ok()).unwrap_or_default();
-            self.response(&fields, status, key, &block, cx);
+            self.response(fields, status, key, block, cx);
             if (100..200).contains(&status) {
                 // The final response is to come.
                 self.close(key, true, cx);
             }
         } else if let Some(open) = self.open.get_mut(&key) {
-            join(&mut open.frames, block.frames);
+            join(&mut open.frames, block.frames.clone());
         }
     }
 
@@ -585,15 +589,17 @@ fn tell(mut raw: crate::payload::RawFinding, block: &Block, cx: &mut Cx<'_>) {
     cx.finding_in(block.frames.clone(), raw);
 }
 
-/// Searches the values for canaries. Those that stand in the frame as they are, are found in the stream itself.
+/// Searches the fields. Those that stand in the frame as they are, are found in the stream itself.
 fn search_fields(fields: &[hpack::Pair], block: &Block, single: bool, cx: &mut Cx<'_>) {
     let mut hidden = Vec::new();
-    for (_, value) in fields {
+    for (name, value) in fields {
         let verbatim = single
             && block.bytes.len() <= MAX_VERBATIM
             && !value.is_empty()
             && block.bytes.windows(value.len()).any(|part| part == value.as_slice());
         if !verbatim {
+            hidden.extend_from_slice(name);
+            hidden.extend_from_slice(b": ");
             hidden.extend_from_slice(value);
             hidden.extend_from_slice(b"\r\n");
         }

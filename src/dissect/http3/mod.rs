@@ -375,11 +375,16 @@ impl Http3 {
         frames.all.sort_unstable();
         frames.all.dedup();
         let masking = masking(cx);
-        if cx.searching() {
-            let values: Vec<u8> = fields.iter().flat_map(|(_, v)| [v.as_slice(), b"\r\n"].concat()).collect();
+        let search = |cx: &mut Cx<'_>| {
+            if !cx.searching() {
+                return;
+            }
+            let line =
+                |(name, value): &(_, _)| [Vec::as_slice(name), b": ", Vec::as_slice(value), b"\r\n"].concat();
+            let values: Vec<u8> = fields.iter().flat_map(line).collect();
             let mut content = Unwrapped::from_beginning(&["qpack"]);
             cx.search_in(&mut content, &values, frames.all.clone(), range.0);
-        }
+        };
         let fields = Fields(fields);
         let method = fields.first(":method");
         let status = fields.first(":status");
@@ -429,11 +434,14 @@ impl Http3 {
             }
         } else {
             // A trailer.
+            search(cx);
             if let Some(open) = self.streams.get_mut(&key).and_then(|s| s.open.as_mut()) {
                 join(&mut open.frames, frames);
             }
             return;
         };
+        // Behind what the message says by itself, so that rules do not tell it again.
+        search(cx);
         if !cx.observing() {
             return;
         }
@@ -457,7 +465,10 @@ impl Http3 {
     /// A stream's direction is over.
     fn close(&mut self, key: Key, whole: bool, cx: &mut Cx<'_>) {
         self.state_open(key, whole, cx);
-        if let Some(stream) = self.streams.remove(&key) {
+        if let Some(mut stream) = self.streams.remove(&key) {
+            let before = std::mem::replace(&mut cx.direction, stream.direction);
+            cx.search_end(&mut stream.content);
+            cx.direction = before;
             self.held -= stream.held.len();
         }
     }

@@ -318,7 +318,10 @@ impl Later {
                 Frame::NewId { length } => lengths.push(length),
                 Frame::Datagram(data) if cx.searching() => {
                     let mut content = Unwrapped::new(&["quic-datagram"]);
-                    decrypted(cx, |cx| cx.search_in(&mut content, data, here.all.clone(), 0));
+                    decrypted(cx, |cx| {
+                        cx.search_in(&mut content, data, here.all.clone(), 0);
+                        cx.search_end(&mut content);
+                    });
                 }
                 // Session tickets, of which nothing is told; nothing to search for.
                 Frame::Crypto(..) | Frame::Datagram(_) => {}
@@ -454,7 +457,9 @@ impl Later {
                 }
             }
             Some(Content::Other(searches)) => {
-                searches.remove(&(id, role == Role::Server));
+                if let Some(mut content) = searches.remove(&(id, role == Role::Server)) {
+                    decrypted(cx, |cx| cx.search_end(&mut content));
+                }
             }
             None => {}
         }
@@ -472,7 +477,15 @@ impl Later {
                     session.finish(cx);
                 }
             }
-            Some(Content::Other(_)) | None => {}
+            Some(Content::Other(searches)) => {
+                let before = cx.direction;
+                for ((_, server), mut content) in searches {
+                    cx.direction = if server { Direction::Down } else { Direction::Up };
+                    decrypted(cx, |cx| cx.search_end(&mut content));
+                }
+                cx.direction = before;
+            }
+            None => {}
         }
     }
 

@@ -190,7 +190,9 @@ impl Page {
             destinations: Capped::new(&destinations, MAX_ROWS, capped, wording, |d| {
                 tables::destination(d, wording)
             }),
-            findings: Capped::new(&findings, MAX_ROWS, capped, wording, |f| tables::finding(f, wording)),
+            findings: Capped::new(&findings, MAX_ROWS, capped, wording, |f| {
+                tables::finding(f, &report.rules, wording)
+            }),
             inputs: Capped::new(&report.inputs, MAX_ROWS, capped, wording, |i| tables::input(i, wording)),
             coverage: Capped::new(&report.coverage, MAX_ROWS, capped, wording, |c| {
                 tables::coverage(c.capture.clone(), c.total, &c.classes, wording)

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{Capped, MAX_IN_CELL, frames};
 use crate::model::{
-    Call, Coverage, DataAge, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, Warning,
-    Whereabouts,
+    Call, Coverage, DataAge, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, RuleText,
+    Warning, Whereabouts,
 };
 use crate::report::chart;
 use crate::report::wording::{Arg, Wording};
@@ -87,6 +87,9 @@ pub(super) struct FindingRow {
     severity_class: String,
     kind: String,
     what: String,
+    what_lang: &'static str,
+    sure: Option<String>,
+    count: Option<String>,
     encoding: Option<String>,
     capture: String,
     frames: String,
@@ -376,13 +379,38 @@ pub(super) fn exposure(exposure: &Exposure, wording: &Wording) -> Vec<ExposureRo
     std::iter::once(all).chain(each).collect()
 }
 
-pub(super) fn finding(finding: &Finding, wording: &Wording) -> FindingRow {
+/// What a finding says: in the report's language where a rule found it, else in English; and the language that it is in.
+fn said(finding: &Finding, rules: &[RuleText], wording: &Wording) -> (String, &'static str) {
+    let text = rules.iter().find(|r| finding.rule.as_ref() == Some(&r.id)).map(|r| &r.text);
+    // As `RawFinding::behind_encryption` has it.
+    let on_the_way = |text: &str| {
+        if !finding.decrypted {
+            return text.to_owned();
+        }
+        text.replacen(" in clear", " behind the encryption", 1).replacen(
+            " im Klartext",
+            " hinter der Verschlüsselung",
+            1,
+        )
+    };
+    match text.and_then(|t| Some((t, finding.what.strip_prefix(&on_the_way(&t.en))?))) {
+        Some((text, value)) => (format!("{}{value}", on_the_way(wording.pick(text))), wording.lang().code()),
+        None => (finding.what.clone(), "en"),
+    }
+}
+
+pub(super) fn finding(finding: &Finding, rules: &[RuleText], wording: &Wording) -> FindingRow {
+    let (what, what_lang) = said(finding, rules, wording);
     FindingRow {
         id: finding.id.clone(),
         severity: wording.text(words::severity_id(finding.severity)),
         severity_class: format!("{:?}", finding.severity).to_lowercase(),
         kind: wording.text(words::kind_id(finding.kind)),
-        what: finding.what.clone(),
+        what,
+        what_lang,
+        sure: finding.confidence.map(|c| wording.text(words::confidence_id(c))),
+        count: (finding.count > 1)
+            .then(|| wording.with("finding-count", &[("count", Arg::Count(finding.count))])),
         encoding: (!finding.encoding.is_empty())
             .then(|| wording.with("encoding-chain", &[("chain", Arg::Text(&finding.encoding.join(" > ")))])),
         capture: finding.capture.clone(),
