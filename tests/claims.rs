@@ -1351,6 +1351,63 @@ fn faults_name_file_line_and_remedy() {
             "the id \"signal.x\" is taken by broken.toml:2",
             "give each claim an id of its own",
         ),
+        (
+            sound("supports = { any = \"destinations\", country = [\"ch\"] }"),
+            7,
+            "no value of country",
+            "such as CH",
+        ),
+        (
+            sound("supports = { any = \"destinations\", not_country = [\"ZZ\"] }"),
+            7,
+            "no value of not_country",
+            "such as CH",
+        ),
+        (
+            sound("supports = { any = \"destinations\", seat = [\"Germany\"] }"),
+            7,
+            "no value of seat",
+            "such as CH",
+        ),
+        (
+            sound("supports = { any = \"destinations\", rtt_excludes = [\"USA\"] }"),
+            7,
+            "no value of rtt_excludes",
+            "such as CH",
+        ),
+        (
+            sound("supports = { any = \"destinations\", operator = [\"\"] }"),
+            7,
+            "no value of operator",
+            "at least a part",
+        ),
+        (
+            sound("supports = { any = \"destinations\", asn = [4294967296] }"),
+            7,
+            "4294967296 is no asn",
+            "a number that it can have",
+        ),
+        (sound("supports = { any = \"destinations\", asn = [] }"), 7, "asn is empty", "name one or more"),
+        (
+            sound("supports = { any = \"flows\", transport = [\"sctpp\"] }"),
+            7,
+            "no value of transport",
+            "tcp, udp",
+        ),
+        (sound("supports = { any = \"flows\", cipher = [\"1301\"] }"), 7, "no value of cipher", "0x1301"),
+        (
+            sound("supports = { any = \"flows\", port = [70000] }"),
+            7,
+            "70000 is no port",
+            "a number that it can have",
+        ),
+        (sound("supports = { any = \"flows\", name = [\"X.ORG.\"] }"), 7, "no value of name", "example.org"),
+        (
+            without("sources", "sources = [ { id = \"s\", text = \"t\", date = \"gestern\" } ]"),
+            6,
+            "is no date",
+            "2024-05-17",
+        ),
     ];
     // typos: on
     assert!(cases.len() >= 15);

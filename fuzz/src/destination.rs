@@ -20,7 +20,7 @@ const FACTS: FactTexts<'static> = FactTexts {
     messengers: "schema = 1\nas_of = \"2024-01-01\"\n",
     operators: "schema = 1\nas_of = \"2024-01-01\"\n",
     adequacy: "schema = 1\nas_of = \"2024-01-01\"\nsource = \"none\"\n[eea]\nmembers = [\"DE\"]\nterritories = []\n\
-               [dpf]\ncountry = \"US\"\nnumber = \"1\"\ndecided = \"2023-07-10\"\nsource = \"none\"\n",
+               [dpf]\ncountry = \"US\"\nnumber = \"(EU) 2023/1795\"\ndecided = \"2023-07-10\"\nsource = \"none\"\n",
     services: "schema = 1\nas_of = \"2024-01-01\"\n",
     anycast: "schema = 1\nas_of = \"2024-01-01\"\n",
     ech: "schema = 1\nas_of = \"2024-01-01\"\nlicence = \"CC0-1.0\"\n",
