@@ -40,6 +40,9 @@ struct Seen<'a> {
     bounding_rtt_ms: Option<f64>,
 }
 
+/// A flow, whether its end is the server, and where the capture was taken.
+type Ended<'a> = (&'a Flow, bool, Option<Vantage>);
+
 /// The remote ends of `flows`, sorted by address, IPv4 before IPv6.
 ///
 /// `vantage` tells where a capture (by its name in `Flow::capture`) was taken; a round trip bounds the distance
@@ -65,7 +68,7 @@ pub fn destinations(
         Some((end, end == server, place))
     };
     let ended: Vec<_> = flows.par_iter().map(end).collect();
-    let mut ends: HashMap<IpAddr, Vec<(&Flow, bool, Option<Vantage>)>> = HashMap::new();
+    let mut ends: HashMap<IpAddr, Vec<Ended<'_>>> = HashMap::new();
     for (flow, ended) in flows.iter().zip(ended) {
         let Some((end, server, place)) = ended else { continue };
         ends.entry(end).or_default().push((flow, server, place));
@@ -75,7 +78,9 @@ pub fn destinations(
     ends.into_par_iter()
         .map(|(address, flows)| {
             let mut seen = Seen::default();
-            flows.into_iter().for_each(|(flow, server, place)| seen.add(flow, server, place));
+            for (flow, server, place) in flows {
+                seen.add(flow, server, place);
+            }
             seen.into_destination(address, db, &shown)
         })
         .collect()
