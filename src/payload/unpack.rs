@@ -3,7 +3,7 @@
 //!
 //! Takes compressed bytes in order; gives what they hold in pieces. Keeps the format's window and no content. What grows beyond
 //! measure is given up: [`Fault`]. Checksums and dictionaries are not looked at. The way in for [`super::scan`], which knows a coding by
-//! its first bytes. Dissectors, whose bounds go over several messages, use its parts: [`inflate`], [`unbrotli`], the header of gzip and
+//! its first bytes. Dissectors, whose bounds go over several messages, use its parts: `inflate`, `unbrotli`, `gzip_header` and
 //! the names ([`Coding::named`]).
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};

@@ -1,7 +1,7 @@
 //! Cleartext findings: identifiers, tokens and content in bytes that can be read, by the rules of `reference/cleartext.toml`.
 //!
 //! Takes the readable bytes of one direction in order; gives [`Sighting`]s with rule, place and value. A match may lie across
-//! any number of pieces: of an unfinished line the last bytes are kept, at most [`rules::MAX_LONGEST`] and as many before them.
+//! any number of pieces: of an unfinished line the last bytes are kept, at most the longest match of any rule and as many before them.
 //! A match lies within one line, and rules look only where readable bytes stand together: random and compressed bytes cost
 //! a look at one in six. In readable ones all anchors are sought in one pass, and an expression runs on a line that holds an
 //! anchor of its rule. Time is linear in the bytes for any input.
