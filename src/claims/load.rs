@@ -561,7 +561,7 @@ impl Loader<'_> {
                 }
                 "date" => {
                     source.date = self.text(value, "date").unwrap_or_default().into();
-                    if !source.date.is_empty() && !is_date(&source.date) {
+                    if !source.date.is_empty() && !crate::destination::is_date(&source.date) {
                         let what = format!("{:?} is no date", source.date);
                         self.fault(&value.span(), what, "write 2024, 2024-05, 2024-05-17 or undated");
                     }
@@ -804,13 +804,4 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
-}
-/// A year, a month or a day, or that nobody knows.
-fn is_date(text: &str) -> bool {
-    let day = match text.len() {
-        4 => format!("{text}-01-01"),
-        7 => format!("{text}-01"),
-        _ => text.to_owned(),
-    };
-    text == "undated" || (day.len() == 10 && day.parse::<jiff::civil::Date>().is_ok())
 }

@@ -286,11 +286,8 @@ fn word<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn severity(word: &str) -> Severity {
-    serde_json::from_value(serde_json::Value::String(word.to_owned())).unwrap_or_default()
-}
-
-fn confidence(word: &str) -> Confidence {
+/// What a word stands for in JSON; words were checked when the claim was read.
+fn of_word<T: serde::de::DeserializeOwned + Default>(word: &str) -> T {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).unwrap_or_default()
 }
 
@@ -311,12 +308,12 @@ impl Item<'_> {
             (Item::Destination(d, _), value) => destination_fits(d, condition, value),
             (Item::Finding(f), Value::Words(list)) => match condition {
                 "kind" => list.contains(&word(&f.kind)),
-                "severity" => list.iter().any(|s| f.severity >= severity(s)),
+                "severity" => list.iter().any(|s| f.severity >= of_word::<Severity>(s)),
                 "encoding" => list.iter().any(|e| f.encoding.contains(e)),
                 "rule" => f.rule.as_ref().is_some_and(|rule| list.contains(rule)),
                 // What dissectors and canaries find is certain.
                 "confidence" => {
-                    list.iter().any(|c| f.confidence.unwrap_or(Confidence::High) >= confidence(c))
+                    list.iter().any(|c| f.confidence.unwrap_or(Confidence::High) >= of_word::<Confidence>(c))
                 }
                 "canary" => canary(f).is_some_and(|name| list.iter().any(|w| called(name, w))),
                 _ => false,

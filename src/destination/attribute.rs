@@ -139,8 +139,8 @@ type Users = BTreeMap<String, (u64, u64, u64)>;
 /// messengers are seen on a socket, and not from or to protocols whose sockets may serve several sites.
 fn by_socket(flows: &mut [Flow]) {
     let mut sockets: HashMap<SocketAddr, BTreeMap<String, Users>> = HashMap::new();
-    for flow in flows.iter().filter(|flow| flow.messenger.is_some() && is_call(flow)) {
-        let Some(messenger) = &flow.messenger else { continue };
+    for flow in flows.iter() {
+        let Some(messenger) = flow.messenger.as_ref().filter(|_| is_call(flow)) else { continue };
         for socket in device_sockets(flow) {
             let users = sockets.entry(socket).or_default().entry(flow.capture.clone()).or_default();
             let (first, last, number) = users.entry(messenger.clone()).or_insert((u64::MAX, 0, flow.flow));

@@ -10,6 +10,25 @@ use super::cidr::Cidr;
 use super::error::ReferenceError;
 use super::sources::Countries;
 
+/// A date `YYYY-MM-DD`, `YYYY-MM` or `YYYY`, or the word `undated`.
+pub(crate) fn is_date(text: &str) -> bool {
+    let numeric = || {
+        let parts: Vec<&str> = text.split('-').collect();
+        let lengths = [4, 2, 2];
+        parts.len() <= 3
+            && parts.iter().zip(lengths).all(|(p, n)| p.len() == n && p.bytes().all(|b| b.is_ascii_digit()))
+            && match parts.as_slice() {
+                [_, month, day] => {
+                    let full = format!("{}-{month}-{day}", parts.first().copied().unwrap_or_default());
+                    full.parse::<jiff::civil::Date>().is_ok()
+                }
+                [_, month] => matches!(month.parse(), Ok(1..=12u8)),
+                _ => true,
+            }
+    };
+    text == "undated" || numeric()
+}
+
 /// A data file while it is checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DataFile<'a> {
@@ -44,27 +63,10 @@ impl DataFile<'_> {
         ReferenceError::data(self.name, self.line(span), what, remedy)
     }
 
-    /// A date `YYYY-MM-DD`, `YYYY-MM` or `YYYY`, or the word `undated`.
+    /// A date as [`is_date`] has it.
     pub(crate) fn date(&self, date: &toml::Spanned<String>) -> Result<(), ReferenceError> {
         let text = date.get_ref();
-        let numeric = || {
-            let parts: Vec<&str> = text.split('-').collect();
-            let lengths = [4, 2, 2];
-            parts.len() <= 3
-                && parts
-                    .iter()
-                    .zip(lengths)
-                    .all(|(p, n)| p.len() == n && p.bytes().all(|b| b.is_ascii_digit()))
-                && match parts.as_slice() {
-                    [_, month, day] => {
-                        let full = format!("{}-{month}-{day}", parts.first().copied().unwrap_or_default());
-                        full.parse::<jiff::civil::Date>().is_ok()
-                    }
-                    [_, month] => matches!(month.parse(), Ok(1..=12u8)),
-                    _ => true,
-                }
-        };
-        if text == "undated" || numeric() {
+        if is_date(text) {
             return Ok(());
         }
         let remedy = "write YYYY-MM-DD, YYYY-MM, YYYY or \"undated\"";

@@ -28,7 +28,7 @@ pub use aggregate::{destinations, lookup_destination};
 pub use attribute::attribute;
 pub use build::{Import, Imported, build, import};
 pub use cidr::Cidr;
-pub(crate) use data::{DataFile, read_bounded};
+pub(crate) use data::{DataFile, is_date, read_bounded};
 pub use db::{AddressFacts, Answer, CloudFacts, DbInfo, ReferenceDb};
 pub(crate) use db::{OLD_DAYS, outdated};
 pub use error::ReferenceError;

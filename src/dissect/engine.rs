@@ -22,7 +22,7 @@ use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode
 use super::secrets::{KeyLogFaults, NSS_KEY_LOG, Secrets};
 use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, RawFrame, Reader};
 use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, Warning};
-use crate::payload::{CanarySet, Rules};
+use crate::payload::{CanarySet, Masking, Rules};
 
 /// Shards of the flow table; fixed, so that results do not depend on the number of threads.
 const SHARDS: usize = 16;
@@ -62,6 +62,13 @@ pub struct Options {
     pub parallel: bool,
     /// Leave out the SHA-256 of the file, for outputs that do not show it; [`Input::sha256`] is empty then.
     pub skip_digest: bool,
+}
+
+impl Options {
+    /// How secrets are shown.
+    pub(super) fn masking(&self) -> Masking {
+        if self.show_secrets { Masking::Off } else { Masking::On }
+    }
 }
 
 impl Default for Options {

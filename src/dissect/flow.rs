@@ -19,9 +19,7 @@ use super::{
     Step,
 };
 use crate::model::{CaptureTime, Direction, FindingKind, FlowCall, FlowTls, Severity, SignatureHit};
-use crate::payload::{
-    Found, Masking, RawFinding, Readability, Scanner, Search as RuleSearch, Sighting, TextMeter,
-};
+use crate::payload::{Found, RawFinding, Readability, Scanner, Search as RuleSearch, Sighting, TextMeter};
 
 mod session;
 
@@ -1241,7 +1239,7 @@ impl Flow {
             if frames.is_empty() {
                 frames.push(self.facts.first_frame);
             }
-            let raw = sighting.finding(&options.rules, masking(options), direction);
+            let raw = sighting.finding(&options.rules, options.masking(), direction);
             sink.out.finding(&mut self.facts, direction, frames, raw);
         }
     }
@@ -1312,11 +1310,11 @@ impl Flow {
             match found {
                 Found::Here(hit) => {
                     let frames = frames_of(hit.start, hit.end).all;
-                    let raw = canaries.finding(&hit, masking(sink.shared.options), false);
+                    let raw = canaries.finding(&hit, sink.shared.options.masking(), false);
                     sink.out.finding(&mut self.facts, direction, frames, raw);
                 }
                 Found::Within(hit, frames) => {
-                    let raw = canaries.finding(&hit, masking(sink.shared.options), false);
+                    let raw = canaries.finding(&hit, sink.shared.options.masking(), false);
                     sink.out.finding(&mut self.facts, direction, frames, raw);
                 }
                 Found::GivenUp(_, why) => {
@@ -1583,10 +1581,6 @@ impl Flow {
             }
         }
     }
-}
-
-fn masking(options: &Options) -> Masking {
-    if options.show_secrets { Masking::Off } else { Masking::On }
 }
 
 enum Answer {

@@ -14,7 +14,7 @@ use std::ops::Range;
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
 use super::http_body::{Allowance, Body as Content, Framing};
-use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, is_token, join, masking};
+use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, is_token, join};
 use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step, http2, tor, websocket};
 use crate::model::Direction;
@@ -615,7 +615,7 @@ impl Http {
     }
 
     fn request(&mut self, d: Direction, method: &str, target: &str, head: &Head<'_>, cx: &mut Cx<'_>) {
-        let masking = masking(cx);
+        let masking = cx.masking();
         // With the ends mistaken the name would be the client's.
         if let (Direction::Up, Some(host)) = (d, head.first("host"))
             && let Some(name) = host_name(host)
@@ -663,7 +663,7 @@ impl Http {
     }
 
     fn response(&mut self, d: Direction, status: u16, reason: &str, head: &Head<'_>, cx: &mut Cx<'_>) {
-        let masking = masking(cx);
+        let masking = cx.masking();
         self.secrets_of_headers(Kind::Response, head, masking, cx);
         let interim = (100..200).contains(&status) && status != 101;
         let asked = if interim { None } else { self.asked.pop_front() };

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::{Cx, Frames};
+use super::Frames;
 use crate::model::{FindingKind, Severity};
 use crate::payload::credential::http_authorization;
 use crate::payload::mask::{escape, is_secret_name};
@@ -99,10 +99,6 @@ impl Seen {
 /// A byte of a token (RFC 9110 section 5.6.2).
 pub(super) fn is_token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
-}
-
-pub(super) fn masking(cx: &Cx<'_>) -> Masking {
-    if cx.show_secrets() { Masking::Off } else { Masking::On }
 }
 
 /// The secrets of one flow.

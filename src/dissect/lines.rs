@@ -191,11 +191,6 @@ pub(super) fn shown(bytes: &[u8]) -> String {
     mask::escape(&String::from_utf8_lossy(bytes))
 }
 
-/// How secrets are to be written.
-pub(super) fn masking(cx: &Cx<'_>) -> Masking {
-    if cx.show_secrets() { Masking::Off } else { Masking::On }
-}
-
 /// A client's command, as CONTRACT.md has it.
 #[derive(Serialize)]
 struct Fields<'a> {
@@ -216,7 +211,7 @@ pub(super) fn emit(
     cx: &mut Cx<'_>,
 ) {
     if cx.observing() {
-        let masking = masking(cx);
+        let masking = cx.masking();
         let frames = cx.frames(0..size).after(earlier);
         cx.emit_at(kind, frames, || Fields { command, argument: argument(masking), starttls });
     }
@@ -268,7 +263,7 @@ impl Span {
 
 /// Reports a log-in in clear.
 pub(super) fn tell_credential(credential: &Credential, span: Span, cx: &mut Cx<'_>) {
-    let raw = credential.finding((0, 0), masking(cx), false);
+    let raw = credential.finding((0, 0), cx.masking(), false);
     span.tell(raw, cx);
 }
 
@@ -277,9 +272,7 @@ pub(super) fn tell_address(what: &str, address: &[u8], size: usize, cx: &mut Cx<
     let raw = RawFinding {
         kind: FindingKind::Identifier,
         severity: Severity::High,
-        what: format!("{what} in clear: {}", masking(cx).apply_any(&lossy(address))),
-        encoding: Vec::new(),
-        range: (0, 0),
+        what: format!("{what} in clear: {}", cx.masking().apply_any(&lossy(address))),
         ..RawFinding::default()
     };
     Span::of(size, cx).tell(raw, cx);
@@ -452,8 +445,6 @@ impl Contents {
             kind: FindingKind::Content,
             severity: Severity::High,
             what: what.to_owned(),
-            encoding: Vec::new(),
-            range: (0, 0),
             ..RawFinding::default()
         };
         span.tell(raw, cx);

@@ -34,9 +34,8 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen], listed:
             continue;
         };
         let offer = EchOffer { sni, id: id.into(), suite, enc };
-        let outer = is_outer(&offer, frame, configurations, listed);
-        let cover = outer || is_cover(sni, frame, configurations, listed);
-        if outer {
+        let cover = is_cover(sni, frame, configurations, listed);
+        if is_outer(&offer, frame, configurations, listed) {
             tls.ech = Some("outer".into());
         }
         if cover {

@@ -74,7 +74,7 @@ pub use secrets::Secrets;
 use std::ops::Range;
 
 use crate::model::{CaptureTime, Direction, FindingKind, Severity};
-use crate::payload::RawFinding;
+use crate::payload::{Masking, RawFinding};
 use flow::Place;
 use unwrapped::Unwrapped;
 
@@ -385,6 +385,12 @@ impl Cx<'_> {
     #[must_use]
     pub fn show_secrets(&self) -> bool {
         self.options.show_secrets
+    }
+
+    /// How secrets are shown.
+    #[must_use]
+    pub(in crate::dissect) fn masking(&self) -> Masking {
+        self.options.masking()
     }
 
     /// States one message as an observation of `kind` (CONTRACT.md, `dissect`). `fields` is any struct that serialises to an object.

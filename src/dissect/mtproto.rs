@@ -11,7 +11,7 @@ use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step};
 use crate::capture::hex;
 use crate::model::{Direction, FindingKind, Severity};
-use crate::payload::{Masking, RawFinding};
+use crate::payload::RawFinding;
 
 type Cipher = ctr::Ctr128BE<aes::Aes256>;
 
@@ -335,7 +335,7 @@ impl MtProto {
                 self.encrypted = true;
                 if !std::mem::replace(&mut self.told, true) {
                     cx.encrypted("mtproto", range.clone());
-                    let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
+                    let masking = cx.masking();
                     cx.finding(
                         range,
                         RawFinding {
@@ -345,8 +345,6 @@ impl MtProto {
                                 "auth_key_id of the device, readable by any observer: {}",
                                 masking.apply(&hex(&id))
                             ),
-                            encoding: Vec::new(),
-                            range: (0, 0),
                             ..RawFinding::default()
                         },
                     );

@@ -435,8 +435,6 @@ fn name_finding(name: &[u8], show: bool) -> RawFinding {
         kind: FindingKind::Identifier,
         severity: if name.contains('@') { Severity::Medium } else { Severity::Low },
         what: format!("RTCP canonical name in clear: {}", masking.apply_any(&name)),
-        encoding: Vec::new(),
-        range: (0, 0),
         ..RawFinding::default()
     }
 }

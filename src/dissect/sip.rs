@@ -334,8 +334,6 @@ impl Sip {
                 kind: FindingKind::Identifier,
                 severity: Severity::Medium,
                 what,
-                encoding: Vec::new(),
-                range: (0, 0),
                 ..RawFinding::default()
             },
         );

@@ -316,8 +316,6 @@ pub(super) fn peer_finding(place: &str, address: SocketAddr, show: bool) -> RawF
         kind: FindingKind::Identifier,
         severity: Severity::Medium,
         what: format!("peer address in clear in TURN/SDP ({place} {})", masking.apply(&address.to_string())),
-        encoding: Vec::new(),
-        range: (0, 0),
         ..RawFinding::default()
     }
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::Options;
 use crate::model::Direction;
-use crate::payload::{Found, Masking, RawFinding, Scanner, Search, Sighting};
+use crate::payload::{Found, RawFinding, Scanner, Search, Sighting};
 
 /// Content that stays known by its frames: no form of a canary is longer (a value of 1024 bytes, percent-encoded).
 const KEPT: u64 = 4096;
@@ -110,7 +110,7 @@ impl Unwrapped {
         });
         self.rules.feed(rules, self.next, data, &mut |s| sightings.push(s));
         self.next += data.len() as u64;
-        let masking = masking(options);
+        let masking = options.masking();
         found.extend(hits.iter().filter_map(|hit| self.placed(canaries.finding(hit, masking, false))));
         found.extend(self.tell(&sightings, direction, options));
         self.forget();
@@ -134,7 +134,7 @@ impl Unwrapped {
         direction: Direction,
         options: &Options,
     ) -> Vec<(Vec<u64>, Result<RawFinding, String>)> {
-        let finding = |s: &Sighting| self.placed(s.finding(&options.rules, masking(options), direction));
+        let finding = |s: &Sighting| self.placed(s.finding(&options.rules, options.masking(), direction));
         sightings.iter().filter_map(finding).collect()
     }
 
@@ -173,10 +173,6 @@ impl Unwrapped {
             };
         }
     }
-}
-
-fn masking(options: &Options) -> Masking {
-    if options.show_secrets { Masking::Off } else { Masking::On }
 }
 
 #[cfg(test)]

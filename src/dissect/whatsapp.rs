@@ -8,7 +8,7 @@
 use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Match, Probe, Protocol, Reader, Short, Step};
 use crate::model::{Direction, FindingKind, Severity};
-use crate::payload::{Masking, RawFinding};
+use crate::payload::RawFinding;
 
 /// Registration.
 pub(super) static PROTOCOL: Protocol = Protocol {
@@ -167,15 +167,13 @@ impl WhatsApp {
             for (at, text) in strings(body) {
                 let range = 3 + at..3 + at + text.len();
                 if text.len() >= 7 && text.bytes().all(|b| b.is_ascii_digit()) {
-                    let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
+                    let masking = cx.masking();
                     cx.finding(
                         range,
                         RawFinding {
                             kind: FindingKind::Identifier,
                             severity: Severity::High,
                             what: format!("account number in the log-in: {}", masking.apply_any(text)),
-                            encoding: Vec::new(),
-                            range: (0, 0),
                             ..RawFinding::default()
                         },
                     );

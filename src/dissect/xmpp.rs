@@ -475,7 +475,7 @@ impl Xmpp {
         error: Option<String>,
         cx: &mut Cx<'_>,
     ) {
-        let masking = masking(cx);
+        let masking = cx.masking();
         let (mine, other) = match (&self.sides, d) {
             ([up, down], Direction::Up) => (up, down),
             ([up, down], Direction::Down) => (down, up),
@@ -592,7 +592,7 @@ impl Xmpp {
         let tag = data.get(top.tag.clone()).unwrap_or_default();
         let body = nodes.iter().find_map(|n| body(data, nodes, n));
         let encrypted = encryption(nodes, body.as_ref().map(|(_, text)| text.as_str()));
-        let masking = masking(cx);
+        let masking = cx.masking();
         cx.emit("xmpp.stanza", 0..data.len(), || {
             let jid = |name| attribute(tag, name).map(|jid| mask_jid(&jid, masking));
             let own = |bytes: &[u8]| escape(&String::from_utf8_lossy(bytes));
@@ -649,7 +649,7 @@ impl Xmpp {
 
     /// Tells once a flow and direction that the addresses of people can be read.
     fn jid(&mut self, d: Direction, jids: &[(&str, &str)], range: Range<usize>, cx: &mut Cx<'_>) {
-        let masking = masking(cx);
+        let masking = cx.masking();
         let people: Vec<String> = jids
             .iter()
             .filter(|(_, jid)| jid.contains('@'))
@@ -680,16 +680,12 @@ impl Xmpp {
     }
 }
 
-fn masking(cx: &Cx<'_>) -> Masking {
-    if cx.show_secrets() { Masking::Off } else { Masking::On }
-}
-
 fn finding(kind: FindingKind, what: String) -> RawFinding {
     RawFinding { kind, severity: Severity::High, what, ..RawFinding::default() }
 }
 
 fn tell(credential: &Credential, range: Range<usize>, cx: &mut Cx<'_>) {
-    let finding = credential.finding((0, 0), masking(cx), false);
+    let finding = credential.finding((0, 0), cx.masking(), false);
     cx.finding(range, finding);
 }
 

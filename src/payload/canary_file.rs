@@ -66,7 +66,7 @@ impl CanaryFile {
     /// # Errors
     /// Line and words.
     pub fn from_toml(text: &str) -> Result<CanaryFile, (usize, String)> {
-        let at = |offset: usize| text.get(..offset).unwrap_or_default().matches('\n').count() + 1;
+        let at = |offset: usize| crate::payload::line(text, offset);
         let document = DeTable::parse(text).map_err(|e| {
             (e.span().map_or(1, |s| at(s.start)), format!("this is no TOML: {}", e.message()))
         })?;

@@ -32,6 +32,11 @@ pub use scan::{Found, Scanner};
 pub use text::{Readability, Run, TextMeter};
 pub use transform::{Key, KeyError, KeyOver, Keys};
 
+/// The line of an offset in a text, from 1.
+fn line(text: &str, offset: usize) -> usize {
+    text.get(..offset).unwrap_or_default().matches('\n').count() + 1
+}
+
 /// All ways to write a value that are searched for, the value itself first: for controls.
 #[must_use]
 pub fn written(value: &str) -> Vec<Vec<u8>> {

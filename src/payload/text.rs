@@ -166,7 +166,6 @@ impl TextMeter {
             kind: FindingKind::Content,
             severity,
             what: format!("readable text in {kind_of}: {} characters in one piece{more}", run.characters),
-            encoding: Vec::new(),
             range: (run.start, run.end),
             decrypted,
             ..RawFinding::default()

@@ -17,7 +17,7 @@ use self::frames::{
     SETTINGS,
 };
 use super::http_body::{Allowance, Body, Framing};
-use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, join, masking};
+use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, join};
 use super::packet::IpProto;
 use super::unwrapped::Unwrapped;
 use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step};
@@ -485,7 +485,7 @@ impl Http2 {
         shown: usize,
         cx: &mut Cx<'_>,
     ) {
-        let masking = masking(cx);
+        let masking = cx.masking();
         let authority = fields.first(":authority").or_else(|| fields.first("host"));
         // With the ends mistaken the name would be the client's.
         if let Some(name) = authority.and_then(host_name).filter(|_| !is_down(d)) {
@@ -519,7 +519,7 @@ impl Http2 {
         block: &Block,
         cx: &mut Cx<'_>,
     ) {
-        let masking = masking(cx);
+        let masking = cx.masking();
         self.secrets_of_fields(Kind::Response, fields, block, masking, cx);
         if cx.observing() {
             let seen = Seen::Response {

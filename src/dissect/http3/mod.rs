@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::qpack::{Decoder, QpackError};
-use super::http_message::{Kind, Secrets, Seen, host_name, join, masking};
+use super::http_message::{Kind, Secrets, Seen, host_name, join};
 use super::http2::{Fields, without_user};
 use super::unwrapped::Unwrapped;
 use super::{Cx, Frames, Reader, Short};
@@ -374,7 +374,7 @@ impl Http3 {
     ) {
         frames.all.sort_unstable();
         frames.all.dedup();
-        let masking = masking(cx);
+        let masking = cx.masking();
         let search = |cx: &mut Cx<'_>| {
             if !cx.searching() {
                 return;

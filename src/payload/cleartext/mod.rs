@@ -18,7 +18,7 @@ pub use rules::{RuleError, RuleFileError, Rules};
 
 use super::RawFinding;
 use super::mask::Masking;
-use crate::model::{Direction, FindingKind};
+use crate::model::Direction;
 use checks::BEFORE;
 
 /// Fewest ASCII characters in a row that any match holds.
@@ -514,12 +514,6 @@ impl Sighting {
             count: 1,
             ..RawFinding::default()
         }
-    }
-
-    /// What kind of thing it is.
-    #[must_use]
-    pub fn kind(&self, rules: &Rules) -> FindingKind {
-        rules.list.get(self.rule).map(|r| r.kind).unwrap_or_default()
     }
 }
 

@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use super::checks::Check;
 use crate::model::{Confidence, FindingKind, RuleText, Severity, Text};
+use crate::payload::line;
 use crate::payload::mask::{Masking, escape, mask, mask_email, mask_hidden, mask_number};
 
 /// The rules that are built in.
@@ -67,10 +68,6 @@ pub enum RuleFileError {
         /// Line and words.
         fault: RuleError,
     },
-}
-
-fn line(text: &str, offset: usize) -> usize {
-    text.get(..offset).unwrap_or_default().matches('\n').count() + 1
 }
 
 /// How a value is shown.

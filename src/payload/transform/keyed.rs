@@ -117,7 +117,7 @@ impl Keys {
     /// # Errors
     /// [`KeyError`] with the line of the first fault.
     pub fn read(text: &str) -> Result<Keys, KeyError> {
-        let at = |offset: usize| text.get(..offset).unwrap_or_default().matches('\n').count() + 1;
+        let at = |offset: usize| crate::payload::line(text, offset);
         let fault = |offset, what: &str| KeyError { line: at(offset), what: what.to_owned() };
         let document =
             DeTable::parse(text).map_err(|e| fault(e.span().map_or(0, |s| s.start), e.message()))?;
