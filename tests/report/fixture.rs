@@ -188,6 +188,7 @@ fn inputs() -> Vec<Input> {
                 device: Some("emulator, Android 13".into()),
                 recorder: Some("tcpdump 4.99.3".into()),
                 provenance: Some("made for this test".into()),
+                recording: None,
                 canaries: BTreeMap::new(),
             }),
         },
@@ -723,6 +724,14 @@ pub(crate) fn hostile() -> Report {
             device: Some(bad()),
             recorder: Some(bad()),
             provenance: Some(bad()),
+            recording: Some(metaleak::model::CaptureNote {
+                interface: bad(),
+                filter: Some(bad()),
+                start: bad(),
+                end: Some(bad()),
+                ended: Some(bad()),
+                ..metaleak::model::CaptureNote::default()
+            }),
             canaries: BTreeMap::new(),
         });
     }
