@@ -495,3 +495,42 @@ outcome-open = offen
 column-total = Gewicht
 criteria-total = erfüllt { $met }, verfehlt { $failed }, offen { $open }
 outcome-counted = nicht gefragt
+
+# metaleak scenario
+scenario-id = Szenario
+scenario-title = Titel
+scenario-messenger = Messenger
+scenario-app = App
+scenario-version = Version
+scenario-device = Gerät
+scenario-state = Zustand
+scenario-needs = Voraussetzung
+scenario-canary = Geheimnis
+scenario-doses = Dosen
+scenario-sha256 = SHA-256
+scenario-dose-here = <Dosis>
+scenario-times = { $text } ({ $times }-mal)
+scenario-expected = erwartet innerhalb von { $seconds } s: { $text }
+scenario-random = { $n ->
+    [one] ein Durchgang
+   *[other] { $n } Durchgänge in zufälliger Folge, Startwert { $seed }
+  }
+scenario-as-written = { $n ->
+    [one] ein Durchgang
+   *[other] { $n } Durchgänge in der Folge der Datei, Startwert { $seed } unbenutzt
+  }
+scenario-trial = Wiederholung { $repeat }
+scenario-trial-dose = Dosis { $dose }, Wiederholung { $repeat }
+scenario-trial-control = { $control }, Wiederholung { $repeat }
+scenario-control-idle-device = Kontrolle: das Gerät in Ruhe gelassen
+scenario-control-without-app = Kontrolle: das Gerät ohne die App
+scenario-canary-text = Text
+scenario-canary-number = Rufnummer
+scenario-canary-email = E-Mail-Adresse
+scenario-canary-person-name = Name
+scenario-canary-exif = Ort in EXIF-Daten
+scenario-device-android = Android
+scenario-device-ios = iOS
+scenario-device-desktop = Arbeitsplatzrechner
+scenario-device-browser = Browser
+scenario-device-terminal = Terminal

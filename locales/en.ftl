@@ -495,3 +495,42 @@ outcome-open = open
 column-total = Weight
 criteria-total = met { $met }, failed { $failed }, open { $open }
 outcome-counted = not asked
+
+# metaleak scenario
+scenario-id = scenario
+scenario-title = title
+scenario-messenger = messenger
+scenario-app = app
+scenario-version = version
+scenario-device = device
+scenario-state = state
+scenario-needs = needs
+scenario-canary = canary
+scenario-doses = doses
+scenario-sha256 = SHA-256
+scenario-dose-here = <dose>
+scenario-times = { $text } ({ $times } times)
+scenario-expected = expected within { $seconds } s: { $text }
+scenario-random = { $n ->
+    [one] one trial
+   *[other] { $n } trials in random order, seed { $seed }
+  }
+scenario-as-written = { $n ->
+    [one] one trial
+   *[other] { $n } trials in the order as written, seed { $seed } unused
+  }
+scenario-trial = repeat { $repeat }
+scenario-trial-dose = dose { $dose }, repeat { $repeat }
+scenario-trial-control = { $control }, repeat { $repeat }
+scenario-control-idle-device = control: the device left alone
+scenario-control-without-app = control: the device without the app
+scenario-canary-text = text
+scenario-canary-number = telephone number
+scenario-canary-email = mail address
+scenario-canary-person-name = name
+scenario-canary-exif = position in EXIF data
+scenario-device-android = Android
+scenario-device-ios = iOS
+scenario-device-desktop = desktop computer
+scenario-device-browser = browser
+scenario-device-terminal = terminal

@@ -12,6 +12,7 @@ mod doctor;
 mod find;
 mod inputs;
 mod replay;
+mod scenario;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -65,6 +66,11 @@ enum Command {
     Claims {
         #[command(subcommand)]
         command: claims::ClaimsCommand,
+    },
+    /// List, explain and check scenarios: what is done on a device while a capture runs.
+    Scenario {
+        #[command(subcommand)]
+        command: scenario::ScenarioCommand,
     },
     /// Show, build and query the reference data.
     Db {
@@ -257,6 +263,7 @@ pub fn main() -> ExitCode {
         Command::Coverage(args) => coverage::run(args, cli.quiet),
         Command::Find(args) => find::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),
+        Command::Scenario { command } => scenario::run(command),
         Command::Db { command } => reference(command, cli.quiet),
         Command::Bundle(args) => bundle::make(args, cli.quiet),
         Command::Verify(args) => bundle::check(args),

@@ -1,0 +1,103 @@
+//! The trials of a scenario, in the order in which they are to be run.
+//!
+//! Takes a [`Scenario`] and a seed; gives the same list for the same two, on every machine. Runs nothing.
+
+use super::language::{Amount, Control, Order};
+use super::load::{Scenario, Step};
+use crate::model::Text;
+
+/// One run through the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Trial {
+    /// A control instead of the steps.
+    pub control: Option<Control>,
+    /// The dose; `None` without doses, and in controls.
+    pub dose: Option<u64>,
+    /// Which repeat it is, from 1.
+    pub repeat: u32,
+}
+
+/// `SplitMix64` (Steele, Lea, Flood 2014): small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`, each as likely (Lemire 2019, without its rejection: the bias is below 2^-50 for these sizes).
+    fn below(&mut self, end: usize) -> usize {
+        ((u128::from(self.next()) * end as u128) >> 64) as usize
+    }
+}
+
+impl Scenario {
+    /// The seed that is used when none is given: from the scenario's hash, so that two who run the same file run the same order.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.sha256.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
+    }
+
+    /// Its trials, controls among them. `seed` matters only where the order is random.
+    #[must_use]
+    pub fn plan(&self, seed: u64) -> Vec<Trial> {
+        let doses: Vec<Option<u64>> = match &self.dose {
+            Some((_, values)) => values.iter().copied().map(Some).collect(),
+            None => vec![None],
+        };
+        let mut trials = Vec::new();
+        for control in &self.controls {
+            let all = (1..=self.repeats).map(|repeat| Trial { control: Some(*control), dose: None, repeat });
+            trials.extend(all);
+        }
+        for dose in doses {
+            trials.extend((1..=self.repeats).map(|repeat| Trial { control: None, dose, repeat }));
+        }
+        if self.order == Order::Random {
+            // Fisher and Yates, from the end.
+            let mut random = Random(seed);
+            for at in (1..trials.len()).rev() {
+                let other = random.below(at + 1);
+                trials.swap(at, other);
+            }
+        }
+        trials
+    }
+}
+
+impl Amount {
+    /// Its value in a trial.
+    #[must_use]
+    pub fn in_trial(self, trial: &Trial) -> u64 {
+        match self {
+            Amount::Fixed(value) => value,
+            Amount::Dose(_) => trial.dose.unwrap_or_default(),
+        }
+    }
+}
+
+impl Step {
+    /// What a person is told in a trial, with the values in their places.
+    #[must_use]
+    pub fn told(&self, trial: &Trial) -> Text {
+        let fill = |text: &str| {
+            let mut text = text.to_owned();
+            let values = [
+                ("{contacts}", self.contacts),
+                ("{characters}", self.characters),
+                ("{seconds}", self.seconds),
+            ];
+            for (key, amount) in values {
+                if let Some(amount) = amount {
+                    text = text.replace(key, &amount.in_trial(trial).to_string());
+                }
+            }
+            text
+        };
+        Text { en: fill(&self.say.en), de: fill(&self.say.de) }
+    }
+}
