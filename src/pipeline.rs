@@ -173,6 +173,9 @@ fn controls_of(
     planted: &BTreeMap<String, Tally>,
 ) -> BTreeMap<String, Control> {
     let mut by_claim = BTreeMap::new();
+    if planted.is_empty() {
+        return by_claim;
+    }
     for claim in catalogue.claims().iter().filter(|c| c.control == "K1") {
         let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
         let captures: std::collections::BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();
@@ -208,6 +211,11 @@ pub fn report(
         append(&mut report.flows, analysis.flows);
         append(&mut report.findings, analysis.findings);
         report.rules.extend(analysis.rules);
+        for source in analysis.sources {
+            if !report.reference.contains(&source) {
+                report.reference.push(source);
+            }
+        }
         append(&mut report.warnings, analysis.warnings);
     }
     report.rules.sort_by(|a, b| a.id.cmp(&b.id));
@@ -230,9 +238,9 @@ pub fn report(
         || leakage::calls(flows, &|address| known.get(&address).copied()),
     );
     report.destinations = destinations;
-    let ages = ages(&report, db);
+    let (ages, push) = rayon::join(|| ages(&report, db), || push_traffic(&report));
     report.warnings.extend(ages);
-    report.push = push_traffic(&report);
+    report.push = push;
     name_findings(&mut report);
     let controls = controls_of(catalogue, &report, planted);
     report.claims = claims::judge_with_controls(catalogue, &report, &controls);

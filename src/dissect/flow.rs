@@ -232,9 +232,20 @@ impl FlowFacts {
     }
 }
 
-/// Lower case, without a final dot.
+/// Longest name in presentation form (RFC 1035 section 2.3.4).
+const MAX_NAME: usize = 255;
+
+/// Lower case, without a final dot, labels with letters beyond ASCII as A-labels (RFC 5890 section 2.3.2.1). What is no name of
+/// letters, digits and hyphens stays as it is.
 pub(crate) fn canonical_name(name: &str) -> String {
-    name.trim_end_matches('.').to_lowercase()
+    let name = name.trim_end_matches('.');
+    let letters = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let labels = || name.split('.').map(crate::payload::a_label).collect::<Option<Vec<String>>>();
+    match Some(name).filter(|n| !n.is_ascii() && n.len() <= MAX_NAME && n.chars().all(letters)) {
+        Some(_) => labels().map(|labels| labels.join(".")),
+        None => None,
+    }
+    .unwrap_or_else(|| name.to_lowercase())
 }
 
 /// Adds frames to evidence, which stays ascending: a frame that was waited for may be lower than those before it.

@@ -20,7 +20,7 @@ pub mod text;
 mod transform;
 pub mod unpack;
 
-use crate::model::{Confidence, Direction, Finding, FindingKind, Severity};
+use crate::model::{Confidence, Direction, Finding, FindingKind, ReferenceSource, Severity};
 
 pub use canary::{CanaryError, CanarySet, CanaryState, Hit};
 pub use canary_file::{CanaryFile, CanaryFileError};
@@ -30,11 +30,35 @@ pub use imap::ImapLogin;
 pub use mask::{Masking, mask, mask_header, mask_target};
 pub use scan::{Found, Scanner};
 pub use text::{Readability, Run, TextMeter};
+pub(crate) use transform::a_label;
 pub use transform::{Key, KeyError, KeyOver, Keys};
 
 /// The line of an offset in a text, from 1.
 fn line(text: &str, offset: usize) -> usize {
     text.get(..offset).unwrap_or_default().matches('\n').count() + 1
+}
+
+/// A file of data as the report's list of sources names it: by the date and licence that stand at its top.
+fn source(name: &str, text: &str) -> ReferenceSource {
+    use sha2::Digest as _;
+    let top = |key: &str| {
+        let mut lines = text.lines().take_while(|line| !line.starts_with('['));
+        let value = lines.find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
+        value.unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
+    };
+    ReferenceSource {
+        name: name.to_owned(),
+        as_of: top("as_of"),
+        licence: top("licence"),
+        sha256: crate::capture::hex(&sha2::Sha256::digest(text.as_bytes())),
+        attribution: String::new(),
+    }
+}
+
+/// The file of published keys, for the report's list of sources.
+#[must_use]
+pub fn keys_source() -> ReferenceSource {
+    source("hash-keys", transform::KEYS_BUILT_IN)
 }
 
 /// All ways to write a value that are searched for, the value itself first: for controls.
