@@ -462,13 +462,15 @@ column-peer-addresses = Addresses of the peer in clear
 column-before-answer = Of these before the answer
 column-answer = Answered
 call-address = { $address } ({ $kind }, frame { $frame })
+call-address-shown = own address shown to it from frame { $frame } on
 call-answer-sip = frame { $frame }, by SIP
 call-answer-media = frame { $frame }, by the first media
 call-answer-none = not in the capture
 call-line = { $label }: { $media } of media, { $share } directly to the peer{ $servers }; { $exposed } { $exposed ->
         [one] address
        *[other] addresses
-    } of the peer in clear, { $before } before the answer
+    } of the peer in clear, { $before } before the answer{ $reached }
+call-line-reached = ; own address shown to { $n } of them before it
 call-line-servers = , { $share } to { $n ->
         [one] a server
        *[other] { $n } servers

@@ -11,13 +11,30 @@ use crate::model::{CandidateSource, FlowCall, FlowCandidate};
 /// Addresses of one flow that are kept.
 const MAX_CANDIDATES: usize = 64;
 
-/// A stream of media with so many bytes, headers of RTP included, from `frame` on; `relayed`: within a relay's channel data or
-/// messages. RTCP and handshakes are no media.
-pub(super) fn media(relayed: bool, bytes: u64, frame: u64, cx: &mut Cx<'_>) {
+/// A stream of media in a direction with so many bytes, headers of RTP included, from `frame` on; `relayed`: within a relay's
+/// channel data or messages. RTCP and handshakes are no media.
+pub(super) fn media(d: Direction, relayed: bool, bytes: u64, frame: u64, cx: &mut Cx<'_>) {
     let call = facts(cx);
+    if !relayed {
+        earliest(d.pick(&mut call.direct), frame);
+    }
     let sum = if relayed { &mut call.relayed_bytes } else { &mut call.direct_bytes };
     *sum = sum.saturating_add(bytes);
-    call.first_media = Some(call.first_media.map_or(frame, |first| first.min(frame)));
+    earliest(&mut call.first_media, frame);
+}
+
+/// A connectivity check of ICE (RFC 8445 section 7): one side tries to reach the other, which learns its address so.
+pub(super) fn check(relayed: bool, frame: u64, cx: &mut Cx<'_>) {
+    let d = cx.direction;
+    let call = facts(cx);
+    earliest(&mut call.first_check, frame);
+    if !relayed {
+        earliest(d.pick(&mut call.direct), frame);
+    }
+}
+
+fn earliest(kept: &mut Option<u64>, frame: u64) {
+    *kept = Some(kept.map_or(frame, |first| first.min(frame)));
 }
 
 /// The server of this flow is a relay: it was asked for an address or a channel.

@@ -5,7 +5,8 @@
 //! Flows make one call when they share a UDP socket of the device while both last, or when a session description names an end of
 //! one of them. Calls one after the other over one SIP connection are one here. The answer is the first 2xx to an INVITE; where no
 //! INVITE is in the capture, the first packet of media: before it, nobody can have talked. Questions to STUN and
-//! TURN servers alone are no call. An address that media goes to is a relay's by its service, a server's where a name of DNS or TLS
+//! TURN servers alone are no call; connectivity checks of ICE are one, also where nobody answers, for the other party learns the
+//! device's address from them and an observer the other party's. An address that media goes to is a relay's by its service, a server's where a name of DNS or TLS
 //! or the reference data make it one of an operator (conference bridges, gateways), and else the peer's: a server that nothing
 //! names is not told from a peer, so `peers` names the addresses.
 
@@ -134,7 +135,7 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
     let is_server = |address| !relays.contains(&address) && known(address) == Some(Known::Server);
     let (mut peer_bytes, mut relay_bytes, mut server_bytes) = (0_u64, 0_u64, 0_u64);
     let (mut peers, mut used, mut servers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let mut reached: Vec<(&Flow, IpAddr)> = Vec::new();
+    let mut reached: Vec<(&Flow, &FlowCall, IpAddr)> = Vec::new();
     for (flow, call) in parts {
         let Some(remote) = remote(flow) else { continue };
         let over_relay = relays.contains(&remote) || is_relay(remote);
@@ -157,7 +158,9 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
         peer_bytes = peer_bytes.saturating_add(direct);
         if direct > 0 {
             peers.insert(remote);
-            reached.push((*flow, remote));
+        }
+        if !over_relay && (direct > 0 || call.direct.iter().any(Option::is_some)) {
+            reached.push((*flow, *call, remote));
         }
     }
     let by_sip = parts.iter().filter_map(|(_, c)| c.answered).min();
@@ -190,16 +193,22 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
                 source: c.source,
                 frame: c.frame,
                 before_answer: answered.is_none_or(|answer| c.frame < answer),
+                sent_to: None,
             });
         }
     }
-    // Whoever is reached directly shows the address from the first packet on, a connectivity check as well as media.
-    for (flow, address) in reached.into_iter().take(MAX_EXPOSED) {
+    // Whoever is reached directly shows the address from the first packet on, a connectivity check as well as media; and knows
+    // the device's from the first one that the device sends.
+    for (flow, call, address) in reached.into_iter().take(MAX_EXPOSED) {
         let ends = [&flow.client, &flow.server].map(|end| end.parse::<SocketAddr>().ok());
         let Some(end) = ends.into_iter().flatten().find(|end| end.ip() == address) else { continue };
-        let (address, frame) = (end.to_string(), flow.first_frame);
+        let [up, down] = call.direct;
+        let frame = if call.direct_bytes > 0 { None } else { up.into_iter().chain(down).min() };
+        let sent_to = if end.to_string() == flow.client { down } else { up };
+        let (address, frame) = (end.to_string(), frame.unwrap_or(flow.first_frame));
         // Told once, where it was seen first.
         if let Some(known) = exposed.iter_mut().find(|e| e.address == address && e.kind != "relay") {
+            known.sent_to = known.sent_to.into_iter().chain(sent_to).min();
             if frame < known.frame {
                 (known.frame, known.source) = (frame, CandidateSource::Packet);
                 known.before_answer = answered.is_none_or(|answer| frame < answer);
@@ -212,17 +221,21 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
             source: CandidateSource::Packet,
             frame,
             before_answer: answered.is_none_or(|answer| frame < answer),
+            sent_to,
         });
     }
     exposed.sort_by(|a, b| (a.frame, &a.address, &a.kind).cmp(&(b.frame, &b.address, &b.kind)));
     exposed.dedup_by(|b, a| a.address == b.address && a.kind == b.kind && a.source == b.source);
     // Only relays' addresses, and nothing that was said: the way to a call at most.
-    if media == 0 && !invited && exposed.iter().all(|e| e.kind == "relay") {
+    let checked = parts.iter().any(|(_, c)| c.first_check.is_some());
+    if media == 0 && !invited && !checked && exposed.iter().all(|e| e.kind == "relay") {
         return None;
     }
     let all_bytes = peer_bytes.saturating_add(relay_bytes).saturating_add(server_bytes);
     let messengers: BTreeSet<&String> = parts.iter().filter_map(|(f, _)| f.messenger.as_ref()).collect();
     let of_peer = || exposed.iter().filter(|e| e.kind != "relay");
+    let is_reached =
+        |e: &&ExposedAddress| e.sent_to.is_some_and(|sent| answered.is_none_or(|answer| sent < answer));
     let is_local = |e: &&ExposedAddress| e.address.parse::<SocketAddr>().is_ok_and(|a| local(a.ip()));
     let texts = |set: BTreeSet<IpAddr>| set.into_iter().map(|a| a.to_string()).collect();
     let mut flows: Vec<u64> = parts.iter().map(|(f, _)| f.flow).collect();
@@ -244,6 +257,7 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
         answered_by: answered.map(|_| if by_sip.is_some() { "sip" } else { "media" }.to_owned()),
         exposed_before_answer: of_peer().filter(|e| e.before_answer).count() as u64,
         local_addresses: of_peer().filter(is_local).count() as u64,
+        reached_before_answer: of_peer().filter(is_reached).count() as u64,
         exposed,
     })
 }
@@ -386,6 +400,37 @@ mod tests {
             call.exposed.iter().map(|e| (e.frame, e.kind.as_str(), e.before_answer)).collect();
         assert_eq!(exposed, [(5, "srflx", true), (5, "relay", true), (9, "host", false)]);
         assert_eq!((call.exposed_before_answer, call.local_addresses), (1, 1));
+    }
+
+    #[test]
+    fn connectivity_checks_tell_addresses_before_anybody_answers() {
+        let check = |direct| FlowCall { direct, first_check: Some(5), ..FlowCall::default() };
+        let flows = [
+            flow(1, (DEVICE, "198.51.100.9:7000"), (5, 9), check([Some(5), None])),
+            // Only the other party tries here, towards the device.
+            flow(2, ("198.51.100.9:7001", DEVICE), (6, 8), check([Some(6), None])),
+        ];
+        let all = calls(&flows, &|_| None);
+        let told: Vec<_> = all[0]
+            .exposed
+            .iter()
+            .map(|e| (e.address.as_str(), e.kind.as_str(), e.frame, e.before_answer, e.sent_to))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("198.51.100.9:7000", "peer", 5, true, Some(5)),
+                ("198.51.100.9:7001", "peer", 6, true, None)
+            ]
+        );
+        let call = &all[0];
+        assert_eq!((all.len(), call.exposed_before_answer, call.reached_before_answer), (1, 2, 1));
+        assert_eq!((call.answered, call.media_bytes(), call.peers.len()), (None, 0, 0));
+        // Over a relay or with a server the call is told of, and that nobody's address was shown.
+        for known in [Known::Relay, Known::Server] {
+            let all = calls(&flows, &|_| Some(known));
+            assert_eq!((all.len(), all[0].exposed.len(), all[0].reached_before_answer), (1, 0, 0));
+        }
     }
 
     #[test]

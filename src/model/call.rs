@@ -25,6 +25,10 @@ pub struct FlowCall {
     pub relayed_bytes: u64,
     /// The first frame with media.
     pub first_media: Option<u64>,
+    /// First frames with a connectivity check or media that went by themselves, from the client and from the server.
+    pub direct: [Option<u64>; 2],
+    /// The first frame with a connectivity check of ICE, also within a relay's messages.
+    pub first_check: Option<u64>,
     /// The server is a relay (TURN).
     pub relay: bool,
     /// Addresses of the parties in clear, in their order.
@@ -97,6 +101,9 @@ pub struct Call {
     pub exposed_before_answer: u64,
     /// How many of `exposed` are of a local network.
     pub local_addresses: u64,
+    /// To how many of `exposed` the device itself had sent something before the answer (`sent_to`): they know its address.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reached_before_answer: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -117,4 +124,8 @@ pub struct ExposedAddress {
     pub frame: u64,
     /// Seen before the answer.
     pub before_answer: bool,
+    /// First frame with a connectivity check of ICE (RFC 8445 section 7) or media that the device sent there: from then on
+    /// whoever is there knows the device's address. Absent where none was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<u64>,
 }
