@@ -15,7 +15,7 @@ mod call;
 mod exposure;
 mod whereabouts;
 
-pub use call::{Call, CandidateSource, ExposedAddress, FlowCall, FlowCandidate};
+pub use call::{Call, CandidateSource, ExposedAddress, FlowCall, FlowCandidate, FlowDialog};
 pub use exposure::{Exposed, Exposure, NameExposure, PathBytes, Share, Zone};
 pub use whereabouts::{NoPlace, Whereabouts};
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::media::{self, Piece};
 use super::packet::IpProto;
 use super::{Class, Cx, Match, Probe, Protocol, Reader, Short, call};
-use crate::model::{CandidateSource, FindingKind, Severity};
+use crate::model::{FindingKind, Severity};
 use crate::payload::mask::escape;
 use crate::payload::{Masking, RawFinding};
 
@@ -193,10 +193,10 @@ impl Stun {
             for (kind, address, _) in &m.addresses {
                 match *kind {
                     XOR_PEER_ADDRESS => {
-                        call::candidate(*address, "peer", CandidateSource::Stun, frame, cx);
+                        call::candidate(*address, "peer", frame, cx);
                     }
                     XOR_RELAYED_ADDRESS => {
-                        call::candidate(*address, "relay", CandidateSource::Stun, frame, cx);
+                        call::candidate(*address, "relay", frame, cx);
                     }
                     _ => {}
                 }

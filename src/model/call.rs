@@ -33,10 +33,25 @@ pub struct FlowCall {
     pub relay: bool,
     /// Addresses of the parties in clear, in their order.
     pub candidates: Vec<FlowCandidate>,
-    /// Frame of the first INVITE.
+    /// The calls that SIP sets up over it, in the order of their first messages.
+    pub dialogs: Vec<FlowDialog>,
+}
+
+/// One call that SIP sets up over a flow: what has one Call-ID (RFC 3261 section 20.8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowDialog {
+    /// The Call-ID; empty where the message had none.
+    pub call_id: String,
+    /// Its first frame.
+    pub first_frame: u64,
+    /// Its last frame.
+    pub last_frame: u64,
+    /// Frame of the first INVITE that opens it (without a tag in To, RFC 3261 section 14.1).
     pub invited: Option<u64>,
-    /// Frame of the first answer of success to an INVITE.
+    /// Frame of the first answer of success to such an INVITE.
     pub answered: Option<u64>,
+    /// Addresses of the parties in its session descriptions, in their order.
+    pub candidates: Vec<FlowCandidate>,
 }
 
 /// An address of a party, as a flow showed it.
