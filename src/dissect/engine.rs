@@ -719,7 +719,10 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
             clear_bytes: f.read[0],
             tls: f.tls.map(|t| *t),
             signatures: f.signatures,
-            call: f.call,
+            call: f.call.map(|mut call| {
+                call.times = (f.first_time, f.last_time);
+                call
+            }),
             tunnel: f.tunnel.layers().map(str::to_owned).collect(),
             rtt_ms: f.rtt_ms,
             rtt_frames: f.rtt_frames,

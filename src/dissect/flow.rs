@@ -98,6 +98,8 @@ pub struct FlowFacts {
     pub last_frame: u64,
     /// Time of the first frame.
     pub first_time: CaptureTime,
+    /// Time of the last one.
+    pub last_time: CaptureTime,
     /// Outer layers.
     pub tunnel: Tunnel,
     /// What is read now took keys that the auditor gave.
@@ -719,6 +721,7 @@ impl Shard {
         // A frame may hold several packets of a flow (an aggregate of IEEE 802.11).
         flow.facts.frames += u64::from(flow.facts.frames == 0 || flow.facts.last_frame != p.frame);
         flow.facts.last_frame = p.frame;
+        flow.facts.last_time = p.time;
         if p.counted {
             // The fragments are in the ledger; the engine takes this sum off them again.
             self.ledger.add(REASSEMBLED, p.payload.len() as u64);
@@ -779,6 +782,7 @@ impl Shard {
             first_frame: p.frame,
             last_frame: p.frame,
             first_time: p.time,
+            last_time: p.time,
             tunnel: p.tunnel,
             decrypted: false,
             findings: 0,

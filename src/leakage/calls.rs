@@ -2,7 +2,7 @@
 //! E12).
 //!
 //! Takes the flows of all captures with what `dissect` read of calls, and the relays among the destinations; gives [`Call`]s.
-//! Flows make one call when they share a UDP socket of the device while both last, or when a session
+//! Flows make one call when they share a UDP socket of the device while both last or soon after (see [`pause`]), or when a session
 //! description names an end of one of them. Calls that SIP sets up are told apart by their Call-ID; media of two between the same
 //! two ends is one flow, and so the first one's. The answer is the first 2xx to an INVITE; where no
 //! INVITE is in the capture, the first packet of media: before it, nobody can have talked. Questions to STUN and
@@ -180,7 +180,7 @@ fn by_description(parts: &[Part<'_>], sets: &mut Sets) {
     }
 }
 
-/// Flows of one UDP socket of the device make one call while each begins before the ones before it are over.
+/// Flows of one UDP socket of the device make one call while each begins before the ones before it are over, see [`pause`].
 fn by_socket(parts: &[Part<'_>], sets: &mut Sets) {
     let mut sockets: BTreeMap<SocketAddr, Vec<usize>> = BTreeMap::new();
     for (at, part) in parts.iter().enumerate().filter(|(_, p)| p.dialog.is_none() && p.flow.transport == "udp") {
@@ -190,26 +190,37 @@ fn by_socket(parts: &[Part<'_>], sets: &mut Sets) {
     }
     for mut there in sockets.into_values() {
         there.sort_by_key(|at| parts.get(*at).map(|p| (p.flow.first_frame, p.flow.flow)));
-        // A member of the call so far, and its last frame.
-        let mut open: Option<(usize, u64)> = None;
+        // A member of the call so far, its last frame, and until when it goes on.
+        let mut open: Option<(usize, u64, i64)> = None;
         for at in there {
             let Some(part) = parts.get(at) else { continue };
-            let flow = part.flow;
-            let goes_on = open.filter(|(member, frame)| {
+            let (flow, (first, last)) = (part.flow, part.call.times);
+            let until = last.0.saturating_add(pause(part.call));
+            let goes_on = open.filter(|(member, frame, time)| {
                 // Two calls of SIP stay two, also where one socket serves them one after the other.
                 let apart =
                     sets.set_up(*member) && sets.set_up(at) && sets.root(*member) != sets.root(at);
-                !apart && flow.first_frame <= *frame
+                !apart && (flow.first_frame <= *frame || first.0 <= *time)
             });
             open = Some(match goes_on {
-                Some((member, frame)) => {
+                Some((member, frame, time)) => {
                     sets.join(member, at);
-                    (at, frame.max(flow.last_frame))
+                    (at, frame.max(flow.last_frame), time.max(until))
                 }
-                None => (at, flow.last_frame),
+                None => (at, flow.last_frame, until),
             });
         }
     }
+}
+
+/// Nanoseconds that a socket may be silent without the call being over. Where media went: 30 s, after which consent to send has
+/// expired (RFC 7675 section 5.1). Before that: the two minutes that a translator keeps the way to a socket open at least (RFC
+/// 4787 REQ-5); what a STUN or TURN server said of the socket before a longer silence need not hold any more, so that a party
+/// that waits for an answer keeps it open (RFC 8445 section 11). A socket that another call uses has another port by then, as
+/// systems choose ports at random (RFC 6056); where a program always takes the same port, calls that follow within this time are one here.
+fn pause(call: &FlowCall) -> i64 {
+    const SECOND: i64 = 1_000_000_000;
+    if media(call) > 0 { 30 * SECOND } else { 120 * SECOND }
 }
 
 /// The device's end of a flow: the one in the local network, or, where both or none are, the client's.
@@ -370,7 +381,7 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::FlowCandidate;
+    use crate::model::CaptureTime;
 
     fn flow(number: u64, (client, server): (&str, &str), frames: (u64, u64), call: FlowCall) -> Flow {
         Flow {
@@ -541,6 +552,34 @@ mod tests {
         for known in [Known::Relay, Known::Server] {
             let all = calls(&flows, &|_| Some(known));
             assert_eq!((all.len(), all[0].exposed.len(), all[0].reached_before_answer), (1, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_pause_on_the_socket_does_not_part_a_call() {
+        const SECOND: i64 = 1_000_000_000;
+        let at = |from: i64, to: i64, call: &FlowCall| FlowCall {
+            times: (CaptureTime(from * SECOND), CaptureTime(to * SECOND)),
+            ..call.clone()
+        };
+        let relay = FlowCall { relay: true, ..FlowCall::default() };
+        let talk = FlowCall { direct_bytes: 10, first_media: Some(30), ..FlowCall::default() };
+        for (name, first, (begins, count)) in [
+            ("it rang for a while", &relay, (100 + 119, 1)),
+            ("the way to the socket is gone", &relay, (100 + 121, 2)),
+            ("media that found another way", &talk, (100 + 29, 1)),
+            ("nobody may send any more", &talk, (100 + 31, 2)),
+        ] {
+            let second = FlowCall { first_media: Some(60), ..talk.clone() };
+            let flows = [
+                flow(1, (DEVICE, "203.0.113.1:3478"), (1, 40), at(0, 100, &FlowCall { first_check: Some(2), ..first.clone() })),
+                // Shorter than the first: the first one's end counts.
+                flow(2, (DEVICE, "203.0.113.2:3478"), (3, 4), at(1, 2, &relay)),
+                flow(3, (DEVICE, "198.51.100.9:7000"), (50, 70), at(begins, begins + 9, &second)),
+            ];
+            let all = calls(&flows, &|_| None);
+            assert_eq!(all.len(), count, "{name}");
+            assert_eq!(all[0].flows, if count == 1 { vec![1, 2, 3] } else { vec![1, 2] }, "{name}");
         }
     }
 

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::CaptureTime;
+
 /// Where an address of a party was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -33,6 +35,8 @@ pub struct FlowCall {
     pub relay: bool,
     /// Addresses of the parties in clear, in their order.
     pub candidates: Vec<FlowCandidate>,
+    /// Times of the flow's first and last packet.
+    pub times: (CaptureTime, CaptureTime),
     /// The calls that SIP sets up over it, in the order of their first messages.
     pub dialogs: Vec<FlowDialog>,
 }
