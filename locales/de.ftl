@@ -77,6 +77,7 @@ name-sni = TLS-Hello
 name-certificate = Zertifikat
 name-http-host = HTTP
 name-xmpp-to = XMPP
+name-dns-hint = Adresshinweis eines HTTPS- oder SVCB-Eintrags
 name-dns-ptr = PTR-Eintrag im Mitschnitt
 name-reverse = Reverse-Zone nach den Referenzdaten, nicht im Verkehr gesehen
 name-expired = Antwort war abgelaufen

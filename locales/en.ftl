@@ -77,6 +77,7 @@ name-sni = TLS hello
 name-certificate = certificate
 name-http-host = HTTP
 name-xmpp-to = XMPP
+name-dns-hint = address hint of an HTTPS or SVCB record
 name-dns-ptr = PTR record in the capture
 name-reverse = reverse zone by the reference data, not seen in the traffic
 name-expired = the answer had expired

@@ -399,7 +399,7 @@ fn push_traffic(report: &Report) -> Vec<PushTraffic> {
 /// a rented machine without a name may be anybody's.
 fn known_of_calls(destination: &Destination) -> Option<leakage::Known> {
     let named =
-        destination.named_by.iter().any(|n| n.sources.iter().any(|s| matches!(s.as_str(), "dns" | "sni")));
+        destination.named_by.iter().any(|n| n.sources.iter().any(|s| matches!(s.as_str(), "dns" | "dns-hint" | "sni")));
     match destination.role {
         Role::Relay => Some(leakage::Known::Relay),
         Role::Peer => None,

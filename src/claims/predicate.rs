@@ -193,6 +193,7 @@ static NAMES: &[(&str, Kind)] = &[
         "source",
         Kind::Words(&[
             "dns",
+            "dns-hint",
             "sni",
             "certificate",
             "http-host",

@@ -263,6 +263,29 @@ pub(super) struct FlowFinding {
     pub raw: RawFinding,
 }
 
+/// What a DNS answer names an address by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NamedBy {
+    /// An A or AAAA record.
+    Address,
+    /// `ipv4hint` or `ipv6hint` of an SVCB or HTTPS record (RFC 9460 section 7.3): where to go until the addresses are known, and
+    /// for many clients where they go.
+    Hint,
+    /// The other way round: the address was asked for, and a PTR record gave the name.
+    Pointer,
+}
+
+impl NamedBy {
+    /// The word of a report for it.
+    pub(super) fn source(self) -> &'static str {
+        match self {
+            NamedBy::Address => "dns",
+            NamedBy::Hint => "dns-hint",
+            NamedBy::Pointer => "dns-ptr",
+        }
+    }
+}
+
 /// One address of a name, as a DNS answer said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsName {
@@ -272,8 +295,8 @@ pub struct DnsName {
     pub name: String,
     /// An address it was said to have.
     pub address: IpAddr,
-    /// The other way round: the address was asked for, and a PTR record gave the name.
-    pub pointer: bool,
+    /// The record that said it.
+    pub by: NamedBy,
     /// The frame of the answer.
     pub frame: u64,
     /// Until when the answer may be used: its time and the smallest TTL on the way from the name to the address.
@@ -416,7 +439,7 @@ impl Output {
         &mut self,
         facts: &FlowFacts,
         direction: Direction,
-        (name, address, pointer): (&str, IpAddr, bool),
+        (name, address, by): (&str, IpAddr, NamedBy),
         ttl: u32,
         (frame, time): (u64, CaptureTime),
     ) {
@@ -429,7 +452,7 @@ impl Output {
             return;
         }
         let until = CaptureTime(time.0.saturating_add(i64::from(ttl).saturating_mul(1_000_000_000)));
-        self.dns.push(DnsName { client, name: canonical_name(name), address, pointer, frame, until });
+        self.dns.push(DnsName { client, name: canonical_name(name), address, by, frame, until });
     }
 
     pub(super) fn warn(

@@ -75,7 +75,7 @@ use std::ops::Range;
 
 use crate::model::{CaptureTime, Direction, FindingKind, Severity};
 use crate::payload::{Masking, RawFinding};
-use flow::Place;
+use flow::{NamedBy, Place};
 use unwrapped::Unwrapped;
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
@@ -542,14 +542,21 @@ impl Cx<'_> {
     pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
         let frames = self.place.frames(range);
         let at = (frames.complete, frames.time);
-        self.out.dns_answer(self.facts, self.direction, (name, address, false), ttl, at);
+        self.out.dns_answer(self.facts, self.direction, (name, address, NamedBy::Address), ttl, at);
+    }
+
+    /// An SVCB or HTTPS record hints that `name` is served at `address`, for `ttl` seconds.
+    pub fn dns_hint(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
+        let frames = self.place.frames(range);
+        let at = (frames.complete, frames.time);
+        self.out.dns_answer(self.facts, self.direction, (name, address, NamedBy::Hint), ttl, at);
     }
 
     /// A PTR record: the holder of `address` calls it `name`.
     pub fn dns_pointer(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
         let frames = self.place.frames(range);
         let at = (frames.complete, frames.time);
-        self.out.dns_answer(self.facts, self.direction, (name, address, true), ttl, at);
+        self.out.dns_answer(self.facts, self.direction, (name, address, NamedBy::Pointer), ttl, at);
     }
 
     /// A DNS answer had this ECH configuration.
