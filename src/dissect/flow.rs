@@ -525,8 +525,21 @@ impl<'a> Place<'a> {
     pub(super) fn base(&self) -> u64 {
         match self.source {
             Source::Stream { base, .. } => base,
-            Source::Datagram(_) => 0,
+            Source::Datagram(segment) => segment.start,
         }
+    }
+
+    /// The same from so many bytes farther on.
+    fn from(&self, bytes: u64) -> Place<'a> {
+        let source = match self.source {
+            Source::Stream { provenance, base } => Source::Stream { provenance, base: base + bytes },
+            Source::Datagram(s) => Source::Datagram(Segment {
+                start: s.start + bytes,
+                file_offset: s.file_offset + bytes,
+                ..s
+            }),
+        };
+        Place { source, ..*self }
     }
 
     fn segments(&self, range: Range<usize>) -> impl Iterator<Item = &'a Segment> {
@@ -1091,6 +1104,7 @@ impl Flow {
             reprobe: false,
             ending: self.over,
             unpacked: false,
+            parts: Vec::new(),
             options: sink.shared.options,
             secrets: sink.shared.secrets,
         }
@@ -1123,7 +1137,7 @@ impl Flow {
                     };
                     let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
                     let step = dissector.stream(direction, rest, &mut cx);
-                    let (switch, reprobe, unpacked) = (cx.switch, cx.reprobe, cx.unpacked);
+                    let (switch, reprobe, unpacked, parts) = (cx.switch, cx.reprobe, cx.unpacked, cx.parts);
                     self.app = App::Known(dissector);
                     stream.search.unpacked = unpacked;
                     if let Some((id, next)) = switch {
@@ -1139,15 +1153,11 @@ impl Flow {
                             let shown = n.min(rest.len());
                             let taken = rest.get(..shown).unwrap_or_default();
                             let at = stream.taken;
-                            self.account(
-                                direction,
-                                &mut stream.search,
-                                &stream.provenance,
-                                class,
-                                taken,
-                                at,
-                                sink,
-                            );
+                            let place = Place {
+                                source: Source::Stream { provenance: &stream.provenance, base: at },
+                                fragments: sink.shared.fragments,
+                            };
+                            self.account_parts(direction, &mut stream.search, place, (class, &parts), taken, sink);
                             stream.skip = (n - shown) as u64;
                             stream.skip_class = Some(class);
                             stream.taken += shown as u64;
@@ -1286,6 +1296,31 @@ impl Flow {
         let place =
             Place { source: Source::Stream { provenance, base: offset }, fragments: sink.shared.fragments };
         self.account_at(direction, search, place, class, data, sink);
+    }
+
+    /// Counts the parts of what was taken each by its class, and what is in none of them by the class of all.
+    fn account_parts(
+        &mut self,
+        direction: Direction,
+        search: &mut Search,
+        place: Place<'_>,
+        (class, parts): (Class, &[(Range<usize>, Class)]),
+        data: &[u8],
+        sink: &mut Sink<'_>,
+    ) {
+        let mut at = 0;
+        let all = [(data.len()..data.len(), class)];
+        for (range, part) in parts.iter().chain(&all) {
+            // Whatever a dissector says, each byte is counted once.
+            let start = range.start.clamp(at, data.len());
+            let end = range.end.clamp(start, data.len());
+            for (from, to, class) in [(at, start, class), (start, end, *part)] {
+                if let Some(bytes) = data.get(from..to).filter(|bytes| !bytes.is_empty()) {
+                    self.account_at(direction, search, place.from(from as u64), class, bytes, sink);
+                }
+            }
+            at = end;
+        }
     }
 
     fn account_at(
@@ -1475,11 +1510,12 @@ impl Flow {
                 reprobe: false,
                 ending: false,
                 unpacked: false,
+                parts: Vec::new(),
                 options: sink.shared.options,
                 secrets: sink.shared.secrets,
             };
             let class = dissector.datagram(direction, payload, &mut cx);
-            let (switch, reprobe) = (cx.switch, cx.reprobe);
+            let (switch, reprobe, parts) = (cx.switch, cx.reprobe, cx.parts);
             self.app = match switch {
                 Some((id, next)) => {
                     self.facts.protocol(id);
@@ -1488,7 +1524,7 @@ impl Flow {
                 None if reprobe => App::Probing,
                 None => App::Known(dissector),
             };
-            self.account_at(direction, &mut Search::default(), place, class, payload, sink);
+            self.account_parts(direction, &mut Search::default(), place, (class, &parts), payload, sink);
         } else {
             self.probes = self.probes.saturating_add(1);
             if self.probes < MAX_PROBES {
@@ -1524,6 +1560,7 @@ impl Flow {
                 reprobe: false,
                 ending: true,
                 unpacked: false,
+                parts: Vec::new(),
                 options: sink.shared.options,
                 secrets: sink.shared.secrets,
             };

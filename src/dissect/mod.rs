@@ -322,6 +322,7 @@ pub struct Cx<'a> {
     pub(in crate::dissect) reprobe: bool,
     pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) unpacked: bool,
+    pub(in crate::dissect) parts: Vec<(Range<usize>, Class)>,
     pub(in crate::dissect) options: &'a Options,
     pub(in crate::dissect) secrets: &'a Secrets,
 }
@@ -337,6 +338,15 @@ impl Cx<'_> {
     #[must_use]
     pub fn ends(&self) -> (IpProto, Endpoint, Endpoint) {
         (self.facts.proto, self.facts.client, self.facts.server)
+    }
+
+    /// These bytes of what is taken have a class of their own, as the packets do that share a datagram; those between parts and
+    /// behind the last one have the class that the dissector gives for all. Parts come in their order.
+    pub fn part(&mut self, range: Range<usize>, class: Class) {
+        match self.parts.last_mut() {
+            Some((last, same)) if last.end == range.start && *same == class => last.end = range.end,
+            _ => self.parts.push((range, class)),
+        }
     }
 
     /// The frames that brought a range.

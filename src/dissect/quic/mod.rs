@@ -55,6 +55,9 @@ const UNDECRYPTED: Class = Class::opaque("quic.undecrypted");
 /// Packets of a connection none of whose hellos could be read.
 const UNVERIFIED: Class = Class::opaque("quic.unverified");
 
+/// Zeros behind the last packet of a datagram, by which some fill it up.
+const FILLED: Class = Class::handshake("padding");
+
 /// Packets that are looked at in one datagram; the rest is counted unseen.
 const MAX_COALESCED: usize = 16;
 
@@ -90,34 +93,28 @@ fn versions<'a>(long: &Long<'a>) -> impl Iterator<Item = Version> + use<'a> {
     whole.iter().take(64).map(|v| Version(u32::from_be_bytes(*v)))
 }
 
-/// What the parts of a datagram are, in bytes: packets of several kinds share one.
-#[derive(Default)]
-struct Tally {
-    setup: usize,
-    handshake: usize,
-    application: usize,
-    decrypted: usize,
-    undecrypted: usize,
-    unread: usize,
+/// What a packet is: several kinds share a datagram (RFC 9000 section 12.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Setup,
+    Handshake,
+    Application,
+    Decrypted,
+    Undecrypted,
+    Unread,
 }
 
-impl Tally {
-    /// The class of the larger part; `begun` is whether a hello of the flow was read.
-    fn class(&self, begun: bool) -> Class {
-        let sealed = |class| if begun { class } else { UNVERIFIED };
-        let mut most = (HANDSHAKE, self.setup);
-        for (class, bytes) in [
-            (sealed(HANDSHAKE_SEALED), self.handshake),
-            (sealed(APPLICATION), self.application),
-            (DECRYPTED, self.decrypted),
-            (UNDECRYPTED, self.undecrypted),
-            (UNVERIFIED, self.unread),
-        ] {
-            if bytes > most.1 {
-                most = (class, bytes);
-            }
+impl Part {
+    /// Its class; `begun` is whether a hello of the flow was read.
+    fn class(self, begun: bool) -> Class {
+        match self {
+            Part::Setup => HANDSHAKE,
+            Part::Handshake if begun => HANDSHAKE_SEALED,
+            Part::Application if begun => APPLICATION,
+            Part::Decrypted => DECRYPTED,
+            Part::Undecrypted => UNDECRYPTED,
+            Part::Handshake | Part::Application | Part::Unread => UNVERIFIED,
         }
-        most.0
     }
 }
 
@@ -137,7 +134,8 @@ impl Dissector for Quic {
         if let Some(header) = google::header(data) {
             return self.google(&header, data.len(), cx);
         }
-        let mut tally = Tally::default();
+        // Whether a hello was read is known at the end of the datagram.
+        let mut parts: Vec<(Range<usize>, Part)> = Vec::new();
         let mut id = None;
         let mut at = 0;
         for _ in 0..MAX_COALESCED {
@@ -146,14 +144,12 @@ impl Dissector for Quic {
                 // Some fill a datagram up behind its last packet.
                 None => break,
                 Some(0) if rest.iter().all(|b| *b == 0) => {
-                    at = data.len();
+                    cx.part(at..data.len(), FILLED);
                     break;
                 }
                 Some(0..=0x7f) => {
                     // Short headers tell no length: there is never a packet behind one.
-                    let size = rest.len();
-                    *self.short(d, rest, at, &mut tally, cx) += size;
-                    at = data.len();
+                    parts.push((at..data.len(), self.short(d, rest, at, cx)));
                     break;
                 }
                 Some(_) => {}
@@ -163,11 +159,17 @@ impl Dissector for Quic {
                 break;
             };
             let size = long.size.min(rest.len());
-            *self.packet(d, &long, rest, at, &mut tally, cx) += size;
-            at += size.max(1);
+            let size = size.max(1);
+            parts.push((at..at + size, self.packet(d, &long, rest, at, cx)));
+            at += size;
         }
-        tally.unread += data.len().saturating_sub(at);
-        tally.class(self.begun)
+        // What is filled up comes behind all packets.
+        let filled = std::mem::take(&mut cx.parts);
+        for (range, part) in parts {
+            cx.part(range, part.class(self.begun));
+        }
+        cx.parts.extend(filled);
+        Part::Unread.class(self.begun)
     }
 
     fn finish(&mut self, d: Direction, _: &[u8], cx: &mut Cx<'_>) {
@@ -188,16 +190,15 @@ impl Dissector for Quic {
 }
 
 impl Quic {
-    /// Reads the packet with a long header at index `at` of the datagram, the start of `rest`; gives where to count it.
-    fn packet<'t>(
+    /// Reads the packet with a long header at index `at` of the datagram, the start of `rest`; gives what it is.
+    fn packet(
         &mut self,
         d: Direction,
         long: &Long<'_>,
         rest: &[u8],
         at: usize,
-        tally: &'t mut Tally,
         cx: &mut Cx<'_>,
-    ) -> &'t mut usize {
+    ) -> Part {
         let range = at..at + long.size.min(rest.len());
         if long.version.known() {
             note_length(d.pick(&mut self.lengths), long.scid.len());
@@ -211,14 +212,14 @@ impl Quic {
                     token_bytes: long.token.len(),
                     opened: opened.is_some(),
                 });
-                let Some((role, opened)) = opened else { return &mut tally.unread };
+                let Some((role, opened)) = opened else { return Part::Unread };
                 self.crypto(d, role, long.version, &opened, &Arc::new(cx.frames(range)), cx);
-                &mut tally.setup
+                Part::Setup
             }
             Kind::Retry => {
                 self.connections.retry(d, long.scid);
                 cx.emit("quic.retry", range, || Retry { ids: ids(), token_bytes: long.token.len() });
-                &mut tally.setup
+                Part::Setup
             }
             Kind::Negotiation => {
                 cx.emit("quic.version_negotiation", range, || Negotiation {
@@ -226,16 +227,16 @@ impl Quic {
                     scid: hex(long.scid),
                     versions: versions(long).map(Version::label).collect(),
                 });
-                &mut tally.setup
+                Part::Setup
             }
-            Kind::Handshake => self.long(d, Stage::Handshake, long, rest, range, tally, cx),
+            Kind::Handshake => self.long(d, Stage::Handshake, long, rest, range, cx),
             Kind::ZeroRtt => {
                 let bytes = range.len();
                 early_data::sent(bytes as u64, range.clone(), cx);
                 cx.emit("quic.zero_rtt", range.clone(), || ZeroRtt { ids: ids(), bytes });
-                self.long(d, Stage::Early, long, rest, range, tally, cx)
+                self.long(d, Stage::Early, long, rest, range, cx)
             }
-            Kind::Unknown => &mut tally.unread,
+            Kind::Unknown => Part::Unread,
         }
     }
 
@@ -255,45 +256,42 @@ impl Quic {
     }
 
     /// Opens a packet with a long header that is no Initial.
-    #[expect(clippy::too_many_arguments, reason = "the packet, its place, and where to count it")]
-    fn long<'t>(
+    fn long(
         &mut self,
         d: Direction,
         stage: Stage,
         long: &Long<'_>,
         rest: &[u8],
         range: Range<usize>,
-        tally: &'t mut Tally,
         cx: &mut Cx<'_>,
-    ) -> &'t mut usize {
+    ) -> Part {
         let Some(role) = self.known(d, cx) else {
-            return if stage == Stage::Early { &mut tally.application } else { &mut tally.handshake };
+            return if stage == Stage::Early { Part::Application } else { Part::Handshake };
         };
         let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {
-            return &mut tally.unread;
+            return Part::Unread;
         };
         let around =
             Around { version: long.version, secrets: cx.secrets, cipher: connection.handshake.cipher };
         let opened =
             rest.get(..long.size).and_then(|packet| later.open_long(role, stage, long, packet, &around));
-        let Some(payload) = opened else { return &mut tally.undecrypted };
+        let Some(payload) = opened else { return Part::Undecrypted };
         self.later_frames(d, role, stage, &payload, range, cx);
-        &mut tally.decrypted
+        Part::Decrypted
     }
 
     /// Opens a packet with a short header.
-    fn short<'t>(
+    fn short(
         &mut self,
         d: Direction,
         packet: &[u8],
         at: usize,
-        tally: &'t mut Tally,
         cx: &mut Cx<'_>,
-    ) -> &'t mut usize {
-        let Some(role) = self.known(d, cx) else { return &mut tally.application };
+    ) -> Part {
+        let Some(role) = self.known(d, cx) else { return Part::Application };
         let lengths = d.reverse().pick(&mut self.lengths);
         let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {
-            return &mut tally.unread;
+            return Part::Unread;
         };
         let around = Around {
             version: connection.version(),
@@ -301,10 +299,10 @@ impl Quic {
             cipher: connection.handshake.cipher,
         };
         let Some(payload) = later.open_short(role, lengths, packet, &around) else {
-            return &mut tally.undecrypted;
+            return Part::Undecrypted;
         };
         self.later_frames(d, role, Stage::Traffic, &payload, at..at + packet.len(), cx);
-        &mut tally.decrypted
+        Part::Decrypted
     }
 
     fn later_frames(
