@@ -766,10 +766,16 @@ impl<'a> Decoder<'_, 'a> {
             return None;
         }
         if at(4789) || at(8472) {
-            let [flags, reserved @ .., _] = *data.first_chunk::<8>()?;
+            let [flags, bits, group @ .., _, _, _, _] = *data.first_chunk::<8>()?;
             // Answers come to an ephemeral port; there only a header without any other bit is believed.
-            let known = if dport == 4789 || dport == 8472 { flags & 0x08 != 0 } else { flags == 0x08 };
-            if !known || !reserved.starts_with(&[0, 0, 0]) || data.len() < 8 + 14 {
+            let known = if dport == 4789 || dport == 8472 { flags & 0x08 != 0 } else { flags & 0x7f == 0x08 };
+            // With a group policy (the flag G, draft-smith-vxlan-group-policy) the id of the group and the bits D and A are no longer
+            // reserved.
+            let reserved = match flags & 0x80 {
+                0 => bits == 0 && group == [0; 2],
+                _ => bits & !0x48 == 0,
+            };
+            if !known || !reserved || data.len() < 8 + 14 {
                 return None;
             }
             self.enter("vxlan", 8 + udp);
@@ -791,8 +797,11 @@ impl<'a> Decoder<'_, 'a> {
             if flags >> 4 != 3 || kind != 0xff {
                 return None;
             }
+            // Any of E, S and PN brings all four bytes; what those say whose flag is clear is not to be read (3GPP TS 29.281 section
+            // 5.1). So the last one names an extension header only with E.
             if flags & 7 != 0 {
-                let mut next = *r.take("GTP options", 4).ok()?.get(3)?;
+                let next = *r.take("GTP options", 4).ok()?.get(3)?;
+                let mut next = if flags & 4 == 0 { 0 } else { next };
                 while next != 0 {
                     let words = usize::from(r.u8("GTP extension length").ok()?);
                     let rest = r.take("GTP extension", (words * 4).checked_sub(1)?).ok()?;
@@ -1066,6 +1075,61 @@ mod tests {
         p.extend([0, 0]);
         p.extend(payload);
         p
+    }
+
+    /// The outer layers of a datagram to a port, and whether its content is reached.
+    fn inside(port: u16, payload: &[u8]) -> (Vec<String>, bool) {
+        let analysis = read(101, &[udp(port, payload)]);
+        let flow = &analysis.flows[0];
+        (flow.tunnel.clone(), flow.server.ends_with(":53999") || flow.client.ends_with(":53999"))
+    }
+
+    #[test]
+    fn vxlan_with_a_group_policy() {
+        let frame = [&[2; 12][..], &[8, 0], &udp(53_999, b"content")].concat();
+        let header = |flags: u8, bits: u8, group: [u8; 2]| {
+            [&[flags, bits][..], &group, &[0, 0, 7, 0], &frame].concat()
+        };
+        for (name, payload, read) in [
+            ("plain", header(0x08, 0, [0, 0]), true),
+            ("group policy", header(0x88, 0, [0, 9]), true),
+            ("applied, not to be learned from", header(0x88, 0x48, [1, 9]), true),
+            ("a group without the flag", header(0x08, 0, [0, 9]), false),
+            ("another bit", header(0x88, 0x01, [0, 9]), false),
+            ("no network id", header(0x80, 0, [0, 9]), false),
+        ] {
+            let (layers, reached) = inside(4789, &payload);
+            assert_eq!((layers == ["vxlan"], reached), (read, read), "{name}");
+            for cut in 0..8 + 14 {
+                assert_eq!(inside(4789, &payload[..cut]).0, [""; 0], "{name}, {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn gtp_reads_extensions_only_with_their_flag() {
+        let inner = udp(53_999, b"content");
+        let header = |flags: u8, more: &[u8]| {
+            let length = ((more.len() + inner.len()) as u16).to_be_bytes();
+            [&[0x30 | flags, 0xff][..], &length, &[0, 0, 0, 1], more, &inner].concat()
+        };
+        let extension = [1, 0, 0, 0];
+        for (name, payload, read) in [
+            ("plain", header(0, &[]), true),
+            ("sequence number", header(2, &[0, 7, 0, 0]), true),
+            ("sequence number, and what is not to be read", header(2, &[0, 7, 0, 0x85]), true),
+            ("number of an N-PDU", header(1, &[9, 9, 7, 0xc0]), true),
+            ("extension", header(4, &[&[9, 9, 7, 0x85][..], &extension].concat()), true),
+            ("extension and sequence number", header(6, &[&[0, 7, 0, 0x85][..], &extension].concat()), true),
+            ("no extension behind", header(4, &[0, 0, 0, 0]), true),
+            ("an extension of no length", header(4, &[0, 0, 0, 0x85, 0]), false),
+        ] {
+            let (layers, reached) = inside(2152, &payload);
+            assert_eq!((layers == ["gtp"], reached), (read, read), "{name}");
+            for cut in 0..8 {
+                assert_eq!(inside(2152, &payload[..cut]).0, [""; 0], "{name}, {cut}");
+            }
+        }
     }
 
     const SNAP: [u8; 8] = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
