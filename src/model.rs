@@ -355,7 +355,8 @@ pub struct Flow {
     /// What it says of a call; what comes of it stands in `calls`.
     #[serde(skip)]
     pub call: Option<Box<FlowCall>>,
-    /// Outer tunnel layers, outermost first, empty without a tunnel.
+    /// Outer layers, outermost first, at most eight: `vlan` for each tag, `mpls`, `pppoe`, `ah`, and tunnels: `ipip` (IPv4 in IPv4),
+    /// `4in6`, `6in4`, `6in6`, `gre`, `erspan`, `pptp`, `vxlan`, `vxlan-gpe`, `geneve`, `gtp`, `teredo`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<String>,
     /// Time from SYN to SYN/ACK, or from the first flight of QUIC or DTLS to its answer, milliseconds.
