@@ -442,8 +442,9 @@ pub struct FlowTls {
     pub not_after: Option<String>,
     /// Start of the leaf's validity, RFC 3339.
     pub not_before: Option<String>,
-    /// What is wrong with the server's chain as sent: `expired`, `not-yet-valid`, `self-issued`, `name-mismatch`, `weak-key`,
-    /// `weak-signature`, `chain-order`. Trust in the root is not judged.
+    /// What is wrong with the server's chain as sent: `expired`, `not-yet-valid`, `expired-intermediate`,
+    /// `not-yet-valid-intermediate`, `self-issued` (by its names), `self-signed` (also by its key identifiers), `name-mismatch`,
+    /// `weak-key`, `weak-signature`, `chain-order`. Trust in the root is not judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificate_faults: Vec<String>,
     /// Offers to resume an earlier session (ticket, pre-shared key or session id).

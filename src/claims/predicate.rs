@@ -110,7 +110,10 @@ const ENCRYPTIONS: &[&str] = &[
 const CERTIFICATE_FAULTS: &[&str] = &[
     "expired",
     "not-yet-valid",
+    "expired-intermediate",
+    "not-yet-valid-intermediate",
     "self-issued",
+    "self-signed",
     "name-mismatch",
     "weak-key",
     "weak-signature",
