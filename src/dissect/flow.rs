@@ -1336,6 +1336,7 @@ impl Flow {
         self.facts.add_read(class.reading, data.len() as u64);
         if class.reading == Reading::Encrypted {
             self.settle(direction, search, place, sink);
+            self.search_over(direction, search, place, sink);
             return;
         }
         if class.reading == Reading::Handshake {
@@ -1362,12 +1363,32 @@ impl Flow {
         if canaries.is_empty() {
             return;
         }
-        let (base, mut all) = (place.base(), Vec::new());
-        let frames_of = |start: u64, end: u64| place.of_stream(start, end);
+        let mut all = Vec::new();
+        let (base, frames_of) = (place.base(), |start: u64, end: u64| place.of_stream(start, end));
         let opened = !search.unpacked;
         search
             .scanner
             .feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));
+        self.tell_found(direction, place, data.len() as u64, all, sink);
+    }
+
+    /// No more bytes adjoin those that were searched: what a container holds back that is not whole is searched.
+    fn search_over(&mut self, direction: Direction, search: &mut Search, place: Place<'_>, sink: &mut Sink<'_>) {
+        let mut all = Vec::new();
+        search.scanner.finish(&sink.shared.options.canaries, &mut |f| all.push(f));
+        self.tell_found(direction, place, 0, all, sink);
+    }
+
+    fn tell_found(
+        &mut self,
+        direction: Direction,
+        place: Place<'_>,
+        length: u64,
+        all: Vec<Found>,
+        sink: &mut Sink<'_>,
+    ) {
+        let canaries = &sink.shared.options.canaries;
+        let (base, frames_of) = (place.base(), |start: u64, end: u64| place.of_stream(start, end));
         for found in all {
             match found {
                 Found::Here(hit) => {
@@ -1380,7 +1401,7 @@ impl Flow {
                     sink.out.finding(&mut self.facts, direction, frames, raw);
                 }
                 Found::GivenUp(_, why) => {
-                    let frames = frames_of(base, base.saturating_add(data.len() as u64));
+                    let frames = frames_of(base, base.saturating_add(length));
                     sink.out.warn(&self.facts, direction, &frames, why, false);
                 }
             }
@@ -1524,7 +1545,9 @@ impl Flow {
                 None if reprobe => App::Probing,
                 None => App::Known(dissector),
             };
-            self.account_parts(direction, &mut Search::default(), place, (class, &parts), payload, sink);
+            let mut search = Search::default();
+            self.account_parts(direction, &mut search, place, (class, &parts), payload, sink);
+            self.search_over(direction, &mut search, place, sink);
         } else {
             self.probes = self.probes.saturating_add(1);
             if self.probes < MAX_PROBES {
@@ -1537,7 +1560,9 @@ impl Flow {
             }
             self.unknown = Some(searches);
             self.apply_rules(direction, &mut Search::default(), place, payload, sink);
-            self.search(direction, &mut Search::default(), place, payload, sink);
+            let mut search = Search::default();
+            self.search(direction, &mut search, place, payload, sink);
+            self.search_over(direction, &mut search, place, sink);
         }
     }
 
@@ -1598,6 +1623,7 @@ impl Flow {
                 fragments: sink.shared.fragments,
             };
             self.settle(direction, &mut stream.search, place, sink);
+            self.search_over(direction, &mut stream.search, place, sink);
             self.judge_unknown(direction, &stream.search, Some(place), sink);
         }
         self.app = App::Unknown;
