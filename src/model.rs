@@ -468,10 +468,11 @@ pub struct FlowTls {
 pub struct FlowName {
     /// Lower case, no final dot, IDNA A-labels.
     pub name: String,
-    /// `dns`, `dns-hint` (an address hint of an HTTPS or SVCB record, where no A or AAAA record said it), `sni`, `certificate`, `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the
-    /// cover name of a hello with real ECH, which is not the server's; `decrypted` for any that took the auditor's keys to read; `dns-ptr` for a PTR record in the capture, `reverse` for
-    /// `reference/reverse.toml` where nothing else names the address: what the holder of the address calls it, shown and never
-    /// decisive.
+    /// `dns`, `dns-hint` (an address hint of an HTTPS or SVCB record, where no A or AAAA record said it), `sni`, `certificate`,
+    /// `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the cover name of a hello with real
+    /// ECH, which is not the server's; `decrypted` for any that took the auditor's keys to read; `dns-ptr` for a PTR record in the
+    /// capture, `reverse` for `reference/reverse.toml` where nothing else names the address: what the holder of the address calls
+    /// it, shown and never decisive.
     pub source: String,
     /// The frame in which it was read; for `reverse` the first frame of the flow, which has the address.
     pub frame: u64,

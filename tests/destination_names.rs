@@ -68,24 +68,62 @@ fn address_hints_name_later_flows_below_addresses() {
     let hint = |target: &str| service(1, target, &[[192, 0, 2, 1], server]);
     let row = |name: &str, source: &str, frame: u64| (name.to_owned(), source.to_owned(), frame);
     for (what, asked, records, expected, messenger) in [
-        ("a hint", "e1.whatsapp.net", vec![("e1.whatsapp.net", HTTPS, 60, hint("."))],
-            vec![row("e1.whatsapp.net", "dns-hint", 2)], Some("name:e1.whatsapp.net")),
-        ("of another target", "shop.example", vec![("shop.example", HTTPS, 60, hint("edge.example"))],
-            vec![row("edge.example", "dns-hint", 2), row("shop.example", "dns-hint", 2)], None),
-        ("for a port", "_8443._https.shop.example", vec![("_8443._https.shop.example", HTTPS, 60, hint("."))],
-            vec![row("shop.example", "dns-hint", 2)], None),
-        ("behind an alias", "a.example", vec![("a.example", 5, 60, encoded("b.example")), ("b.example", HTTPS, 60, hint("."))],
-            vec![row("a.example", "dns-hint", 2), row("b.example", "dns-hint", 2)], None),
-        ("a resolver's", "_dns.resolver.arpa", vec![("_dns.resolver.arpa", SVCB, 60, hint("one.example"))],
-            vec![row("one.example", "dns-hint", 2)], None),
-        ("the address too", "e1.whatsapp.net",
+        (
+            "a hint",
+            "e1.whatsapp.net",
+            vec![("e1.whatsapp.net", HTTPS, 60, hint("."))],
+            vec![row("e1.whatsapp.net", "dns-hint", 2)],
+            Some("name:e1.whatsapp.net"),
+        ),
+        (
+            "of another target",
+            "shop.example",
+            vec![("shop.example", HTTPS, 60, hint("edge.example"))],
+            vec![row("edge.example", "dns-hint", 2), row("shop.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "for a port",
+            "_8443._https.shop.example",
+            vec![("_8443._https.shop.example", HTTPS, 60, hint("."))],
+            vec![row("shop.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "behind an alias",
+            "a.example",
+            vec![("a.example", 5, 60, encoded("b.example")), ("b.example", HTTPS, 60, hint("."))],
+            vec![row("a.example", "dns-hint", 2), row("b.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "a resolver's",
+            "_dns.resolver.arpa",
+            vec![("_dns.resolver.arpa", SVCB, 60, hint("one.example"))],
+            vec![row("one.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "the address too",
+            "e1.whatsapp.net",
             vec![("e1.whatsapp.net", HTTPS, 60, hint(".")), ("e1.whatsapp.net", 1, 60, server.to_vec())],
-            vec![row("e1.whatsapp.net", "dns", 2)], Some("name:e1.whatsapp.net")),
-        ("the address of another name", "e1.whatsapp.net",
+            vec![row("e1.whatsapp.net", "dns", 2)],
+            Some("name:e1.whatsapp.net"),
+        ),
+        (
+            "the address of another name",
+            "e1.whatsapp.net",
             vec![("e1.whatsapp.net", HTTPS, 60, hint(".")), ("shop.example", 1, 60, server.to_vec())],
-            vec![row("e1.whatsapp.net", "dns", 2), row("shop.example", "dns", 2)], Some("name:e1.whatsapp.net")),
-        ("an alias has no hints", "shop.example", vec![("shop.example", HTTPS, 60, service(0, "edge.example", &[server]))],
-            vec![], None),
+            vec![row("e1.whatsapp.net", "dns", 2), row("shop.example", "dns", 2)],
+            Some("name:e1.whatsapp.net"),
+        ),
+        (
+            "an alias has no hints",
+            "shop.example",
+            vec![("shop.example", HTTPS, 60, service(0, "edge.example", &[server]))],
+            vec![],
+            None,
+        ),
     ] {
         let mut capture = PacketBuilder::new();
         capture.at(START);
@@ -94,11 +132,16 @@ fn address_hints_name_later_flows_below_addresses() {
         capture.udp(resolver, phone, &answer(asked, &records));
         connect(&mut capture, SECOND);
         let report = replay_bytes(&capture.finish());
-        let flow = report["flows"].as_array().unwrap().iter().find(|f| f["server"] == "31.13.86.51:443").unwrap();
+        let flow =
+            report["flows"].as_array().unwrap().iter().find(|f| f["server"] == "31.13.86.51:443").unwrap();
         let text = |v: &Value| v.as_str().unwrap().to_owned();
-        let mut names: Vec<_> = flow["names"].as_array().unwrap().iter()
+        let mut names: Vec<_> = flow["names"]
+            .as_array()
+            .unwrap()
+            .iter()
             .filter(|n| n["source"].as_str().unwrap().starts_with("dns"))
-            .map(|n| (text(&n["name"]), text(&n["source"]), n["frame"].as_u64().unwrap())).collect();
+            .map(|n| (text(&n["name"]), text(&n["source"]), n["frame"].as_u64().unwrap()))
+            .collect();
         names.sort();
         assert_eq!(names, expected, "{what}");
         let why = flow["messenger_why"].as_str().filter(|why| why.starts_with("name:"));

@@ -222,7 +222,9 @@ fn hint(record: &Record, asked: Option<&str>, alias: u32, range: &std::ops::Rang
     let owner = host(&record.name);
     let mut names = Vec::new();
     if record.kind == "HTTPS" {
-        names.extend(asked.map(host).filter(|asked| *asked != owner).map(|asked| (asked, record.ttl.min(alias))));
+        names.extend(
+            asked.map(host).filter(|asked| *asked != owner).map(|asked| (asked, record.ttl.min(alias))),
+        );
     }
     if record.kind == "HTTPS" || target == "." {
         names.push((owner, record.ttl));

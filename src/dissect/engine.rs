@@ -14,7 +14,9 @@ use foldhash::{HashMap, HashMapExt as _};
 use rayon::prelude::*;
 
 use super::ech::{EchConfigs, EchOffer};
-use super::flow::{DnsName, Finished, FlowFinding, NamedBy, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
+use super::flow::{
+    DnsName, Finished, FlowFinding, NamedBy, Output, REASSEMBLED, Shard, Shared, TrafficWarning,
+};
 use super::fragment::Pool;
 use super::link;
 use super::observe::Observation;
@@ -652,9 +654,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
     let mut answers: HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> = HashMap::new();
     for answer in dns {
         let known = answers.entry((answer.client, answer.address)).or_default();
-        if let Some((_, until)) =
-            known.iter_mut().find(|(k, _)| k.name == answer.name && k.by == answer.by)
-        {
+        if let Some((_, until)) = known.iter_mut().find(|(k, _)| k.name == answer.name && k.by == answer.by) {
             let latest = until.last().map_or(answer.until, |(_, t)| (*t).max(answer.until));
             until.push((answer.frame, latest));
         } else if known.len() < MAX_DNS_NAMES {
@@ -681,8 +681,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
         // A resolver answers for many names; its own flows are not named by its answers.
         if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
             // What an address is called is often asked after the fact, and no flow comes about by it.
-            let told =
-                known.iter().filter(|(a, _)| a.by == NamedBy::Pointer || a.frame < f.first_frame);
+            let told = known.iter().filter(|(a, _)| a.by == NamedBy::Pointer || a.frame < f.first_frame);
             let resolved = |name: &str| {
                 let mut earlier = known.iter().filter(|(a, _)| a.frame < f.first_frame);
                 earlier.any(|(a, _)| a.by == NamedBy::Address && a.name == name)

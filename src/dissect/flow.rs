@@ -533,11 +533,9 @@ impl<'a> Place<'a> {
     fn from(&self, bytes: u64) -> Place<'a> {
         let source = match self.source {
             Source::Stream { provenance, base } => Source::Stream { provenance, base: base + bytes },
-            Source::Datagram(s) => Source::Datagram(Segment {
-                start: s.start + bytes,
-                file_offset: s.file_offset + bytes,
-                ..s
-            }),
+            Source::Datagram(s) => {
+                Source::Datagram(Segment { start: s.start + bytes, file_offset: s.file_offset + bytes, ..s })
+            }
         };
         Place { source, ..*self }
     }
@@ -1157,7 +1155,14 @@ impl Flow {
                                 source: Source::Stream { provenance: &stream.provenance, base: at },
                                 fragments: sink.shared.fragments,
                             };
-                            self.account_parts(direction, &mut stream.search, place, (class, &parts), taken, sink);
+                            self.account_parts(
+                                direction,
+                                &mut stream.search,
+                                place,
+                                (class, &parts),
+                                taken,
+                                sink,
+                            );
                             stream.skip = (n - shown) as u64;
                             stream.skip_class = Some(class);
                             stream.taken += shown as u64;
@@ -1373,7 +1378,13 @@ impl Flow {
     }
 
     /// No more bytes adjoin those that were searched: what a container holds back that is not whole is searched.
-    fn search_over(&mut self, direction: Direction, search: &mut Search, place: Place<'_>, sink: &mut Sink<'_>) {
+    fn search_over(
+        &mut self,
+        direction: Direction,
+        search: &mut Search,
+        place: Place<'_>,
+        sink: &mut Sink<'_>,
+    ) {
         let mut all = Vec::new();
         search.scanner.finish(&sink.shared.options.canaries, &mut |f| all.push(f));
         self.tell_found(direction, place, 0, all, sink);

@@ -5,8 +5,8 @@
 
 use flate2::Decompress;
 
-use crate::payload::unpack::inflate;
 pub(super) use crate::payload::unpack::Fault;
+use crate::payload::unpack::inflate;
 
 /// Content of one message that is unpacked.
 pub(super) const MAX_MESSAGE: u64 = 1 << 20;

@@ -54,7 +54,8 @@ fn frame(d: Direction, data: &[u8]) -> Result<Option<usize>, Short> {
     let Some(id) = length(&mut r)?.filter(|id| (1..=4).contains(id)) else { return Ok(None) };
     r.take("message id", id)?;
     let operation = r.u8("operation")?;
-    let known = if d == Direction::Up { REQUESTS.contains(&operation) } else { RESPONSES.contains(&operation) };
+    let known =
+        if d == Direction::Up { REQUESTS.contains(&operation) } else { RESPONSES.contains(&operation) };
     let Some(within) = length(&mut r)? else { return Ok(None) };
     // Behind the operation only controls may follow.
     Ok((known && r.at() + within <= size).then_some(size))
@@ -184,7 +185,8 @@ mod tests {
 
     /// A message with this id and operation.
     fn message_of(id: u8, operation: u8, content: &[u8]) -> Vec<u8> {
-        let inner = [&[2, 1, id, operation, 0x82][..], &(content.len() as u16).to_be_bytes(), content].concat();
+        let inner =
+            [&[2, 1, id, operation, 0x82][..], &(content.len() as u16).to_be_bytes(), content].concat();
         [&[0x30, 0x84][..], &(inner.len() as u32).to_be_bytes(), &inner].concat()
     }
 
@@ -206,7 +208,13 @@ mod tests {
         }
         assert!(!connection(3990, &pieces).flows[0].app_protocols.contains(&"ldap".to_owned()), "elsewhere");
         // Byte by byte, and what is no message of its side.
-        step_to_tls("ldap", 389, &[(Up, &search), (Down, &done), (Up, &ask), (Down, &answer)], &hello, (size - entry.len()) as u64);
+        step_to_tls(
+            "ldap",
+            389,
+            &[(Up, &search), (Down, &done), (Up, &ask), (Down, &answer)],
+            &hello,
+            (size - entry.len()) as u64,
+        );
         let odd = connection(389, &[(Up, &search[..]), (Down, &search), (Up, &ask)]);
         assert_eq!(odd.coverage.classes["opaque"], (search.len() + ask.len()) as u64);
         for cut in 0..search.len() {

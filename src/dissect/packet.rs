@@ -611,7 +611,9 @@ impl<'a> Decoder<'_, 'a> {
                 payload = bytes.get(header..end).unwrap_or_default();
                 proto = AUTHENTICATION;
             }
-            LaxIpSlice::Ipv6(v6) if authenticated(v6.extensions()) => self.tunnel = self.tunnel.with(Layer::Ah),
+            LaxIpSlice::Ipv6(v6) if authenticated(v6.extensions()) => {
+                self.tunnel = self.tunnel.with(Layer::Ah)
+            }
             _ => {}
         }
         self.ledger.network += header as u64;
@@ -1160,7 +1162,8 @@ mod tests {
         let inner = six(17, &four[20..]);
         let ethernet = |kind: [u8; 2], content: &[u8]| [&[2; 12][..], &kind, content].concat();
         let (tag, ip) = ([0, 7], [8, 0]);
-        let session = [&[0x11, 0, 0, 1][..], &(2 + four.len() as u16).to_be_bytes(), &[0, 0x21], &four].concat();
+        let session =
+            [&[0x11, 0, 0, 1][..], &(2 + four.len() as u16).to_be_bytes(), &[0, 0x21], &four].concat();
         let label = |last: u8| [0, 1, last, 64];
         for (link, frame, layers) in [
             (101, v4(4, &four, (0, false)), &["ipip"][..]),
@@ -1169,7 +1172,11 @@ mod tests {
             (101, six(41, &inner), &["6in6"]),
             (101, six(41, &six(4, &four)), &["6in6", "4in6"]),
             (1, ethernet([0x81, 0], &[&tag[..], &ip, &four].concat()), &["vlan"]),
-            (1, ethernet([0x88, 0xa8], &[&tag[..], &[0x81, 0], &tag, &ip, &four].concat()), &["vlan", "vlan"]),
+            (
+                1,
+                ethernet([0x88, 0xa8], &[&tag[..], &[0x81, 0], &tag, &ip, &four].concat()),
+                &["vlan", "vlan"],
+            ),
             (1, ethernet([0x88, 0x47], &[&label(0)[..], &label(1), &four].concat()), &["mpls"]),
             (1, ethernet([0x88, 0x64], &session), &["pppoe"]),
             (1, ethernet([0x81, 0], &[&tag[..], &[0x88, 0x64], &session].concat()), &["vlan", "pppoe"]),

@@ -34,7 +34,9 @@ fn probe(p: &Probe<'_>) -> Match {
     // A client that does not wait for the answer may send its hello right behind.
     if [SSL_REQUEST, GSS_REQUEST].iter().any(|request| p.data.starts_with(request)) {
         Match::Yes
-    } else if !p.data.is_empty() && [SSL_REQUEST, GSS_REQUEST].iter().any(|request| request.starts_with(p.data)) {
+    } else if !p.data.is_empty()
+        && [SSL_REQUEST, GSS_REQUEST].iter().any(|request| request.starts_with(p.data))
+    {
         Match::Maybe
     } else {
         Match::No
@@ -91,7 +93,13 @@ mod tests {
     fn accepted_and_refused() {
         let hello = client_hello("db.example");
         step_to_tls("postgres", 5432, &[(Up, &SSL_REQUEST), (Down, b"S")], &hello, 9);
-        step_to_tls("postgres", 5432, &[(Up, &GSS_REQUEST), (Down, b"N"), (Up, &SSL_REQUEST), (Down, b"S")], &hello, 18);
+        step_to_tls(
+            "postgres",
+            5432,
+            &[(Up, &GSS_REQUEST), (Down, b"N"), (Up, &SSL_REQUEST), (Down, b"S")],
+            &hello,
+            18,
+        );
         let granted = super::super::testing::connection(
             5432,
             &[(Up, &GSS_REQUEST[..]), (Down, b"G"), (Up, b"\0\0\0\x04gss!")],

@@ -249,7 +249,9 @@ impl<'a> Message<'a> {
 /// Whether From or To has a tag: a parameter of the header, not of the address in angle brackets (RFC 3261 section 20.10).
 fn has_tag(value: &str) -> bool {
     let parameters = value.rsplit_once('>').map_or(value, |(_, rest)| rest).split(';').skip(1);
-    parameters.filter_map(|p| p.trim().split_once('=')).any(|(name, _)| name.trim().eq_ignore_ascii_case("tag"))
+    parameters
+        .filter_map(|p| p.trim().split_once('='))
+        .any(|(name, _)| name.trim().eq_ignore_ascii_case("tag"))
 }
 
 /// The full name of a header (compact forms: RFC 3261 section 7.3.3).
@@ -719,11 +721,7 @@ mod tests {
             .collect();
         assert_eq!(
             told,
-            [
-                ("one", Some(1), Some(2), (1, 9)),
-                ("two", Some(5), None, (5, 6)),
-                ("old", None, None, (7, 8))
-            ]
+            [("one", Some(1), Some(2), (1, 9)), ("two", Some(5), None, (5, 6)), ("old", None, None, (7, 8))]
         );
         let all = crate::leakage::calls(&analysis.flows, &|_| None);
         let told: Vec<_> = all

@@ -23,7 +23,11 @@ pub(super) trait Agreement: Default + Send {
     /// [`Short`]: it cannot be told yet.
     fn before(&mut self, d: Direction, data: &[u8]) -> Result<Option<usize>, Short> {
         // The other side comes first where packets were captured out of their order.
-        if d == Self::FIRST { Ok(None) } else { Err(Short { field: "first message", at: 0, needed: 1, left: data.len() }) }
+        if d == Self::FIRST {
+            Ok(None)
+        } else {
+            Err(Short { field: "first message", at: 0, needed: 1, left: data.len() })
+        }
     }
 
     /// The size of the first message; `Ok(None)` when it is another.

@@ -129,7 +129,8 @@ impl Unwrapped {
             Found::GivenUp(_, why) => found.push((Vec::new(), Err(why))),
         });
         let masking = options.masking();
-        found.extend(hits.iter().filter_map(|hit| self.placed(options.canaries.finding(hit, masking, false))));
+        found
+            .extend(hits.iter().filter_map(|hit| self.placed(options.canaries.finding(hit, masking, false))));
         self.rules.finish(&options.rules, &mut |s| sightings.push(s));
         found.extend(self.tell(&sightings, direction, options));
         found

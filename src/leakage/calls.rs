@@ -2,14 +2,14 @@
 //! E12).
 //!
 //! Takes the flows of all captures with what `dissect` read of calls, and the relays among the destinations; gives [`Call`]s.
-//! Flows make one call when they share a UDP socket of the device while both last or soon after (see [`pause`]), or when a session
+//! Flows make one call when they share a UDP socket of the device while both last or soon after (see `pause`), or when a session
 //! description names an end of one of them. Calls that SIP sets up are told apart by their Call-ID; media of two between the same
-//! two ends is one flow, and so the first one's. The answer is the first 2xx to an INVITE; where no
-//! INVITE is in the capture, the first packet of media: before it, nobody can have talked. Questions to STUN and
+//! two ends is one flow, and so the first one's. The answer is the first 2xx to an INVITE; where no INVITE is in the capture, the
+//! first packet of media: before it, nobody can have talked. Questions to STUN and
 //! TURN servers alone are no call; connectivity checks of ICE are one, also where nobody answers, for the other party learns the
-//! device's address from them and an observer the other party's. An address that media goes to is a relay's by its service, a server's where a name of DNS or TLS
-//! or the reference data make it one of an operator (conference bridges, gateways), and else the peer's: a server that nothing
-//! names is not told from a peer, so `peers` names the addresses.
+//! device's address from them and an observer the other party's. An address that media goes to is a relay's by its service, a
+//! server's where a name of DNS or TLS or the reference data make it one of an operator (conference bridges, gateways), and else
+//! the peer's: a server that nothing names is not told from a peer, so `peers` names the addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -183,7 +183,9 @@ fn by_description(parts: &[Part<'_>], sets: &mut Sets) {
 /// Flows of one UDP socket of the device make one call while each begins before the ones before it are over, see [`pause`].
 fn by_socket(parts: &[Part<'_>], sets: &mut Sets) {
     let mut sockets: BTreeMap<SocketAddr, Vec<usize>> = BTreeMap::new();
-    for (at, part) in parts.iter().enumerate().filter(|(_, p)| p.dialog.is_none() && p.flow.transport == "udp") {
+    for (at, part) in
+        parts.iter().enumerate().filter(|(_, p)| p.dialog.is_none() && p.flow.transport == "udp")
+    {
         if let Some(socket) = device(part.flow) {
             sockets.entry(socket).or_default().push(at);
         }
@@ -198,8 +200,7 @@ fn by_socket(parts: &[Part<'_>], sets: &mut Sets) {
             let until = last.0.saturating_add(pause(part.call));
             let goes_on = open.filter(|(member, frame, time)| {
                 // Two calls of SIP stay two, also where one socket serves them one after the other.
-                let apart =
-                    sets.set_up(*member) && sets.set_up(at) && sets.root(*member) != sets.root(at);
+                let apart = sets.set_up(*member) && sets.set_up(at) && sets.root(*member) != sets.root(at);
                 !apart && (flow.first_frame <= *frame || first.0 <= *time)
             });
             open = Some(match goes_on {
@@ -498,10 +499,10 @@ mod tests {
                 invited: Some(3),
                 answered: Some(9),
                 candidates: vec![
-                candidate("192.168.0.7:5000", "host", sdp, 3, true),
-                candidate("198.51.100.9:7000", "srflx", sdp, 5, false),
-                candidate("10.9.0.4:7000", "host", sdp, 9, false),
-                candidate("203.0.113.1:9999", "relay", sdp, 5, false),
+                    candidate("192.168.0.7:5000", "host", sdp, 3, true),
+                    candidate("198.51.100.9:7000", "srflx", sdp, 5, false),
+                    candidate("10.9.0.4:7000", "host", sdp, 9, false),
+                    candidate("203.0.113.1:9999", "relay", sdp, 5, false),
                 ],
                 ..FlowDialog::default()
             }],
@@ -540,10 +541,7 @@ mod tests {
             .collect();
         assert_eq!(
             told,
-            [
-                ("198.51.100.9:7000", "peer", 5, true, Some(5)),
-                ("198.51.100.9:7001", "peer", 6, true, None)
-            ]
+            [("198.51.100.9:7000", "peer", 5, true, Some(5)), ("198.51.100.9:7001", "peer", 6, true, None)]
         );
         let call = &all[0];
         assert_eq!((all.len(), call.exposed_before_answer, call.reached_before_answer), (1, 2, 1));
@@ -572,7 +570,12 @@ mod tests {
         ] {
             let second = FlowCall { first_media: Some(60), ..talk.clone() };
             let flows = [
-                flow(1, (DEVICE, "203.0.113.1:3478"), (1, 40), at(0, 100, &FlowCall { first_check: Some(2), ..first.clone() })),
+                flow(
+                    1,
+                    (DEVICE, "203.0.113.1:3478"),
+                    (1, 40),
+                    at(0, 100, &FlowCall { first_check: Some(2), ..first.clone() }),
+                ),
                 // Shorter than the first: the first one's end counts.
                 flow(2, (DEVICE, "203.0.113.2:3478"), (3, 4), at(1, 2, &relay)),
                 flow(3, (DEVICE, "198.51.100.9:7000"), (50, 70), at(begins, begins + 9, &second)),
@@ -585,17 +588,18 @@ mod tests {
 
     #[test]
     fn media_of_calls_of_one_sip_socket() {
-        let dialog = |id: &str, (first, answered, last): (u64, u64, u64), own: &str, theirs: &str| FlowDialog {
-            call_id: id.into(),
-            first_frame: first,
-            last_frame: last,
-            invited: Some(first),
-            answered: Some(answered),
-            candidates: vec![
-                candidate(own, "peer", CandidateSource::Sdp, first, true),
-                candidate(theirs, "peer", CandidateSource::Sdp, answered, false),
-            ],
-        };
+        let dialog =
+            |id: &str, (first, answered, last): (u64, u64, u64), own: &str, theirs: &str| FlowDialog {
+                call_id: id.into(),
+                first_frame: first,
+                last_frame: last,
+                invited: Some(first),
+                answered: Some(answered),
+                candidates: vec![
+                    candidate(own, "peer", CandidateSource::Sdp, first, true),
+                    candidate(theirs, "peer", CandidateSource::Sdp, answered, false),
+                ],
+            };
         let sip = FlowCall {
             dialogs: vec![
                 dialog("one", (1, 3, 9), DEVICE, "198.51.100.9:7000"),
@@ -604,7 +608,10 @@ mod tests {
             ..FlowCall::default()
         };
         // The same call again over another way.
-        let again = FlowCall { dialogs: vec![dialog("two", (21, 25, 26), DEVICE, "198.51.100.10:7000")], ..FlowCall::default() };
+        let again = FlowCall {
+            dialogs: vec![dialog("two", (21, 25, 26), DEVICE, "198.51.100.10:7000")],
+            ..FlowCall::default()
+        };
         let media = FlowCall { direct_bytes: 500, first_media: Some(7), ..FlowCall::default() };
         let flows = [
             flow(1, ("192.168.0.7:5060", "203.0.113.20:5060"), (1, 40), sip),

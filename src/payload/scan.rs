@@ -435,7 +435,8 @@ mod tests {
     #[test]
     fn depth_and_size_are_bounded() {
         // Cut off: two blocks as they are, with a window of 8 MiB, of which the second is not all there.
-        let cut = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x68, 0x58, 0, 0][..], b"canary-4711", &[0x59, 0, 0], b"wor"].concat();
+        let cut = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x68, 0x58, 0, 0][..], b"canary-4711", &[0x59, 0, 0], b"wor"]
+            .concat();
         let (mut scanner, mut told) = (Scanner::default(), Vec::new());
         let set = CanarySet::new(&[("c".into(), "canary-4711".into())]).unwrap();
         scanner.feed(&set, 0, &cut, true, &mut |_, _| vec![7], &mut |found| told.push(found));
@@ -444,7 +445,10 @@ mod tests {
         told.clear();
         scanner.finish(&set, &mut |found| told.push(found));
         let [Found::Within(hit, marks)] = &told[..] else { panic!("{told:?}") };
-        assert_eq!((&hit.encoding[0][..], hit.start, hit.end, &marks[..]), ("zstd", 0, cut.len() as u64, &[7][..]));
+        assert_eq!(
+            (&hit.encoding[0][..], hit.start, hit.end, &marks[..]),
+            ("zstd", 0, cut.len() as u64, &[7][..])
+        );
         // Each of many is in the one before, and all are cut: no deeper than others.
         let nested = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x68, 0x00, 0x00, 0x10].repeat(10_000);
         scanner.feed(&set, 1000, &nested, true, &mut |_, _| Vec::new(), &mut |_| ());

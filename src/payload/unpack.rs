@@ -2,10 +2,10 @@
 //! Zstandard (RFC 8878).
 //!
 //! Takes compressed bytes in order; gives what they hold in pieces. Keeps the format's window and no content, but for frames of
-//! Zstandard with a window above 128 KiB, whose content is kept to their end. What grows beyond
-//! measure is given up: [`Fault`]. Checksums and dictionaries are not looked at. The way in for [`super::scan`], which knows a coding by
-//! its first bytes. Dissectors, whose bounds go over several messages, use its parts: `inflate`, `unbrotli`, `gzip_header` [`ZstdFrame`] and
-//! the names ([`Coding::named`]).
+//! Zstandard with a window above 128 KiB, whose content is kept to their end. What grows beyond measure is
+//! given up: [`Fault`]. Checksums and dictionaries are not looked at. The way in for [`super::scan`], which knows a coding by its
+//! first bytes. Dissectors, whose bounds go over several messages, use its parts: `inflate`, `unbrotli`, `ZstdFrame`, `gzip_header`
+//! and the names ([`Coding::named`]).
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
@@ -551,7 +551,9 @@ pub(super) mod tests {
     fn what_is_cut_is_given_at_the_end_of_its_bytes() {
         // Two blocks as they are, in frames with windows of 128 KiB, 1 MiB and 8 MiB.
         for window in [0x38, 0x50, 0x68] {
-            let frame = [&[0x28, 0xb5, 0x2f, 0xfd, 0, window, 0x28, 0, 0][..], b"hello", &[0x29, 0, 0], b"world"].concat();
+            let frame =
+                [&[0x28, 0xb5, 0x2f, 0xfd, 0, window, 0x28, 0, 0][..], b"hello", &[0x29, 0, 0], b"world"]
+                    .concat();
             for cut in 0..frame.len() {
                 let (mut unpacker, mut out) = (Unpacker::new(Coding::Zstd), Vec::new());
                 for byte in frame[..cut].chunks(1) {
@@ -572,7 +574,11 @@ pub(super) mod tests {
         let frame = [&HEADER[..], &blocks, &LAST].concat();
         let (mut unpacker, mut out) = (Unpacker::new(Coding::Zstd), Vec::new());
         unpacker.push(&frame[..frame.len() - 3], &mut |piece| out.extend_from_slice(piece)).unwrap();
-        assert!(!out.is_empty() && text.starts_with(&out) && out.len() + (256 << 10) > text.len(), "{}", out.len());
+        assert!(
+            !out.is_empty() && text.starts_with(&out) && out.len() + (256 << 10) > text.len(),
+            "{}",
+            out.len()
+        );
         unpacker.push(&LAST, &mut |piece| out.extend_from_slice(piece)).unwrap();
         assert!(out == text && unpacker.ended());
     }

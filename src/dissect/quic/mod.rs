@@ -195,14 +195,7 @@ impl Dissector for Quic {
 
 impl Quic {
     /// Reads the packet with a long header at index `at` of the datagram, the start of `rest`; gives what it is.
-    fn packet(
-        &mut self,
-        d: Direction,
-        long: &Long<'_>,
-        rest: &[u8],
-        at: usize,
-        cx: &mut Cx<'_>,
-    ) -> Part {
+    fn packet(&mut self, d: Direction, long: &Long<'_>, rest: &[u8], at: usize, cx: &mut Cx<'_>) -> Part {
         let range = at..at + long.size.min(rest.len());
         if long.version.known() {
             note_length(d.pick(&mut self.lengths), long.scid.len());
@@ -285,13 +278,7 @@ impl Quic {
     }
 
     /// Opens a packet with a short header.
-    fn short(
-        &mut self,
-        d: Direction,
-        packet: &[u8],
-        at: usize,
-        cx: &mut Cx<'_>,
-    ) -> Part {
+    fn short(&mut self, d: Direction, packet: &[u8], at: usize, cx: &mut Cx<'_>) -> Part {
         let Some(role) = self.known(d, cx) else { return Part::Application };
         let lengths = d.reverse().pick(&mut self.lengths);
         let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {

@@ -152,7 +152,8 @@ fn algorithm(id: &x509_parser::x509::AlgorithmIdentifier<'_>) -> (String, bool) 
             .map_or((hash.as_str(), false), |(_, name, weak)| (*name, *weak));
         return (format!("rsassaPss with {name}"), weak);
     }
-    let name = |list: &'static [(&str, &str)]| list.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name);
+    let name =
+        |list: &'static [(&str, &str)]| list.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name);
     match (name(WEAK), name(STRONG)) {
         (Some(name), _) => (name.to_owned(), true),
         (_, Some(name)) => (name.to_owned(), false),
@@ -284,9 +285,15 @@ mod tests {
         let weak = Certificate { weak_signature: true, ..leaf() };
         let own = Certificate { issuer: Some("CN=chat.example".into()), ..leaf() };
         let own_with = |own_key| Certificate { own_key, ..own.clone() };
-        let above = |one: Certificate| vec![Arc::new(Certificate { validity: Some((0, 9_000)), ..leaf() }), Arc::new(one)];
+        let above = |one: Certificate| {
+            vec![Arc::new(Certificate { validity: Some((0, 9_000)), ..leaf() }), Arc::new(one)]
+        };
         let between = || Certificate { validity: Some((1_000, 2_000)), ..issuer() };
-        let root = Certificate { subject: Some("CN=ca.example".into()), issuer: Some("CN=ca.example".into()), ..leaf() };
+        let root = Certificate {
+            subject: Some("CN=ca.example".into()),
+            issuer: Some("CN=ca.example".into()),
+            ..leaf()
+        };
         for (what, chain, sni, now, faults) in [
             ("fine", chain(leaf()), Some("chat.example"), 1_500, &[][..]),
             ("wildcard", chain(leaf()), Some("a.chat.example"), 1_500, &[]),
@@ -311,7 +318,13 @@ mod tests {
             ("short key", chain(Certificate { weak_key: true, ..leaf() }), None, 1_500, &["weak-key"]),
             ("self-issued", vec![Arc::new(own.clone())], None, 1_500, &["self-issued"]),
             ("by another key", vec![Arc::new(own_with(Some(false)))], None, 1_500, &["self-issued"]),
-            ("self-signed", vec![Arc::new(own_with(Some(true)))], None, 1_500, &["self-issued", "self-signed"]),
+            (
+                "self-signed",
+                vec![Arc::new(own_with(Some(true)))],
+                None,
+                1_500,
+                &["self-issued", "self-signed"],
+            ),
             ("order", vec![Arc::new(leaf()), Arc::new(leaf())], None, 1_500, &["chain-order"]),
             ("none", vec![], Some("chat.example"), 1_500, &[]),
         ] {
@@ -331,12 +344,12 @@ mod tests {
 
     /// A certificate that nobody has signed: its algorithm, and its key identifiers.
     fn made(algorithm: &[u8], own: &[u8], signed_by: Option<&[u8]>) -> Vec<u8> {
-        let name = der(0x30, &[&der(0x31, &[&der(0x30, &[&der(6, &[&[0x55, 4, 3]]), &der(12, &[b"a.example"])])])]);
+        let name =
+            der(0x30, &[&der(0x31, &[&der(0x30, &[&der(6, &[&[0x55, 4, 3]]), &der(12, &[b"a.example"])])])]);
         let day = |text: &[u8]| der(0x17, &[text]);
         let validity = der(0x30, &[&day(b"250101000000Z"), &day(b"260101000000Z")]);
         let key = der(0x30, &[&der(0x30, &[&der(6, &[&[0x2b, 0x65, 0x70]])]), &der(3, &[&[0; 33]])]);
-        let extension =
-            |id: u8, value: &[u8]| der(0x30, &[&der(6, &[&[0x55, 0x1d, id]]), &der(4, &[value])]);
+        let extension = |id: u8, value: &[u8]| der(0x30, &[&der(6, &[&[0x55, 0x1d, id]]), &der(4, &[value])]);
         let mut extensions = extension(14, &der(4, &[own]));
         if let Some(id) = signed_by {
             extensions.extend(extension(35, &der(0x30, &[&der(0x80, &[id])])));
