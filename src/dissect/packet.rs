@@ -162,7 +162,7 @@ impl Tunnel {
 
     /// No tunnel.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.0[0].is_none()
     }
 }
@@ -612,7 +612,7 @@ impl<'a> Decoder<'_, 'a> {
                 proto = AUTHENTICATION;
             }
             LaxIpSlice::Ipv6(v6) if authenticated(v6.extensions()) => {
-                self.tunnel = self.tunnel.with(Layer::Ah)
+                self.tunnel = self.tunnel.with(Layer::Ah);
             }
             _ => {}
         }

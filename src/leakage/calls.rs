@@ -180,7 +180,7 @@ fn by_description(parts: &[Part<'_>], sets: &mut Sets) {
     }
 }
 
-/// Flows of one UDP socket of the device make one call while each begins before the ones before it are over, see [`pause`].
+/// Flows of one UDP socket of the device make one call while each begins before the ones before it are over, see `pause`.
 fn by_socket(parts: &[Part<'_>], sets: &mut Sets) {
     let mut sockets: BTreeMap<SocketAddr, Vec<usize>> = BTreeMap::new();
     for (at, part) in
@@ -504,7 +504,6 @@ mod tests {
                     candidate("10.9.0.4:7000", "host", sdp, 9, false),
                     candidate("203.0.113.1:9999", "relay", sdp, 5, false),
                 ],
-                ..FlowDialog::default()
             }],
             ..FlowCall::default()
         };

@@ -6,7 +6,7 @@
 //! and 2, drafts 23 to 34, Google's T050 and T051; of Google's older versions the hello (`google.rs`). Handshake, 0-RTT and
 //! 1-RTT packets are opened where secrets of the connection are known (`later.rs`), else counted; a flow that shows only short headers is not called QUIC. So a
 //! connection that goes on from another port or address is not linked to what it was: who migrates takes another connection id, and
-//! ids after the first come in sealed NEW_CONNECTION_ID frames (RFC 9000 sections 5.1.1 and 9.5). Where only a translator changes the
+//! ids after the first come in sealed `NEW_CONNECTION_ID` frames (RFC 9000 sections 5.1.1 and 9.5). Where only a translator changes the
 //! port the id stays, and could be known again; that is not done, for flows of other ports are read apart, each on its own thread.
 //!
 //! `version` in observations: `v1`, `v2`, `draft-29`, `Q046`, `T051`, any other as `0x1a2a3a4a`.
