@@ -861,8 +861,8 @@ impl<'a> Decoder<'_, 'a> {
             if flags >> 4 != 3 || kind != 0xff {
                 return None;
             }
-            // Any of E, S and PN brings all four bytes; what those say whose flag is clear is not to be read (3GPP TS 29.281 section
-            // 5.1). So the last one names an extension header only with E.
+            // Any of the three flags (extension, sequence, N-PDU) brings all four bytes; what those say whose flag is clear is not to be read (3GPP TS 29.281 section
+            // 5.1). So the last one names an extension header only with its own flag.
             if flags & 7 != 0 {
                 let next = *r.take("GTP options", 4).ok()?.get(3)?;
                 let mut next = if flags & 4 == 0 { 0 } else { next };
