@@ -77,6 +77,7 @@ name-sni = TLS-Hello
 name-certificate = Zertifikat
 name-http-host = HTTP
 name-xmpp-to = XMPP
+name-dns-hint = Adresshinweis eines HTTPS- oder SVCB-Eintrags
 name-dns-ptr = PTR-Eintrag im Mitschnitt
 name-reverse = Reverse-Zone nach den Referenzdaten, nicht im Verkehr gesehen
 name-expired = Antwort war abgelaufen
@@ -527,13 +528,15 @@ column-peer-addresses = Adressen der Gegenseite im Klartext
 column-before-answer = Davon vor der Annahme
 column-answer = Angenommen
 call-address = { $address } ({ $kind }, Frame { $frame })
+call-address-shown = eigene Adresse ihr gezeigt ab Frame { $frame }
 call-answer-sip = Frame { $frame }, laut SIP
 call-answer-media = Frame { $frame }, mit dem ersten Medienpaket
 call-answer-none = nicht im Mitschnitt
 call-line = { $label }: { $media } Medien, { $share } direkt zur Gegenseite{ $servers }; { $exposed } { $exposed ->
         [one] Adresse
        *[other] Adressen
-    } der Gegenseite im Klartext, { $before } vor der Annahme
+    } der Gegenseite im Klartext, { $before } vor der Annahme{ $reached }
+call-line-reached = ; die eigene Adresse { $n } von ihnen schon davor gezeigt
 call-line-servers = , { $share } zu { $n ->
         [one] einem Server
        *[other] { $n } Servern

@@ -77,6 +77,7 @@ name-sni = TLS hello
 name-certificate = certificate
 name-http-host = HTTP
 name-xmpp-to = XMPP
+name-dns-hint = address hint of an HTTPS or SVCB record
 name-dns-ptr = PTR record in the capture
 name-reverse = reverse zone by the reference data, not seen in the traffic
 name-expired = the answer had expired
@@ -527,13 +528,15 @@ column-peer-addresses = Addresses of the peer in clear
 column-before-answer = Of these before the answer
 column-answer = Answered
 call-address = { $address } ({ $kind }, frame { $frame })
+call-address-shown = own address shown to it from frame { $frame } on
 call-answer-sip = frame { $frame }, by SIP
 call-answer-media = frame { $frame }, by the first media
 call-answer-none = not in the capture
 call-line = { $label }: { $media } of media, { $share } directly to the peer{ $servers }; { $exposed } { $exposed ->
         [one] address
        *[other] addresses
-    } of the peer in clear, { $before } before the answer
+    } of the peer in clear, { $before } before the answer{ $reached }
+call-line-reached = ; own address shown to { $n } of them before it
 call-line-servers = , { $share } to { $n ->
         [one] a server
        *[other] { $n } servers

@@ -15,7 +15,7 @@ mod call;
 mod exposure;
 mod whereabouts;
 
-pub use call::{Call, CandidateSource, ExposedAddress, FlowCall, FlowCandidate};
+pub use call::{Call, CandidateSource, ExposedAddress, FlowCall, FlowCandidate, FlowDialog};
 pub use exposure::{Exposed, Exposure, NameExposure, PathBytes, Share, Zone};
 pub use whereabouts::{NoPlace, Whereabouts};
 
@@ -355,7 +355,8 @@ pub struct Flow {
     /// What it says of a call; what comes of it stands in `calls`.
     #[serde(skip)]
     pub call: Option<Box<FlowCall>>,
-    /// Outer tunnel layers, outermost first, empty without a tunnel.
+    /// Outer layers, outermost first, at most eight: `vlan` for each tag, `mpls`, `pppoe`, `ah`, and tunnels: `ipip` (IPv4 in IPv4),
+    /// `4in6`, `6in4`, `6in6`, `gre`, `erspan`, `pptp`, `vxlan`, `vxlan-gpe`, `geneve`, `gtp`, `teredo`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<String>,
     /// Time from SYN to SYN/ACK, or from the first flight of QUIC or DTLS to its answer, milliseconds.
@@ -441,8 +442,9 @@ pub struct FlowTls {
     pub not_after: Option<String>,
     /// Start of the leaf's validity, RFC 3339.
     pub not_before: Option<String>,
-    /// What is wrong with the server's chain as sent: `expired`, `not-yet-valid`, `self-issued`, `name-mismatch`, `weak-key`,
-    /// `weak-signature`, `chain-order`. Trust in the root is not judged.
+    /// What is wrong with the server's chain as sent: `expired`, `not-yet-valid`, `expired-intermediate`,
+    /// `not-yet-valid-intermediate`, `self-issued` (by its names), `self-signed` (also by its key identifiers), `name-mismatch`,
+    /// `weak-key`, `weak-signature`, `chain-order`. Trust in the root is not judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificate_faults: Vec<String>,
     /// Offers to resume an earlier session (ticket, pre-shared key or session id).
@@ -466,14 +468,15 @@ pub struct FlowTls {
 pub struct FlowName {
     /// Lower case, no final dot, IDNA A-labels.
     pub name: String,
-    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the
-    /// cover name of a hello with real ECH, which is not the server's; `decrypted` for any that took the auditor's keys to read; `dns-ptr` for a PTR record in the capture, `reverse` for
-    /// `reference/reverse.toml` where nothing else names the address: what the holder of the address calls it, shown and never
-    /// decisive.
+    /// `dns`, `dns-hint` (an address hint of an HTTPS or SVCB record, where no A or AAAA record said it), `sni`, `certificate`,
+    /// `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the cover name of a hello with real
+    /// ECH, which is not the server's; `decrypted` for any that took the auditor's keys to read; `dns-ptr` for a PTR record in the
+    /// capture, `reverse` for `reference/reverse.toml` where nothing else names the address: what the holder of the address calls
+    /// it, shown and never decisive.
     pub source: String,
     /// The frame in which it was read; for `reverse` the first frame of the flow, which has the address.
     pub frame: u64,
-    /// Only for `dns`: when the flow began, every answer that gave the name to this address had run out (by its TTL), so
+    /// Only for `dns` and `dns-hint`: when the flow began, every answer that gave the name to this address had run out (by its TTL), so
     /// that the address may have been another's by then.
     #[serde(default, skip_serializing_if = "is_false")]
     pub expired: bool,

@@ -406,8 +406,10 @@ fn push_traffic(report: &Report) -> Vec<PushTraffic> {
 /// What a destination is in calls. A name that was asked for or that a hello had is one of a service, as are the messenger's networks;
 /// a rented machine without a name may be anybody's.
 fn known_of_calls(destination: &Destination) -> Option<leakage::Known> {
-    let named =
-        destination.named_by.iter().any(|n| n.sources.iter().any(|s| matches!(s.as_str(), "dns" | "sni")));
+    let named = destination
+        .named_by
+        .iter()
+        .any(|n| n.sources.iter().any(|s| matches!(s.as_str(), "dns" | "dns-hint" | "sni")));
     match destination.role {
         Role::Relay => Some(leakage::Known::Relay),
         Role::Peer => None,

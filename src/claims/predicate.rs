@@ -110,7 +110,10 @@ const ENCRYPTIONS: &[&str] = &[
 const CERTIFICATE_FAULTS: &[&str] = &[
     "expired",
     "not-yet-valid",
+    "expired-intermediate",
+    "not-yet-valid-intermediate",
     "self-issued",
+    "self-signed",
     "name-mismatch",
     "weak-key",
     "weak-signature",
@@ -193,6 +196,7 @@ static NAMES: &[(&str, Kind)] = &[
         "source",
         Kind::Words(&[
             "dns",
+            "dns-hint",
             "sni",
             "certificate",
             "http-host",

@@ -261,9 +261,9 @@ fn names<'a>(flows: impl Iterator<Item = &'a Flow>) -> NameExposure {
         let from = |source: &str| flow.names.iter().any(|name| name.source == source);
         let sni = from("sni") && !ech;
         let udp = flow.transport == "udp";
-        let (dns, certificate) = (from("dns") || from("dns-ptr"), from("certificate"));
+        let (dns, certificate) = (from("dns") || from("dns-hint") || from("dns-ptr"), from("certificate"));
         // A name by the reference data shows to whoever looks the address up, not on the way.
-        let known = ["dns", "dns-ptr", "sni", "certificate", "ech-outer", "reverse", "decrypted"];
+        let known = ["dns", "dns-hint", "dns-ptr", "sni", "certificate", "ech-outer", "reverse", "decrypted"];
         let clear = flow.names.iter().any(|name| !known.contains(&name.source.as_str()));
         let ip_only = !(dns || sni || certificate || clear || ech);
         let seen = [dns, sni && !udp, sni && udp, certificate, clear, ip_only, ech];

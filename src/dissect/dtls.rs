@@ -201,10 +201,14 @@ impl Dtls {
     pub(super) fn datagram(&mut self, d: Direction, piece: Piece<'_>, cx: &mut Cx<'_>) -> Option<Class> {
         let mut r = Reader::new(piece.data);
         let mut class = None;
+        // Told when it is certain that all of it is DTLS.
+        let mut parts: Vec<(Range<usize>, Class)> = Vec::new();
         while let Some(first) = r.rest().first() {
             if (32..=63).contains(first) {
                 // Header of DTLS 1.3 (RFC 9147 section 4): what follows is ciphertext, whatever its length fields say.
-                class = class.or(Some(self.application()));
+                let sealed = self.application();
+                parts.push((piece.at + r.at()..piece.range().end, sealed));
+                class = class.or(Some(sealed));
                 break;
             }
             let at = r.at();
@@ -220,24 +224,28 @@ impl Dtls {
             };
             let range = piece.at + at..piece.at + r.at();
             if record.epoch > 0 && self.known(cx) {
-                let read = if self.sealed(d, record, range, cx) { DECRYPTED } else { UNDECRYPTED };
+                let read = if self.sealed(d, record, range.clone(), cx) { DECRYPTED } else { UNDECRYPTED };
+                parts.push((range, read));
                 class = class.or(Some(read));
                 continue;
             }
             let clear = match record.kind {
                 _ if record.epoch > 0 => false,
-                22 => self.fragments(d, record.body, &cx.frames(range), cx),
-                21 => tls::alert(record.body, Transport::Dtls, range, cx),
+                22 => self.fragments(d, record.body, &cx.frames(range.clone()), cx),
+                21 => tls::alert(record.body, Transport::Dtls, range.clone(), cx),
                 20 | 26 => true,
                 _ => false,
             };
-            // A datagram has one class: that of its readable part, which begins it.
             let handshake = clear && (self.begun() || record.kind == 22);
             let read = if handshake { HANDSHAKE } else { self.application() };
+            parts.push((range, read));
             class = class.or(Some(read));
         }
         if class.is_some() {
             cx.protocol(PROTOCOL.id);
+        }
+        for (range, class) in parts {
+            cx.part(range, class);
         }
         class
     }

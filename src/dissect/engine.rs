@@ -14,7 +14,9 @@ use foldhash::{HashMap, HashMapExt as _};
 use rayon::prelude::*;
 
 use super::ech::{EchConfigs, EchOffer};
-use super::flow::{DnsName, Finished, FlowFinding, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
+use super::flow::{
+    DnsName, Finished, FlowFinding, NamedBy, Output, REASSEMBLED, Shard, Shared, TrafficWarning,
+};
 use super::fragment::Pool;
 use super::link;
 use super::observe::Observation;
@@ -740,9 +742,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
     let mut answers: HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> = HashMap::new();
     for answer in dns {
         let known = answers.entry((answer.client, answer.address)).or_default();
-        if let Some((_, until)) =
-            known.iter_mut().find(|(k, _)| k.name == answer.name && k.pointer == answer.pointer)
-        {
+        if let Some((_, until)) = known.iter_mut().find(|(k, _)| k.name == answer.name && k.by == answer.by) {
             let latest = until.last().map_or(answer.until, |(_, t)| (*t).max(answer.until));
             until.push((answer.frame, latest));
         } else if known.len() < MAX_DNS_NAMES {
@@ -769,18 +769,27 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
         // A resolver answers for many names; its own flows are not named by its answers.
         if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
             // What an address is called is often asked after the fact, and no flow comes about by it.
-            let told = known.iter().filter(|(a, _)| a.pointer || a.frame < f.first_frame);
+            let told = known.iter().filter(|(a, _)| a.by == NamedBy::Pointer || a.frame < f.first_frame);
+            let resolved = |name: &str| {
+                let mut earlier = known.iter().filter(|(a, _)| a.frame < f.first_frame);
+                earlier.any(|(a, _)| a.by == NamedBy::Address && a.name == name)
+            };
             for (answer, all) in told {
-                if answer.pointer {
+                let source = answer.by.source();
+                if answer.by == NamedBy::Pointer {
                     let (name, frame) = (answer.name.clone(), answer.frame);
-                    names.push(FlowName { name, source: "dns-ptr".into(), frame, expired: false });
+                    names.push(FlowName { name, source: source.into(), frame, expired: false });
+                    continue;
+                }
+                // A hint says nothing more where the address itself was answered.
+                if answer.by == NamedBy::Hint && resolved(&answer.name) {
                     continue;
                 }
                 let before = all.partition_point(|(frame, _)| *frame < f.first_frame);
                 let until = before.checked_sub(1).and_then(|i| all.get(i)).map_or(answer.until, |(_, t)| *t);
                 names.push(FlowName {
                     name: answer.name.clone(),
-                    source: "dns".into(),
+                    source: source.into(),
                     frame: answer.frame,
                     expired: f.first_time.0 > until.0.saturating_add(DNS_GRACE),
                 });
@@ -807,7 +816,10 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
             clear_bytes: f.read[0],
             tls: f.tls.map(|t| *t),
             signatures: f.signatures,
-            call: f.call,
+            call: f.call.map(|mut call| {
+                call.times = (f.first_time, f.last_time);
+                call
+            }),
             tunnel: f.tunnel.layers().map(str::to_owned).collect(),
             rtt_ms: f.rtt_ms,
             rtt_frames: f.rtt_frames,

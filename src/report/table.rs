@@ -134,6 +134,10 @@ fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
         } else {
             String::new()
         };
+        let reached = match call.reached_before_answer {
+            0 => String::new(),
+            n => wording.with("call-line-reached", &[("n", Arg::Count(n))]),
+        };
         let flow = call.flows.first().copied().unwrap_or_default();
         let label = escape_terminal(&format!("{}#{flow}", call.capture)).into_owned();
         let exposed = call.exposed.iter().filter(|e| e.kind != "relay").count() as u64;
@@ -146,6 +150,7 @@ fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
                 ("servers", Arg::Text(&servers)),
                 ("exposed", Arg::Count(exposed)),
                 ("before", Arg::Count(call.exposed_before_answer)),
+                ("reached", Arg::Text(&reached)),
             ],
         );
         let _ = writeln!(out, "{}", hanging(&line, width));

@@ -196,6 +196,7 @@ pub(crate) fn name_source_id(source: &str) -> Option<&'static str> {
         "certificate" => "name-certificate",
         "http-host" => "name-http-host",
         "xmpp-to" => "name-xmpp-to",
+        "dns-hint" => "name-dns-hint",
         "dns-ptr" => "name-dns-ptr",
         "reverse" => "name-reverse",
         _ => return None,

@@ -410,6 +410,7 @@ fn calls() -> Vec<Call> {
         source: CandidateSource::Sdp,
         frame,
         before_answer,
+        sent_to: (kind == "srflx").then_some(14),
     };
     vec![
         Call {
@@ -433,6 +434,7 @@ fn calls() -> Vec<Call> {
                 exposed("203.0.113.50:49152", "relay", 12, true),
             ],
             exposed_before_answer: 1,
+            reached_before_answer: 1,
             local_addresses: 1,
         },
         Call { capture: "conversations-2024.pcap.gz".into(), flows: vec![9], ..Call::default() },

@@ -324,19 +324,19 @@ fn connections_change_ids_and_versions_and_follow_each_other() {
 }
 
 #[test]
-fn bytes_are_counted_by_the_larger_part_of_a_datagram() {
+fn bytes_are_counted_by_what_each_packet_is() {
     let short = |n: usize| vec![0x5a; n];
     let initial = CLIENT.hello(0, "chat.example");
     let answer = SERVER.packet(0, &crypto(0, &server_hello()));
     let size = |packet: &Vec<u8>| packet.len() as u64;
-    let (most_handshake, padded) =
-        ([answer.clone(), sealed(0xe0, 500)].concat(), [initial.clone(), vec![0; 900]].concat());
+    let coalesced = [answer.clone(), sealed(0xe0, 500)].concat();
+    let padded = [initial.clone(), vec![0; 900]].concat();
     let mixed = [sealed(0xe0, 100), short(300)].concat();
     let analysis = read(&[
-        (true, padded.clone()),
-        (false, most_handshake.clone()),
+        (true, padded),
+        (false, coalesced),
         (true, sealed(0xd0, 60)), // 0-RTT
-        (false, mixed.clone()),
+        (false, mixed),
         (false, short(25)),
         (true, sealed(0xe0, 60)),
     ]);
@@ -350,7 +350,9 @@ fn bytes_are_counted_by_the_larger_part_of_a_datagram() {
         (seen.frame, seen.fields["bytes"].as_u64(), &seen.fields["version"]),
         (3, Some(early), &"v1".into())
     );
-    assert_eq!(sums, [size(&padded), size(&most_handshake) + handshake, early + size(&mixed) + 25, 0]);
+    let all_sealed = size(&sealed(0xe0, 500)) + size(&sealed(0xe0, 100)) + handshake;
+    assert_eq!(sums, [size(&initial) + size(&answer), all_sealed, early + 300 + 25, 0]);
+    assert_eq!(bytes(&analysis, "padding"), 900);
     // Another connection's id in the same datagram is not looked at.
     let stranger = Made { origin: b"stranger", dcid: b"stranger", ..CLIENT }.hello(0, "stranger.example");
     let analysis = read(&[(true, [initial, stranger].concat())]);
@@ -453,5 +455,31 @@ fn googles_own_handshake() {
     for version in [b"T050", b"T051"] {
         let analysis = read(&[(true, google(version).packet(0, &tls))]);
         assert_eq!(hellos(&analysis), ["tls.client_hello 1 \"chat.example\""]);
+    }
+}
+
+#[test]
+fn packets_of_one_datagram_are_counted_each_by_its_class() {
+    let dcid = b"clie";
+    let sealed = [&[0xe3, 0, 0, 0, 1, 4][..], dcid, &[4], b"serv", &[0x40, 60], &[0x5a; 60]].concat();
+    let short = [&[0x41][..], dcid, &[0x5a; 90]].concat();
+    let answer = SERVER.packet(0, &crypto(0, &server_hello()));
+    let first = CLIENT.hello(0, "a.example");
+    let filled = [first.clone(), vec![0; 33]].concat();
+    let shared = [answer.clone(), sealed.clone(), short.clone()].concat();
+    let analysis = read(&[(true, filled.clone()), (false, shared.clone())]);
+    let class = |name| bytes(&analysis, name);
+    assert_eq!(class("quic.handshake"), (first.len() + answer.len()) as u64);
+    assert_eq!(class("quic.handshake-encrypted"), sealed.len() as u64);
+    assert_eq!(class("quic.application"), short.len() as u64);
+    assert_eq!(class("padding"), 33);
+    assert_eq!(analysis.coverage.classes.values().sum::<u64>(), analysis.coverage.total);
+    // Without the hello the same is ciphertext of nobody knows what, but for what can be opened.
+    let analysis = read(&[(false, shared)]);
+    assert_eq!(bytes(&analysis, "quic.handshake-encrypted") + bytes(&analysis, "quic.application"), 0);
+    // Cut anywhere, everything is counted once.
+    for cut in 1..filled.len() {
+        let analysis = read(&[(true, filled[..cut].to_vec())]);
+        assert_eq!(analysis.coverage.classes.values().sum::<u64>(), analysis.coverage.total, "{cut}");
     }
 }
