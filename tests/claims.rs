@@ -1553,8 +1553,9 @@ fn files_are_checked_as_what_they_are() {
     assert!(said.contains("suported"), "{said}");
     let said = wrong("b.toml", &wording.replacen("{steps}", "{step}", 1));
     assert!(said.contains("{step}") && said.contains("write one of: {steps}"), "{said}");
-    let said = wrong("c.toml", "x = 1\n");
-    assert!(said.contains("c.toml:1: "), "{said}");
+    // What is none of the three is told what claims are.
+    let said = wrong("c.toml", "claim = 3\n");
+    assert!(said.contains("c.toml:1: ") && said.contains("write [[claim]]"), "{said}");
 }
 
 #[test]
@@ -1833,10 +1834,12 @@ fn noise(contacts: u64, repeat: u64) -> u64 {
 const HASHES: fn(u64, u64) -> u64 = |n, r| 30_000 + 33 * n + noise(n, r);
 const NO_UPLOAD: fn(u64, u64) -> u64 = |n, r| 30_000 + noise(n, r);
 
+/// What a run with so many contacts sends, by the number of its repeat.
+type Sent<'a> = &'a dyn Fn(u64, u64) -> u64;
+
 #[test]
 fn claims_on_contacts_are_decided_by_doses() {
     let padded = |n: u64, r: u64| 30_000 + (32 * n).next_power_of_two().max(4096) + noise(n, r);
-    type Sent<'a> = &'a dyn Fn(u64, u64) -> u64;
     let cases: [(&str, &str, Sent<'_>, &str, &str); 13] = [
         ("conversations.no-contact-upload", "contact-sync", &HASHES, "name:x", "contradicted"),
         ("conversations.no-contact-upload", "contact-sync", &padded, "name:x", "contradicted"),
