@@ -563,3 +563,22 @@ outcome-open = offen
 column-total = Gewicht
 criteria-total = erfüllt { $met }, verfehlt { $failed }, offen { $open }
 outcome-counted = nicht gefragt
+
+## Mehrere Läufe, und was als Nächstes zu tun ist
+runs-disagree = Läufe uneins
+runs-line = { $verdict }: { $app }, { $day }, Messort { $vantage } ({ $n ->
+    [one] 1 Lauf
+   *[other] { $n } Läufe
+})
+runs-unknown-app = Programm unbekannt
+runs-unknown-day = Tag unbekannt
+section-disagreements = Läufe, die nicht übereinstimmen
+disagreement-line = { $claim }: { $kinds }
+section-next = Was mehr entscheiden würde
+next-line = { $what } Offen: { $claims }
+claim-next = Was es entscheiden würde
+claim-runs = Was Läufe für sich allein zeigen
+claim-protects = Schützt ein Hash?
+does-not-protect = schützt nicht
+show-min-runs = nötige Läufe
+vantage-unknown = unbekannt

@@ -563,3 +563,22 @@ outcome-open = open
 column-total = Weight
 criteria-total = met { $met }, failed { $failed }, open { $open }
 outcome-counted = not asked
+
+## Several runs, and what to do next
+runs-disagree = runs disagree
+runs-line = { $verdict }: { $app }, { $day }, vantage { $vantage } ({ $n ->
+    [one] 1 run
+   *[other] { $n } runs
+})
+runs-unknown-app = program unknown
+runs-unknown-day = day unknown
+section-disagreements = Runs that do not agree
+disagreement-line = { $claim }: { $kinds }
+section-next = What would decide more
+next-line = { $what } Open: { $claims }
+claim-next = What would decide it
+claim-runs = What runs show alone
+claim-protects = Does a hash protect?
+does-not-protect = does not protect
+show-min-runs = runs needed
+vantage-unknown = unknown

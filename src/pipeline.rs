@@ -166,7 +166,8 @@ pub fn plant(
     analyses.iter().filter_map(one).collect()
 }
 
-/// The controls of each claim that rests on canaries not seen (`K1`): those of all captures with its messenger.
+/// The controls of each claim that rests on canaries not seen (`K1`): those of all captures with its messenger. A claim on an upload
+/// that does not grow (`K4`) has the control of the measure with the least power.
 fn controls_of(
     catalogue: &Catalogue,
     report: &Report,
@@ -182,6 +183,15 @@ fn controls_of(
         let mut sum = Tally::default();
         captures.iter().filter_map(|c| planted.get(*c)).for_each(|tally| sum.add(tally));
         by_claim.extend(sum.control().map(|control| (claim.id.clone(), control)));
+    }
+    for claim in catalogue.claims().iter().filter(|c| c.control == "K4") {
+        let of_claim = report.leakage.iter().filter(|measure| {
+            measure.messenger.as_deref() == Some(claim.messenger.as_str())
+                && measure.scenario.as_ref().is_some_and(|step| claim.steps.contains(step))
+        });
+        let controls = of_claim.filter_map(|measure| measure.dose.as_ref()?.control.clone());
+        let least = controls.min_by(|a, b| a.power.total_cmp(&b.power));
+        by_claim.extend(least.map(|control| (claim.id.clone(), control)));
     }
     by_claim
 }
@@ -200,6 +210,7 @@ pub fn report(
         // The map is drawn with the outlines, and countries are struck out by them.
         reference: db.sources().into_iter().chain([destination::Outlines::source()]).collect(),
         catalogue: catalogue.files().to_vec(),
+        criteria: criteria.files().to_vec(),
         ..Report::default()
     };
     let mut first_actions: std::collections::BTreeMap<String, destination::FirstAction> =
@@ -238,6 +249,7 @@ pub fn report(
         || leakage::calls(flows, &|address| known.get(&address).copied()),
     );
     report.destinations = destinations;
+    report.leakage = leakage::uploads(&report.inputs, &report.flows);
     let (ages, push) = rayon::join(|| ages(&report, db), || push_traffic(&report));
     report.warnings.extend(ages);
     report.push = push;

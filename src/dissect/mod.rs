@@ -78,6 +78,9 @@ use crate::payload::{Masking, RawFinding};
 use flow::{NamedBy, Place};
 use unwrapped::Unwrapped;
 
+/// Ids that a flow's `app_protocols` may have beside those of [`PROTOCOLS`]: what runs within another protocol.
+pub const INSIDE_PROTOCOLS: [&str; 5] = ["dot", "doh", "doq", "http3", "tor"];
+
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
 pub static PROTOCOLS: &[&Protocol] = &[
     &tls::PROTOCOL,

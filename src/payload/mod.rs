@@ -100,6 +100,56 @@ pub fn layers() -> Vec<(String, String, &'static str)> {
     all
 }
 
+/// Layers that dissectors take off before they search, as `encoding` names them.
+const CARRIERS: [&str; 12] = [
+    "chunked",
+    "http2-data",
+    "gzip",
+    "deflate",
+    "br",
+    "zstd",
+    "hpack",
+    "qpack",
+    "websocket-mask",
+    "permessage-deflate",
+    "websocket-fragments",
+    "quic-datagram",
+];
+/// What a finding says of a form that is not exact: letters in another case, line breaks within.
+const INEXACT: [&str; 2] = ["case", "folded"];
+
+/// The word without what says to how many bytes a digest was cut (`sha256/8`); `None` where it was cut to no size that is searched.
+fn uncut(word: &str) -> Option<&str> {
+    match word.split_once('/') {
+        None => Some(word),
+        Some((digest, cut)) => ["8", "10", "16"].contains(&cut).then_some(digest),
+    }
+}
+
+/// The words that `encoding` of a finding may hold, without digests that were cut and keys of one's own.
+pub(crate) fn encodings() -> Vec<&'static str> {
+    let mut all: Vec<&str> = transform::TRANSFORMS.iter().flat_map(|t| t.ids).copied().collect();
+    all.extend(spelling::IDS.map(|(id, _)| id));
+    all.extend(CARRIERS);
+    all.extend(INEXACT);
+    all.extend(transform::DIGESTS.iter().map(|d| d.id));
+    all
+}
+
+/// Whether a finding may have this word in its `encoding`.
+pub(crate) fn is_encoding(word: &str) -> bool {
+    let digest = |name: &str| {
+        transform::DIGESTS.iter().any(|d| d.id == name) || Keys::embedded().iter().any(|k| k.name() == name)
+    };
+    encodings().contains(&word) || uncut(word).is_some_and(digest)
+}
+
+/// Whether a word of an `encoding` is a digest, with a key or without: what is no other layer is a key of the auditor's own.
+pub(crate) fn is_digest(word: &str) -> bool {
+    let plain = |name: &str| transform::DIGESTS.iter().all(|d| d.id != name) && encodings().contains(&name);
+    uncut(word).is_some_and(|name| !plain(name))
+}
+
 /// A finding before it is known in which flow and capture it lies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawFinding {

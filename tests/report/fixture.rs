@@ -81,6 +81,7 @@ fn comparison() -> Comparison {
 /// Two messengers, every verdict, every way in which sources agree or not.
 pub(crate) fn report() -> Report {
     Report {
+        criteria: Vec::new(),
         catalogue: Vec::new(),
         controls: 0,
         comparison: comparison(),
@@ -188,6 +189,7 @@ fn inputs() -> Vec<Input> {
                 device: Some("emulator, Android 13".into()),
                 recorder: Some("tcpdump 4.99.3".into()),
                 provenance: Some("made for this test".into()),
+                contacts: None,
                 canaries: BTreeMap::new(),
             }),
         },
@@ -725,6 +727,7 @@ pub(crate) fn hostile() -> Report {
             device: Some(bad()),
             recorder: Some(bad()),
             provenance: Some(bad()),
+            contacts: None,
             canaries: BTreeMap::new(),
         });
     }
@@ -793,6 +796,20 @@ pub(crate) fn hostile() -> Report {
         claim.text = Text { en: bad(), de: bad() };
         claim.explanation = Text { en: bad(), de: bad() };
         claim.reason = bad();
+        claim.runs_disagree = true;
+        claim.runs = vec![RunsVerdict {
+            day: Some(bad()),
+            app: Some(bad()),
+            reason: bad(),
+            captures: vec![bad()],
+            ..RunsVerdict::default()
+        }];
+        claim.next = vec![Next { what: Text { en: bad(), de: bad() }, command: bad() }];
+        claim.protection = Some(Protection {
+            explanation: Text { en: bad(), de: bad() },
+            rate_source: bad(),
+            ..Protection::default()
+        });
         claim.sources = vec![bad(), format!("https://x/{HOSTILE}"), "https://x/\"onclick=alert(1)".into()];
         for evidence in &mut claim.evidence {
             evidence.capture = bad();
