@@ -1549,8 +1549,8 @@ fn files_are_checked_as_what_they_are() {
     let said = wrong("criteria.toml", &criterion("signal.servers-in-us"));
     assert!(said.contains("criteria.toml:4: ") && said.contains("no claim has the id"), "{said}");
     let wording = include_str!("../claims/wording.toml");
-    let said = wrong("a.toml", &wording.replacen("[supported]", "[suported]", 1));
-    assert!(said.contains("suported"), "{said}");
+    let said = wrong("a.toml", &wording.replacen("[supported]", "[suported]", 1)); // typos: off
+    assert!(said.contains("suported"), "{said}"); // typos: off
     let said = wrong("b.toml", &wording.replacen("{steps}", "{step}", 1));
     assert!(said.contains("{step}") && said.contains("write one of: {steps}"), "{said}");
     // What is none of the three is told what claims are.
@@ -2090,7 +2090,7 @@ fn shipped_claims_are_valid_under_the_schema_and_mistakes_are_not() {
     let sound = |rest: &str| format!("{SOUND}{rest}\n");
     assert!(validator.is_valid(&as_json(&sound("supports = { any = \"flows\" }"))));
     for broken in [
-        sound("suports = { any = \"flows\" }"),
+        sound("suports = { any = \"flows\" }"), // typos: off
         sound("supports = { any = \"flow\" }"),
         sound("supports = { any = \"flows\", encrypted = [\"none\"] }"),
         sound("supports = { any = \"flows\", encryption = [\"tls13\"] }"),

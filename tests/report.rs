@@ -373,7 +373,7 @@ fn runs_protection_and_next_steps_are_on_the_page_and_in_the_table() {
     });
     let command = "metaleak replay 'a b.pcap' --keylog KEYS.log".to_owned();
     claim.next = vec![Next {
-        what: Text { en: "Give keys.".into(), de: "Gib sie.".into() },
+        what: Text { en: "Give keys.".into(), de: "Schlüssel geben.".into() },
         command: command.clone(),
     }];
     let messenger = claim.messenger.clone();
@@ -387,7 +387,7 @@ fn runs_protection_and_next_steps_are_on_the_page_and_in_the_table() {
         ),
         (
             Lang::De,
-            ["Läufe uneins", "App 7", "2 Läufe", "App 8", "1 Lauf)", "Gib sie."],
+            ["Läufe uneins", "App 7", "2 Läufe", "App 8", "1 Lauf)", "Schlüssel geben."],
             "schützt nicht",
             "In einer Stunde probiert.",
         ),
