@@ -5,6 +5,7 @@
 //! Does not validate signatures.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
@@ -167,7 +168,10 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
         }
         // A name that is answered by way of aliases holds no longer than the shortest of them.
         let alias = m.records.iter().filter(|r| r.kind == "CNAME").map(|r| r.ttl).min().unwrap_or(u32::MAX);
+        let served = question.map(|(asked, _)| chain(asked, &m.records)).unwrap_or_default();
         for record in &m.records {
+            // What belongs to another name says nothing of the one that was asked for: a name server's address is its own.
+            let question = question.filter(|_| served.contains(&*record.name));
             if let Some(address) = reversed(record) {
                 cx.dns_pointer(&record.value, address, record.ttl, range.clone());
             }
@@ -203,6 +207,25 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     if let Some(short) = m.stopped {
         cx.warn(at + short.at.min(bytes.len().saturating_sub(1)), format!("DNS: {short}"));
     }
+}
+
+/// The name that was asked for, and those that it leads to by way of aliases and of the targets of its service records.
+fn chain<'a>(asked: &'a str, records: &'a [Record]) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::from([asked]);
+    let mut open = vec![asked];
+    while let Some(name) = open.pop() {
+        for record in records.iter().filter(|r| r.name == name) {
+            let next = match &*record.kind {
+                "CNAME" => &record.value,
+                "HTTPS" | "SVCB" if record.service.target != "." => &record.service.target,
+                _ => continue,
+            };
+            if names.insert(next) {
+                open.push(next);
+            }
+        }
+    }
+    names
 }
 
 /// The names that a record's hints give addresses: of an HTTPS record the origin that was asked for, without what stands before it
@@ -300,7 +323,7 @@ fn body<'a>(
     for _ in 0..records {
         let name = name(bytes, r)?;
         let kind = r.u16("record type")?;
-        r.u16("record class")?;
+        let class = r.u16("record class")?;
         let ttl = r.u32("record ttl")?;
         let length = usize::from(r.u16("record length")?);
         let start = r.at();
@@ -314,7 +337,11 @@ fn body<'a>(
             continue;
         }
         let mut service = Service::default();
-        let (value, address) = value(bytes, kind, start, data, &mut service);
+        let (value, mut address) = value(bytes, kind, start, data, &mut service);
+        // Addresses of the Internet alone; the highest bit is one of multicast DNS (RFC 6762 section 10.2).
+        if class & 0x7fff != 1 {
+            (address, service) = (None, Service::default());
+        }
         found.push(Record { name, kind: type_name(kind), ttl, value, address, service });
     }
     Ok(())
@@ -464,9 +491,18 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, told: &mut Service) -> Opt
     let target = name(message, r).ok()?;
     let mut text = format!("{priority} {target}");
     told.target = target;
+    let mut usable = true;
     while let (Ok(key), Ok(mut value)) = (r.u16("parameter"), r.vec16("parameter value")) {
         text.push(' ');
+        let whole = value.rest();
         text += &match key {
+            0 => {
+                // A record that asks for what is not known is not to be used (RFC 9460 section 8).
+                while let Ok(key) = value.u16("mandatory key") {
+                    usable &= (1..=6).contains(&key);
+                }
+                format!("key0={}", hex(whole))
+            }
             1 => {
                 let mut ids = Vec::new();
                 while let Ok(id) = value.vec8("alpn") {
@@ -478,9 +514,11 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, told: &mut Service) -> Opt
             3 => format!("port={}", value.u16("port").ok()?),
             4 | 6 => {
                 let size = if key == 4 { 4 } else { 16 };
+                let fits = whole.len().is_multiple_of(size);
                 let hints: Vec<IpAddr> = value
                     .rest()
                     .chunks_exact(size)
+                    .filter(|_| fits)
                     .filter_map(|c| {
                         let v4 = <[u8; 4]>::try_from(c).map(IpAddr::from);
                         v4.or_else(|_| <[u8; 16]>::try_from(c).map(IpAddr::from)).ok()
@@ -500,6 +538,9 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, told: &mut Service) -> Opt
             }
             _ => format!("key{key}={}", hex(value.rest())),
         };
+    }
+    if !usable {
+        *told = Service::default();
     }
     Some(text)
 }

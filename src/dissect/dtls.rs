@@ -14,7 +14,7 @@ use super::media::{self, Piece};
 use super::packet::IpProto;
 use super::secrets::Label;
 use super::tls::{self, Handshake, Transport};
-use super::{Class, Cx, Frames, Match, Probe, Protocol, Reader, Short};
+use super::{Class, Cx, Frames, Match, Probe, Protocol, Reader, Short, readable};
 use crate::model::Direction;
 
 /// Registration.
@@ -30,6 +30,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     start: media::start,
 };
 
+/// What stands behind a record and is none.
+const BEHIND: Class = Class::opaque("opaque");
 const HANDSHAKE: Class = Class::handshake("dtls.handshake");
 const APPLICATION: Class = Class::encrypted("dtls.application");
 /// Records that a key log opened. On the wire they were ciphertext.
@@ -204,7 +206,7 @@ impl Dtls {
         // Told when it is certain that all of it is DTLS.
         let mut parts: Vec<(Range<usize>, Class)> = Vec::new();
         while let Some(first) = r.rest().first() {
-            if (32..=63).contains(first) {
+            if (32..=63).contains(first) && !readable(r.rest()) {
                 // Header of DTLS 1.3 (RFC 9147 section 4): what follows is ciphertext, whatever its length fields say.
                 let sealed = self.application();
                 parts.push((piece.at + r.at()..piece.range().end, sealed));
@@ -218,6 +220,7 @@ impl Dtls {
                 Err(short) => {
                     if class.is_some() {
                         cx.warn(piece.at + at, format!("DTLS: {short}"));
+                        parts.push((piece.at + at..piece.range().end, BEHIND));
                     }
                     break;
                 }

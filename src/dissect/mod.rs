@@ -616,6 +616,11 @@ impl Cx<'_> {
     }
 }
 
+/// Whether bytes begin as a text does that is long enough: of ciphertext one in 10^10 would.
+fn readable(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<24>().is_some_and(|first| first.iter().all(|b| matches!(b, b' '..=b'~')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -510,6 +510,8 @@ impl<'a> Decoder<'_, 'a> {
         self.header(skipped + used);
         match protocol {
             0x0021 | 0x0057 => self.ip(rest),
+            // RFC 3032 section 4.3.
+            0x0281 | 0x0283 => self.mpls(rest),
             _ => self.other(rest),
         }
     }
@@ -836,6 +838,8 @@ impl<'a> Decoder<'_, 'a> {
             // With a group policy (the flag G, draft-smith-vxlan-group-policy) the id of the group and the bits D and A are no longer
             // reserved.
             let reserved = match flags & 0x80 {
+                // At the port that is its own they are ignored (RFC 7348 section 5).
+                _ if dport == 4789 => true,
                 0 => bits == 0 && group == [0; 2],
                 _ => bits & !0x48 == 0,
             };

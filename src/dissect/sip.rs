@@ -326,7 +326,8 @@ impl Sip {
         let (call_id, d) = (m.call_id(), cx.direction);
         call::continued(&call_id, frame, cx);
         // The number counts one side's requests of a call (RFC 3261 section 20.16).
-        let (number, method) = m.field("cseq").and_then(|v| v.split_once(' ')).unwrap_or_default();
+        let mut parts = m.field("cseq").unwrap_or_default().split_ascii_whitespace();
+        let (number, method) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let number = number.parse::<u32>().unwrap_or_default();
         match m.start {
             Start::Request { method: "INVITE", .. } if m.field("to").is_some_and(has_tag) => {
@@ -339,7 +340,7 @@ impl Sip {
                 }
             }
             Start::Request { method: "INVITE", .. } => call::invited(&call_id, frame, cx),
-            Start::Response { status: 200..=299, .. } if method.trim().eq_ignore_ascii_case("INVITE") => {
+            Start::Response { status: 200..=299, .. } if method.eq_ignore_ascii_case("INVITE") => {
                 let within = (call_id, number, d.reverse());
                 if !self.again.contains(&within) {
                     call::answered(&within.0, frame, cx);
@@ -733,7 +734,8 @@ mod tests {
             [
                 (1, Some(2), "198.51.100.9:7000", 0),
                 (1, None, "198.51.100.10:7100", 1),
-                (1, None, "198.51.100.11:7200", 1)
+                // What is seen of a call that had begun before the capture does not come before its answer.
+                (1, None, "198.51.100.11:7200", 0)
             ]
         );
     }

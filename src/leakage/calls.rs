@@ -282,6 +282,9 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
     let by_sip = dialogs().filter_map(|d| d.answered).min();
     let by_media = of_media().filter_map(|(_, c)| c.first_media).min().filter(|_| !invited);
     let answered = by_sip.or(by_media);
+    // Nothing of a call that had begun before the capture comes before its answer: only its changes are seen.
+    let under_way = by_sip.is_none() && !invited && dialogs().next().is_some();
+    let before = |frame: u64| !under_way && answered.is_none_or(|answer| frame < answer);
     let own: BTreeSet<IpAddr> = parts.iter().filter_map(|p| device(p.flow)).map(|d| d.ip()).collect();
     let mut exposed: Vec<ExposedAddress> = Vec::new();
     for part in parts {
@@ -309,7 +312,7 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
                 kind: if is_known_relay { "relay".to_owned() } else { c.kind.clone() },
                 source: c.source,
                 frame: c.frame,
-                before_answer: answered.is_none_or(|answer| c.frame < answer),
+                before_answer: before(c.frame),
                 sent_to: None,
             });
         }
@@ -328,7 +331,7 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
             known.sent_to = known.sent_to.into_iter().chain(sent_to).min();
             if frame < known.frame {
                 (known.frame, known.source) = (frame, CandidateSource::Packet);
-                known.before_answer = answered.is_none_or(|answer| frame < answer);
+                known.before_answer = before(frame);
             }
             continue;
         }
@@ -337,7 +340,7 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
             kind: "peer".to_owned(),
             source: CandidateSource::Packet,
             frame,
-            before_answer: answered.is_none_or(|answer| frame < answer),
+            before_answer: before(frame),
             sent_to,
         });
     }
@@ -352,8 +355,7 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
     let all_bytes = peer_bytes.saturating_add(relay_bytes).saturating_add(server_bytes);
     let messengers: BTreeSet<&String> = parts.iter().filter_map(|p| p.flow.messenger.as_ref()).collect();
     let of_peer = || exposed.iter().filter(|e| e.kind != "relay");
-    let is_reached =
-        |e: &&ExposedAddress| e.sent_to.is_some_and(|sent| answered.is_none_or(|answer| sent < answer));
+    let is_reached = |e: &&ExposedAddress| e.sent_to.is_some_and(before);
     let is_local = |e: &&ExposedAddress| e.address.parse::<SocketAddr>().is_ok_and(|a| local(a.ip()));
     let texts = |set: BTreeSet<IpAddr>| set.into_iter().map(|a| a.to_string()).collect();
     let flows: BTreeSet<u64> = parts.iter().map(|p| p.flow.flow).collect();

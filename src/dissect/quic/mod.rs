@@ -30,7 +30,7 @@ use keys::{Opened, Role};
 use later::{Around, Later, MAX_LENGTHS, Stage};
 
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, early_data};
+use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, early_data, readable};
 use crate::capture::hex;
 use crate::model::Direction;
 
@@ -133,6 +133,13 @@ struct Quic {
     lengths: [Vec<usize>; 2],
 }
 
+/// Whether a packet with a short header may stand behind those to this connection id: it has the fixed bit, and the same id (RFC
+/// 9000 sections 12.2 and 17.3.1). Where no packet is before it, nothing is asked.
+fn follows(rest: &[u8], id: Option<&[u8]>) -> bool {
+    let Some(id) = id else { return true };
+    rest.first().is_some_and(|b| b & 0x40 != 0) && rest.get(1..).is_some_and(|r| r.starts_with(id))
+}
+
 impl Dissector for Quic {
     fn datagram(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Class {
         if let Some(header) = google::header(data) {
@@ -151,6 +158,9 @@ impl Dissector for Quic {
                     cx.part(at..data.len(), FILLED);
                     break;
                 }
+                // Anything may stand behind a packet, and ciphertext does not look like a text.
+                Some(_) if readable(rest) => break,
+                Some(0..=0x7f) if !follows(rest, id) => break,
                 Some(0..=0x7f) => {
                     // Short headers tell no length: there is never a packet behind one.
                     parts.push((at..data.len(), self.short(d, rest, at, cx)));

@@ -35,8 +35,8 @@ pub(super) struct Certificate {
     /// The signature is by a hash that is given up.
     #[serde(skip)]
     weak_signature: bool,
-    /// Whether the key that signed is the certificate's own, by its key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2); `None`
-    /// where one of them is not there. The signature itself is not checked.
+    /// Whether the key that signed is the certificate's own, by its key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2), or as
+    /// none is named; `None` where only the signer's is there. The signature itself is not checked.
     #[serde(skip)]
     own_key: Option<bool>,
     /// Common name of the subject, for certificates without alternative names.
@@ -161,7 +161,8 @@ fn algorithm(id: &x509_parser::x509::AlgorithmIdentifier<'_>) -> (String, bool) 
     }
 }
 
-/// Whether both key identifiers of a certificate are the same; `None` where one is missing.
+/// Whether the key that signed is the certificate's own, by both key identifiers, or as none is named (RFC 5280 section 4.2.1.1);
+/// `None` where that one stands alone.
 fn own_key(cert: &x509_parser::certificate::X509Certificate<'_>) -> Option<bool> {
     use x509_parser::extensions::ParsedExtension;
 
@@ -175,7 +176,9 @@ fn own_key(cert: &x509_parser::certificate::X509Certificate<'_>) -> Option<bool>
             _ => {}
         }
     }
-    Some(own? == signed_by?)
+    // What another key has signed names that key; only self-signed certificates may leave it out.
+    let Some(signed_by) = signed_by else { return Some(true) };
+    Some(own? == signed_by)
 }
 
 /// Certificates that one thread remembers: servers send the same ones again and again.
