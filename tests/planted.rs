@@ -13,7 +13,6 @@
     reason = "helpers of tests are tests: a failure there is a failed test, and figures are printed"
 )]
 
-#[allow(dead_code, reason = "each test uses a part of the helpers")]
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,9 +119,9 @@ fn tls(
     tcp.up(to, &record(20, &[1]));
     let mut left = up;
     while left > 0 {
-        let part = left.min(1300);
-        tcp.up(to, &record(23, &r.bytes(part)));
-        left -= part;
+        let piece = left.min(1300);
+        tcp.up(to, &record(23, &r.bytes(piece)));
+        left -= piece;
     }
     tcp.down(to, &record(23, &r.bytes(200)));
     tcp.close(to);
@@ -296,8 +295,8 @@ fn rows_of(messenger: &str, name: &str) -> Vec<Row> {
     note("the middle of a connection", "tls-modern", "inconclusive: opaque", &middle);
     // The search finds every control in captures like these, so that a failed one is handed to the engine.
     let mut failed = report.clone();
-    let none = Control { planted: 60, found: 0, ..Control::default() };
-    failed.claims = judge_with_controls(&catalogue, &failed, &BTreeMap::from([(id, none)]));
+    let silent = Control { planted: 60, found: 0, ..Control::default() };
+    failed.claims = judge_with_controls(&catalogue, &failed, &BTreeMap::from([(id, silent)]));
     note("a control that found nothing", "no-identifiers-in-clear", "inconclusive: control-failed", &failed);
     for (planted, bytes, repeats, expected) in [
         ("32 bytes a contact, five runs a dose", 32, 5, "contradicted"),
