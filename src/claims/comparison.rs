@@ -48,6 +48,7 @@ struct OwnConclusion {
 }
 
 /// Criteria and conclusions of a file.
+#[allow(clippy::struct_field_names, reason = "criteria beside conclusions and files are what they are")]
 #[derive(Clone, Debug, Default)]
 pub struct Criteria {
     criteria: Vec<OwnCriterion>,

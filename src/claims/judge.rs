@@ -215,6 +215,9 @@ fn one(
     }
 }
 
+/// What makes runs alike: day, program, vantage, and what they show alone.
+type RunKind<'r> = (Option<&'r str>, Option<&'r str>, Option<Vantage>, Verdict, &'static str);
+
 /// What each run shows alone, by kind; empty where there is one run, or where none decides. The second value tells whether runs that
 /// contradict stand beside runs that fit the claim.
 fn runs(claim: &Claim, known: &mut Known<'_>, verdict: Verdict) -> (Vec<RunsVerdict>, bool) {
@@ -222,8 +225,7 @@ fn runs(claim: &Claim, known: &mut Known<'_>, verdict: Verdict) -> (Vec<RunsVerd
         return (Vec::new(), false);
     }
     let report = known.report;
-    let mut kinds: BTreeMap<(Option<&str>, Option<&str>, Option<Vantage>, Verdict, &str), Vec<&str>> =
-        BTreeMap::new();
+    let mut kinds: BTreeMap<RunKind<'_>, Vec<&str>> = BTreeMap::new();
     for part in known.alone(&claim.messenger, &claim.vantage).iter() {
         let captures: BTreeSet<&str> = part.captures.iter().copied().collect();
         let ruling = weigh(claim, report, &part.facts, &captures, None, false);

@@ -123,8 +123,8 @@ enum SourceOrId {
 }
 
 /// A word or a list of words, of which one has to fit.
-fn one_or_more(item: Value) -> Value {
-    json!({ "anyOf": [item.clone(), { "type": "array", "items": item, "minItems": 1 }] })
+fn one_or_more(item: &Value) -> Value {
+    json!({ "anyOf": [item, { "type": "array", "items": item, "minItems": 1 }] })
 }
 
 struct Steps;
@@ -135,7 +135,7 @@ impl JsonSchema for Steps {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [one_or_more(json!({ "type": "string", "enum": STEPS }))] })
+        json_schema!({ "anyOf": [one_or_more(&json!({ "type": "string", "enum": STEPS }))] })
     }
 }
 
@@ -168,16 +168,16 @@ fn reference(subject: Subject) -> Value {
 /// The conditions of a subject.
 fn conditions(subject: Subject) -> Map<String, Value> {
     let of = |kind: &Kind| match kind {
-        Kind::Words(list) if list.is_empty() => one_or_more(json!({ "type": "string" })),
-        Kind::Words(list) => one_or_more(json!({ "type": "string", "enum": list })),
+        Kind::Words([]) => one_or_more(&json!({ "type": "string" })),
+        Kind::Words(list) => one_or_more(&json!({ "type": "string", "enum": list })),
         // Names that are made from the listed ones (a digest that was cut) are words as well.
-        Kind::Listed(list, _) => one_or_more(json!({
+        Kind::Listed(list, _) => one_or_more(&json!({
             "anyOf": [{ "type": "string", "enum": list() }, { "type": "string" }]
         })),
         Kind::Checked(check) => {
-            one_or_more(json!({ "type": "string", "minLength": 1, "description": check.remedy }))
+            one_or_more(&json!({ "type": "string", "minLength": 1, "description": check.remedy }))
         }
-        Kind::Numbers(most) => one_or_more(json!({ "type": "integer", "minimum": 0, "maximum": most })),
+        Kind::Numbers(most) => one_or_more(&json!({ "type": "integer", "minimum": 0, "maximum": most })),
         Kind::Limit => json!({ "type": "number", "minimum": 0 }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Of(inner) => reference(*inner),

@@ -97,15 +97,12 @@ fn fill(sentence: &str, values: &[(&str, Text)], pick: fn(&Text) -> &String) -> 
             let (_, value) = values.iter().find(|(known, _)| *known == name)?;
             Some((pick(value), behind))
         });
-        match value {
-            Some((value, behind)) => {
-                out.push_str(value);
-                rest = behind;
-            }
-            None => {
-                out.push('{');
-                rest = after;
-            }
+        if let Some((value, behind)) = value {
+            out.push_str(value);
+            rest = behind;
+        } else {
+            out.push('{');
+            rest = after;
         }
     }
     out.push_str(rest);

@@ -30,10 +30,13 @@ struct Sent<'r> {
     flows: Vec<&'r Flow>,
 }
 
+/// Runs that are pooled: messenger, step, program, vantage.
+type Group<'r> = (&'r str, &'r str, Option<&'r str>, Option<Vantage>);
+
 /// The measures, by messenger, step, program and vantage.
 #[must_use]
 pub fn uploads(inputs: &[Input], flows: &[Flow]) -> Vec<Leakage> {
-    let mut groups: BTreeMap<(&str, &str, Option<&str>, Option<Vantage>), Vec<Sent<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group<'_>, Vec<Sent<'_>>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let dosed: BTreeSet<&str> = inputs
         .iter()
