@@ -118,6 +118,20 @@ fn address_hints_name_later_flows_below_addresses() {
             Some("name:e1.whatsapp.net"),
         ),
         (
+            "of a name that was not asked for",
+            "e1.whatsapp.net",
+            vec![("shop.example", HTTPS, 60, hint("."))],
+            vec![row("shop.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "an address of a name that was not asked for",
+            "e1.whatsapp.net",
+            vec![("shop.example", 1, 60, server.to_vec())],
+            vec![row("shop.example", "dns", 2)],
+            None,
+        ),
+        (
             "an alias has no hints",
             "shop.example",
             vec![("shop.example", HTTPS, 60, service(0, "edge.example", &[server]))],

@@ -532,6 +532,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_record_is_searched_wherever_it_stands() {
+        let text = b"email=anna@example.org&password=geheimwort123".to_vec();
+        // The first byte of the second is that of a record of DTLS 1.3.
+        for behind in [text.clone(), [&b"4 "[..], &text].concat()] {
+            let sent = [record(23, 1, &[9; 40]), behind.clone()].concat();
+            let analysis = datagrams(5000, &[(Up, hello(0)), (Down, answer(false)), (Up, sent)]);
+            assert_eq!(analysis.coverage.classes["dtls.application"], 53);
+            assert_eq!(analysis.coverage.classes["opaque"], behind.len() as u64);
+        }
+    }
+
+    #[test]
     fn cut_anywhere_invents_nothing() {
         let both = [hello(0), record(21, 0, &[2, 40])].concat();
         let whole = hello(0).len();

@@ -17,7 +17,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "PostgreSQL protocol documentation, SSL Session Encryption",
     over: &[IpProto::TCP],
     ports: &[5432],
-    reads: "the step to TLS; sessions without it are not recognised",
+    reads: "the step to TLS, also behind a question for GSSAPI that was refused; sessions that ask for neither are not recognised",
     probe,
     start: || Box::new(StepToTls::<Postgres>::default()),
 };

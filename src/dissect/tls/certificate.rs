@@ -394,7 +394,7 @@ mod tests {
     fn key_identifiers_tell_whose_key_signed() {
         let ed25519 = der(0x30, &[&der(6, &[&[0x2b, 0x65, 0x70]])]);
         for (signed_by, own_key, faults) in [
-            (None, None, &["self-issued"][..]),
+            (None, Some(true), &["self-issued", "self-signed"][..]),
             (Some(&b"two"[..]), Some(false), &["self-issued"]),
             (Some(b"one"), Some(true), &["self-issued", "self-signed"]),
         ] {
