@@ -375,7 +375,7 @@ fn what_is_no_packet_is_searched_wherever_it_stands() {
     for (name, behind, searched) in [
         ("text", &text[..], true),
         ("a byte without the fixed bit", &[&[0x01][..], text].concat(), true),
-        ("a packet to nobody that is known", &[&[0x41][..], b"othe", text].concat(), true),
+        ("a packet to nobody that is known", &[&[0x41][..], b"abcd", text].concat(), true),
         ("a packet of this connection", &[&[0x41][..], b"clie", &[0xf8; 40]].concat(), false),
     ] {
         let analysis = read(&[
