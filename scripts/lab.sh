@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
+# The recorder of the program under load, signals, a full disk and a vanishing interface; needs less than the rest.
+cargo build --locked --quiet
+python3 scripts/lab/recorder.py target/debug/metaleak
 scripts/record-captures --list
 if ! why=$(scripts/record-captures --can-run); then
   echo "skipped: lab: $why"
@@ -12,5 +15,4 @@ fi
 scripts/record-captures --self-check
 python3 scripts/lab/delays.py
 # Encrypted connections of real programs, read with their secrets and compared with tshark and what the peers asked.
-cargo build --locked --quiet
 scripts/record-keyed --check target/debug/metaleak

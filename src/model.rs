@@ -226,6 +226,9 @@ pub struct Run {
     /// Contacts in the device's address book, planted for a study of dose and response (0, 10, 100, 1000); null when nobody noted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<u32>,
+    /// What the recorder counted; null where another program recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<CaptureNote>,
     /// Planted secrets by name; searched for as if given with `--canary`, and masked in every output.
     #[serde(default, skip_serializing)]
     #[schemars(skip)]
@@ -243,6 +246,42 @@ pub struct Mark {
     /// When it ended, likewise; null when it was not noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
+}
+
+/// What `metaleak capture` noted of a capture while it recorded; with several files, of all of them together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureNote {
+    /// The interface.
+    pub interface: String,
+    /// The filter, in libpcap's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Bytes kept of a packet at most.
+    pub snap_length: u32,
+    /// When it began, RFC 3339.
+    pub start: String,
+    /// When it ended; null while it goes on, and when the recorder was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+    /// Why it ended: `asked` (a signal), `duration`, `packets`, `size`, `interface-gone`, `unwritable` (a full disk); null as before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// Frames written.
+    #[serde(default)]
+    pub frames: u64,
+    /// Packets that passed the filter as the kernel counted them; on Linux with those that it dropped then.
+    #[serde(default)]
+    pub received: u64,
+    /// Packets that the kernel dropped because its buffer was full.
+    #[serde(default)]
+    pub dropped: u64,
+    /// Packets that the interface or its driver dropped.
+    #[serde(default)]
+    pub dropped_by_interface: u64,
+    /// Packets that the kernel gave and that could not be written.
+    #[serde(default)]
+    pub not_written: u64,
 }
 
 /// Where a capture was taken (DESIGN.md, "vantage").

@@ -1,8 +1,8 @@
 //! What is known of how a capture was made.
 //!
-//! Takes the path of a capture; gives the [`Run`] that stands beside it: `NAME.run.json` for `NAME.pcap`, `NAME.pcapng`,
+//! Takes the path of a capture; gives, or writes, the [`Run`] that stands beside it: `NAME.run.json` for `NAME.pcap`, `NAME.pcapng`,
 //! `NAME.pcap.gz` …, or `run.json` in a run folder (a folder with one capture). A broken file is an error, not a missing one.
-//! The runner and its drivers are not here yet: captures are made by other programs so far.
+//! The runner and its drivers are not here yet: devices are driven by people or other programs so far.
 
 use std::path::{Path, PathBuf};
 
@@ -19,9 +19,17 @@ pub enum ScenarioError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file cannot be written.
+    #[error("{path:?}: cannot write: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The file is no run description.
     #[error(
-        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, contacts (a number), canaries"
+        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, contacts (a number), recording, canaries"
     )]
     Broken {
         /// The file.
@@ -81,6 +89,30 @@ pub fn run_file(capture: &Path) -> Option<PathBuf> {
     let own = capture.with_file_name(format!("{}.run.json", stem(name)));
     let shared = capture.with_file_name("run.json");
     [own, shared].into_iter().find(|p| p.is_file())
+}
+
+/// Where the description of a capture belongs: `NAME.run.json` beside it.
+#[must_use]
+pub fn own_run_file(capture: &Path) -> PathBuf {
+    let name = capture.file_name().unwrap_or_default().to_string_lossy();
+    capture.with_file_name(format!("{}.run.json", stem(&name)))
+}
+
+/// Writes a description, which only its owner may read; whoever looks finds the old one or the new one, never a half. Canaries
+/// are not written: they are the auditor's to keep.
+///
+/// # Errors
+/// [`ScenarioError::Write`].
+pub fn write_run(path: &Path, run: &Run) -> Result<(), ScenarioError> {
+    use std::io::Write as _;
+    let failed = |source| ScenarioError::Write { path: path.to_owned(), source };
+    let mut text = serde_json::to_vec_pretty(run).map_err(|e| failed(e.into()))?;
+    text.push(b'\n');
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(&text).map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
 }
 
 /// The description beside a capture; `None` when there is none.
@@ -153,6 +185,40 @@ const IDLE: &str = "idle";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let capture = folder.path().join("a.pcapng");
+        let mark = crate::model::Mark {
+            step: "idle".into(),
+            start: "2026-11-24T10:00:00.000000001Z".into(),
+            end: None,
+        };
+        let run = Run {
+            steps: vec!["idle".into()],
+            marks: vec![mark],
+            recording: Some(crate::model::CaptureNote {
+                interface: "eth0".into(),
+                dropped: 3,
+                ..Default::default()
+            }),
+            ..Run::default()
+        };
+        let path = own_run_file(&capture);
+        assert_eq!(path, folder.path().join("a.run.json"));
+        for _ in 0..2 {
+            write_run(&path, &run).unwrap();
+            assert_eq!(run_beside(&capture).unwrap(), Some(run.clone()));
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+        assert!(write_run(&folder.path().join("none/a.run.json"), &run).is_err());
+    }
 
     #[test]
     fn a_run_stands_beside_its_capture() {

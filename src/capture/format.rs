@@ -328,6 +328,10 @@ impl Reader {
             }
             1 => self.interface(body, big, size),
             2 | 3 | 6 => self.packet(kind, body, big, size),
+            5 => {
+                self.comments(body.get(12..).unwrap_or_default(), big, None);
+                Record::Other { size }
+            }
             0x0000_000a => {
                 if let (Some(secret), Some(len)) = (u32_at(body, 0, big), u32_at(body, 4, big)) {
                     let data =

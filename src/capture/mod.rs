@@ -1,13 +1,19 @@
-//! Captures: from a file, a pipe or a compressed file to batches of frames.
+//! Captures: from a file, a pipe or a compressed file to batches of frames; and from an interface into pcapng files.
 //!
 //! Takes pcap (both byte orders, micro- and nanoseconds) and pcapng, plain, `.gz` or `.zst`; gives [`Batch`]es whose frames
 //! are slices of one block of memory, with frame number, time, link type and file offset, and keeps what the
 //! file says of itself ([`FileFacts`]: interfaces, comments, decryption secrets, hash).
 //! Reads in large blocks, never through a memory map: a file that shrinks while it is read ends early, it does not
 //! kill the process (`docs/decisions/0002-blocks-not-map.md`).
+//! Recording ([`record`]) takes packets from a [`Tap`] (libpcap: [`live`]) and writes pcapng.
 //! Does not look into the frames: that is `dissect`.
 
 mod format;
+#[cfg(feature = "live")]
+pub mod live;
+mod pcapng;
+mod record;
+mod sink;
 mod source;
 
 pub(crate) use source::{hex, unhex};
@@ -17,6 +23,12 @@ use std::path::{Path, PathBuf};
 use crate::model::CaptureTime;
 
 pub use format::Reader;
+pub use pcapng::{InterfaceDescription, Section};
+pub use record::{
+    Counts, Ended, Limits, MAX_KEY_LOG, MarkEvent, Next, Note, Recorded, Recording, Rotation, Tap, TapPacket,
+    now, numbered, record,
+};
+pub use sink::{SinkError, Written};
 
 /// Bytes that one batch holds at most, apart from a single larger record.
 // Three of them are in work at once; such ones stay in the processor's caches between reading, decoding and dissecting.

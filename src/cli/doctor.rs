@@ -100,34 +100,46 @@ pub(super) fn run() -> Result<(), Failure> {
     if broken.is_empty() { Ok(()) } else { Err(Failure::Environment(broken.join("; "))) }
 }
 
-/// Whether packets could be captured on this machine.
+/// What gives the right to capture without being root, for this very program.
+#[cfg(feature = "live")]
+fn setcap() -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "metaleak".into());
+    format!(
+        "run as root, or give the program the right once: sudo setcap cap_net_raw,cap_net_admin=eip {program:?} (anew after each build; take it away with setcap -r)"
+    )
+}
+
+/// Whether packets could be captured on this machine. What cannot be opened for another reason than rights says so.
 #[cfg(feature = "live")]
 fn live(out: &mut dyn Write) -> std::io::Result<()> {
-    match pcap::Device::list() {
-        Ok(devices) => {
-            let names: Vec<String> = devices.into_iter().map(|d| d.name).take(8).collect();
-            if names.is_empty() {
-                return writeln!(
-                    out,
-                    "missing  libpcap sees no interface; capture rights: setcap cap_net_raw,cap_net_admin=eip on the program that captures"
-                );
-            }
-            let first = names.first().cloned().unwrap_or_default();
-            let rights = pcap::Capture::from_device(first.as_str()).and_then(|c| c.timeout(1).open()).is_ok();
-            let rights = if rights {
-                "may capture"
-            } else {
-                "may not capture: run as root, or setcap cap_net_raw,cap_net_admin=eip"
-            };
-            writeln!(out, "ok       libpcap: {} ({rights})", names.join(", "))
+    use crate::capture::live::{self, Live, LiveError, Settings};
+    let interfaces = match live::interfaces() {
+        Ok(interfaces) => interfaces,
+        Err(e) => return writeln!(out, "missing  metaleak capture: libpcap: {e}"),
+    };
+    let names: Vec<String> = interfaces.iter().map(|i| i.name.clone()).take(8).collect();
+    let settings = Settings { snap_length: 96, buffer: 1 << 20, promiscuous: false, filter: None };
+    // An interface that is up tells more than the first of the list, which may be down.
+    let up = interfaces.iter().find(|i| i.state.contains(&"up") && i.name != live::ANY);
+    let Some(chosen) = up.or(interfaces.first()) else {
+        return writeln!(out, "missing  metaleak capture: libpcap sees no interface; {}", setcap());
+    };
+    let names = crate::report::escape_terminal(&names.join(", ")).into_owned();
+    match Live::open(&chosen.name, &settings) {
+        Ok(_) => writeln!(out, "ok       metaleak capture: may listen on {names}"),
+        Err(LiveError::Rights { .. }) => {
+            writeln!(out, "missing  metaleak capture: no right to listen on {names}; {}", setcap())
         }
-        Err(e) => writeln!(out, "missing  libpcap: {e}"),
+        Err(e) => writeln!(out, "missing  metaleak capture: {e}"),
     }
 }
 
 #[cfg(not(feature = "live"))]
 fn live(out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "missing  live capture: built without the feature `live`")
+    writeln!(
+        out,
+        "missing  metaleak capture: built without the feature `live`; tcpdump -w FILE records as well"
+    )
 }
 
 /// First line of a program's version, without control characters.

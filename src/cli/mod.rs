@@ -3,6 +3,7 @@
 //! Results go to standard output or `-o`, progress and warnings to standard error. Only this module prints.
 
 mod bundle;
+mod capture;
 mod claims;
 mod coverage;
 pub mod db;
@@ -54,6 +55,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Replay a folder of captures, write report.html and report.json, print the verdicts.
     Study(replay::StudyArgs),
+    /// Record from an interface into a pcapng file, with the times of steps.
+    Capture(capture::CaptureArgs),
     /// Show into which class each byte of a capture falls: read, encrypted by which protocol, opaque, lost.
     Coverage(coverage::CoverageArgs),
     /// Print every place in captures at which a value occurs, in any chain of encodings and hashes.
@@ -250,6 +253,7 @@ pub fn main() -> ExitCode {
         Command::Dissect(args) => dissect::run(args, cli.quiet),
         Command::Replay(args) => replay::replay(args, cli.loudness()),
         Command::Study(args) => replay::study(args, cli.loudness()),
+        Command::Capture(args) => capture::run(args, cli.loudness()),
         Command::Coverage(args) => coverage::run(args, cli.quiet),
         Command::Find(args) => find::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),

@@ -54,13 +54,13 @@ pub(super) struct Judging {
 
 /// Where captures were taken: how, in which place, or both.
 #[derive(Clone, Debug, Default)]
-struct VantageArg {
-    how: Option<Vantage>,
-    place: Option<Whereabouts>,
+pub(super) struct VantageArg {
+    pub(super) how: Option<Vantage>,
+    pub(super) place: Option<Whereabouts>,
 }
 
 /// Reads `router`, `DE`, `47.37,8.54` or `router@DE`.
-fn vantage(text: &str) -> Result<VantageArg, String> {
+pub(super) fn vantage(text: &str) -> Result<VantageArg, String> {
     let how = |text: &str| match text {
         "router" => Some(Vantage::Router),
         "vpn" => Some(Vantage::Vpn),

@@ -190,6 +190,7 @@ fn inputs() -> Vec<Input> {
                 recorder: Some("tcpdump 4.99.3".into()),
                 provenance: Some("made for this test".into()),
                 contacts: None,
+                recording: None,
                 canaries: BTreeMap::new(),
             }),
         },
@@ -728,6 +729,14 @@ pub(crate) fn hostile() -> Report {
             recorder: Some(bad()),
             provenance: Some(bad()),
             contacts: None,
+            recording: Some(metaleak::model::CaptureNote {
+                interface: bad(),
+                filter: Some(bad()),
+                start: bad(),
+                end: Some(bad()),
+                ended: Some(bad()),
+                ..metaleak::model::CaptureNote::default()
+            }),
             canaries: BTreeMap::new(),
         });
     }
