@@ -114,7 +114,7 @@ fn address_hints_name_later_flows_below_addresses() {
             "the address of another name",
             "e1.whatsapp.net",
             vec![("e1.whatsapp.net", HTTPS, 60, hint(".")), ("shop.example", 1, 60, server.to_vec())],
-            vec![row("e1.whatsapp.net", "dns", 2), row("shop.example", "dns", 2)],
+            vec![row("e1.whatsapp.net", "dns-hint", 2), row("shop.example", "dns", 2)],
             Some("name:e1.whatsapp.net"),
         ),
         (

@@ -1,6 +1,6 @@
 //! The fuzz targets of `fuzz/` on the stable toolchain: seeds and seeded changes to them, the same cases in every run.
 //!
-//! `make test` runs 100,000 cases a target, or as many as ten seconds of a processor allow: the same cases in the same order
+//! `make test` runs 100,000 cases a target, or as many as five seconds of a processor allow: the same cases in the same order
 //! on every machine, more of them on a faster one, and never fewer than 500. Targets run side by side, one on each processor. `METALEAK_FUZZ_CASES=N` runs N cases a
 //! target instead (`make fuzz` where cargo-fuzz is missing: 100,000), `METALEAK_FUZZ_SECONDS=N` N seconds, `METALEAK_FUZZ_TARGET=a,b` only these, `METALEAK_FUZZ_SEED=N` other cases, `METALEAK_FUZZ_INPUT=FILE` one input
 //! alone. `METALEAK_FUZZ_LAST=FILE` writes each input there before it is run, for faults that end the process. An input that breaks a
@@ -36,8 +36,8 @@ use fuzz::{Target, capture_of, targets};
 const CASES: u64 = 100_000;
 /// Cases that are run however slow the machine is.
 const LEAST_CASES: u64 = 500;
-/// Processor time of a target in `make test`.
-const SMOKE: Duration = Duration::from_secs(10);
+/// Processor time of a target in `make test`: all of them take some three minutes on two processors.
+const SMOKE: Duration = Duration::from_secs(5);
 /// Inputs that are kept for further changes, beside the seeds.
 const MAX_KEPT: usize = 2000;
 /// After so long a case will not end.

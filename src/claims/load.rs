@@ -231,9 +231,11 @@ impl Loader<'_> {
     /// A word that is not among the known ones; the nearest is proposed.
     pub(super) fn unknown(&mut self, span: &Range<usize>, kind: &str, word: &str, known: &[&str]) {
         let near = nearest(word, known);
+        // Ids of the file itself may hold anything.
+        let all = known.join(", ").escape_debug().to_string();
         let remedy = match near {
-            Some(near) if known.len() > 1 => format!("did you mean {near:?}? Known: {}", known.join(", ")),
-            _ => format!("write one of: {}", known.join(", ")),
+            Some(near) if known.len() > 1 => format!("did you mean {near:?}? Known: {all}"),
+            _ => format!("write one of: {all}"),
         };
         let word = shown(word);
         self.fault(span, format!("unknown {kind} {word}"), remedy);

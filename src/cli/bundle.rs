@@ -13,7 +13,8 @@ use crate::bundle::{
 use crate::capture::hex;
 use crate::claims::{Catalogue, Criteria};
 use crate::destination::{FactTexts, Outlines, ReferenceDb};
-use crate::model::Report;
+use crate::model::{ReferenceSource, Report};
+use crate::payload::{self, Rules};
 use crate::report::escape_terminal;
 use crate::scenario;
 
@@ -237,7 +238,15 @@ fn reference(report: &Report, given: Option<&Path>) -> Result<Vec<Part>, Failure
         None => ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?,
     };
     let mut known: Vec<String> = db.sources().into_iter().map(|s| s.sha256).collect();
-    known.push(Outlines::source().sha256);
+    known.extend([Outlines::source().sha256, payload::keys_source().sha256]);
+    known.extend(Rules::embedded().sources().iter().map(|source| source.sha256.clone()));
+    let own_rules = |source: &&ReferenceSource| source.name.starts_with("rules ");
+    if let Some(own) = report.reference.iter().find(own_rules) {
+        return Err(Failure::Usage(format!(
+            "the report was made with {:?}: a bundle holds the built-in rules alone, by which its findings are counted again; make the report without --rules",
+            own.name
+        )));
+    }
     if let Some(other) = report.reference.iter().find(|source| !known.contains(&source.sha256)) {
         return Err(Failure::Usage(format!(
             "the report was judged with another {:?} of {}: give the reference data of that time with --db",
