@@ -163,7 +163,7 @@ const SIZES: [f64; 6] = [5.0, 6.0, 8.0, 10.0, 16.0, 32.0];
 /// Runs of a dose that plantings are made of, so that many runs do not take minutes; fewer runs find less, so that the power is not overstated.
 const MAX_REPEATS: usize = 10;
 
-/// The power of "nothing": uploads of [`PLANTED`] bytes a contact are put into runs drawn anew from those of each dose, and the same
+/// The power of "nothing": uploads of `PLANTED` bytes a contact are put into runs drawn anew from those of each dose, and the same
 /// reading looks for growth. `None` where the runs themselves do not read as nothing.
 #[must_use]
 pub fn power(trials: &[Trial], seed: u64) -> Option<Control> {
