@@ -77,6 +77,7 @@ name-sni = TLS-Hello
 name-certificate = Zertifikat
 name-http-host = HTTP
 name-xmpp-to = XMPP
+name-dns-hint = Adresshinweis eines HTTPS- oder SVCB-Eintrags
 name-dns-ptr = PTR-Eintrag im Mitschnitt
 name-reverse = Reverse-Zone nach den Referenzdaten, nicht im Verkehr gesehen
 name-expired = Antwort war abgelaufen
@@ -344,20 +345,85 @@ messenger-conversations = Conversations (XMPP)
 messenger-caritas = Caritas-Beratungsplattform
 
 ## Klassen der Abdeckung; eine Klasse ohne Eintrag erscheint mit ihrer Kennung
+ledger-dns = DNS
+ledger-dtls-application = DTLS, verschlüsselt
+ledger-dtls-decrypted = DTLS, entschlüsselt
+ledger-dtls-handshake = DTLS-Handshake
+ledger-dtls-undecrypted = DTLS, mit den vorliegenden Schlüsseln nicht geöffnet
+ledger-dtls-unverified = DTLS-Records ohne gesehenen Handshake
 ledger-file = Dateistruktur
 ledger-fragment = Teile fragmentierter Pakete
+ledger-ftp = FTP
+ledger-http-body = HTTP-Bodys
+ledger-http-body-undecoded = nicht entpackte HTTP-Bodys
+ledger-http-header = HTTP-Header
+ledger-http-unparsed = HTTP, nicht verstanden
+ledger-http2-body = HTTP/2-Bodys
+ledger-http2-body-undecoded = nicht entpackte HTTP/2-Bodys
+ledger-http2-control = HTTP/2-Steuerframes
+ledger-http2-header = HTTP/2-Header
+ledger-http2-unparsed = HTTP/2, nicht verstanden
+ledger-imap = IMAP
+ledger-ipsec = IPsec
+ledger-ipsec-ike = IKE (Schlüsselaustausch von IPsec)
+ledger-irc = IRC
+ledger-ldap = LDAP
 ledger-link = Sicherungsschicht
 ledger-link-other = Frames ohne IP
 ledger-lost = verloren oder fehlend
 ledger-malformed = fehlerhafte Header
+ledger-mqtt = MQTT
+ledger-mtproto-handshake = MTProto-Handshake
+ledger-mtproto-messages = MTProto, verschlüsselt
+ledger-mysql = MySQL
 ledger-network = Vermittlungsschicht
 ledger-opaque = nicht lesbar
+ledger-openvpn = OpenVPN
+ledger-openvpn-control = OpenVPN-Steuerkanal
 ledger-overlong = jenseits der Lesegrenze
 ledger-padding = Füllbytes
+ledger-pop3 = POP3
+ledger-postgres = PostgreSQL
+ledger-quic-application = QUIC, verschlüsselt
+ledger-quic-decrypted = QUIC, entschlüsselt
+ledger-quic-handshake = QUIC-Handshake
+ledger-quic-handshake-encrypted = QUIC-Handshake, verschlüsselt
+ledger-quic-undecrypted = QUIC, mit den vorliegenden Schlüsseln nicht geöffnet
+ledger-quic-unverified = QUIC-Pakete ohne gesehenen Handshake
+ledger-rtcp = RTCP
+ledger-rtp = RTP-Medien
+ledger-sip = SIP
+ledger-smtp = SMTP-Befehle
+ledger-smtp-data = E-Mails über SMTP
+ledger-socks = SOCKS
+ledger-srtp = SRTP-Medien, verschlüsselt
+ledger-stun = STUN
+ledger-tcp-reset = Bytes in TCP-Resets
+ledger-tcp-retransmission = TCP-Wiederholungen
 ledger-text = lesbarer Text
+ledger-threema-frames = Threema, verschlüsselt
+ledger-threema-handshake = Threema-Handshake
+ledger-tls-application = TLS, verschlüsselt
+ledger-tls-decrypted = TLS, entschlüsselt
+ledger-tls-handshake = TLS-Handshake
+ledger-tls-undecrypted = TLS, mit den vorliegenden Schlüsseln nicht geöffnet
+ledger-tls-unverified = TLS-Records ohne gesehenen Handshake
 ledger-transport = Transportschicht
 ledger-tunnel = Tunnel-Header
+ledger-turn-relayed = über TURN weitergeleitet
+ledger-unread = Rest der Datei, nicht gelesen
 ledger-unsupported = nicht gelesene Schichten
+ledger-websocket = WebSocket
+ledger-websocket-unparsed = WebSocket, nicht verstanden
+ledger-whatsapp-frames = WhatsApp, verschlüsselt
+ledger-whatsapp-frames-unverified = WhatsApp-Frames ohne gesehenen Handshake
+ledger-whatsapp-handshake = WhatsApp-Handshake
+ledger-whatsapp-login = WhatsApp-Anmeldung im Klartext
+ledger-wireguard = WireGuard
+ledger-wireguard-handshake = WireGuard-Handshake
+ledger-xmpp = XMPP
+ledger-xmpp-compressed = XMPP, komprimiert
+ledger-zrtp = ZRTP-Handshake
 
 ## Länder, nach ISO-3166-Code; eines ohne Eintrag erscheint mit seinem Code
 country-AE = Vereinigte Arabische Emirate
@@ -462,13 +528,15 @@ column-peer-addresses = Adressen der Gegenseite im Klartext
 column-before-answer = Davon vor der Annahme
 column-answer = Angenommen
 call-address = { $address } ({ $kind }, Frame { $frame })
+call-address-shown = eigene Adresse ihr gezeigt ab Frame { $frame }
 call-answer-sip = Frame { $frame }, laut SIP
 call-answer-media = Frame { $frame }, mit dem ersten Medienpaket
 call-answer-none = nicht im Mitschnitt
 call-line = { $label }: { $media } Medien, { $share } direkt zur Gegenseite{ $servers }; { $exposed } { $exposed ->
         [one] Adresse
        *[other] Adressen
-    } der Gegenseite im Klartext, { $before } vor der Annahme
+    } der Gegenseite im Klartext, { $before } vor der Annahme{ $reached }
+call-line-reached = ; die eigene Adresse { $n } von ihnen schon davor gezeigt
 call-line-servers = , { $share } zu { $n ->
         [one] einem Server
        *[other] { $n } Servern
@@ -534,3 +602,22 @@ scenario-device-ios = iOS
 scenario-device-desktop = Arbeitsplatzrechner
 scenario-device-browser = Browser
 scenario-device-terminal = Terminal
+
+## Mehrere Läufe, und was als Nächstes zu tun ist
+runs-disagree = Läufe uneins
+runs-line = { $verdict }: { $app }, { $day }, Messort { $vantage } ({ $n ->
+    [one] 1 Lauf
+   *[other] { $n } Läufe
+})
+runs-unknown-app = Programm unbekannt
+runs-unknown-day = Tag unbekannt
+section-disagreements = Läufe, die nicht übereinstimmen
+disagreement-line = { $claim }: { $kinds }
+section-next = Was mehr entscheiden würde
+next-line = { $what } Offen: { $claims }
+claim-next = Was es entscheiden würde
+claim-runs = Was Läufe für sich allein zeigen
+claim-protects = Schützt ein Hash?
+does-not-protect = schützt nicht
+show-min-runs = nötige Läufe
+vantage-unknown = unbekannt

@@ -77,6 +77,7 @@ name-sni = TLS hello
 name-certificate = certificate
 name-http-host = HTTP
 name-xmpp-to = XMPP
+name-dns-hint = address hint of an HTTPS or SVCB record
 name-dns-ptr = PTR record in the capture
 name-reverse = reverse zone by the reference data, not seen in the traffic
 name-expired = the answer had expired
@@ -344,20 +345,85 @@ messenger-conversations = Conversations (XMPP)
 messenger-caritas = Caritas counselling platform
 
 ## Classes of the coverage ledger; a class without a message is shown by its id
+ledger-dns = DNS
+ledger-dtls-application = DTLS, encrypted
+ledger-dtls-decrypted = DTLS, decrypted
+ledger-dtls-handshake = DTLS handshake
+ledger-dtls-undecrypted = DTLS, not opened by the keys at hand
+ledger-dtls-unverified = DTLS records without a handshake seen
 ledger-file = file structure
 ledger-fragment = parts of fragmented packets
+ledger-ftp = FTP
+ledger-http-body = HTTP bodies
+ledger-http-body-undecoded = HTTP bodies that were not unpacked
+ledger-http-header = HTTP headers
+ledger-http-unparsed = HTTP, not understood
+ledger-http2-body = HTTP/2 bodies
+ledger-http2-body-undecoded = HTTP/2 bodies that were not unpacked
+ledger-http2-control = HTTP/2 control frames
+ledger-http2-header = HTTP/2 headers
+ledger-http2-unparsed = HTTP/2, not understood
+ledger-imap = IMAP
+ledger-ipsec = IPsec
+ledger-ipsec-ike = IKE (key exchange of IPsec)
+ledger-irc = IRC
+ledger-ldap = LDAP
 ledger-link = link layer
 ledger-link-other = frames without IP
 ledger-lost = lost or missing
 ledger-malformed = broken headers
+ledger-mqtt = MQTT
+ledger-mtproto-handshake = MTProto handshake
+ledger-mtproto-messages = MTProto, encrypted
+ledger-mysql = MySQL
 ledger-network = network layer
 ledger-opaque = not readable
+ledger-openvpn = OpenVPN
+ledger-openvpn-control = OpenVPN control channel
 ledger-overlong = beyond the reading limit
 ledger-padding = padding
+ledger-pop3 = POP3
+ledger-postgres = PostgreSQL
+ledger-quic-application = QUIC, encrypted
+ledger-quic-decrypted = QUIC, decrypted
+ledger-quic-handshake = QUIC handshake
+ledger-quic-handshake-encrypted = QUIC handshake, encrypted
+ledger-quic-undecrypted = QUIC, not opened by the keys at hand
+ledger-quic-unverified = QUIC packets without a handshake seen
+ledger-rtcp = RTCP
+ledger-rtp = RTP media
+ledger-sip = SIP
+ledger-smtp = SMTP commands
+ledger-smtp-data = mails over SMTP
+ledger-socks = SOCKS
+ledger-srtp = SRTP media, encrypted
+ledger-stun = STUN
+ledger-tcp-reset = bytes in TCP resets
+ledger-tcp-retransmission = TCP retransmissions
 ledger-text = readable text
+ledger-threema-frames = Threema, encrypted
+ledger-threema-handshake = Threema handshake
+ledger-tls-application = TLS, encrypted
+ledger-tls-decrypted = TLS, decrypted
+ledger-tls-handshake = TLS handshake
+ledger-tls-undecrypted = TLS, not opened by the keys at hand
+ledger-tls-unverified = TLS records without a handshake seen
 ledger-transport = transport layer
 ledger-tunnel = tunnel headers
+ledger-turn-relayed = relayed by TURN
+ledger-unread = rest of the file, not read
 ledger-unsupported = layers that are not read
+ledger-websocket = WebSocket
+ledger-websocket-unparsed = WebSocket, not understood
+ledger-whatsapp-frames = WhatsApp, encrypted
+ledger-whatsapp-frames-unverified = WhatsApp frames without a handshake seen
+ledger-whatsapp-handshake = WhatsApp handshake
+ledger-whatsapp-login = WhatsApp log-in in clear
+ledger-wireguard = WireGuard
+ledger-wireguard-handshake = WireGuard handshake
+ledger-xmpp = XMPP
+ledger-xmpp-compressed = XMPP, compressed
+ledger-zrtp = ZRTP handshake
 
 ## Countries, by ISO 3166 code; one without a message is shown by its code
 country-AE = United Arab Emirates
@@ -462,13 +528,15 @@ column-peer-addresses = Addresses of the peer in clear
 column-before-answer = Of these before the answer
 column-answer = Answered
 call-address = { $address } ({ $kind }, frame { $frame })
+call-address-shown = own address shown to it from frame { $frame } on
 call-answer-sip = frame { $frame }, by SIP
 call-answer-media = frame { $frame }, by the first media
 call-answer-none = not in the capture
 call-line = { $label }: { $media } of media, { $share } directly to the peer{ $servers }; { $exposed } { $exposed ->
         [one] address
        *[other] addresses
-    } of the peer in clear, { $before } before the answer
+    } of the peer in clear, { $before } before the answer{ $reached }
+call-line-reached = ; own address shown to { $n } of them before it
 call-line-servers = , { $share } to { $n ->
         [one] a server
        *[other] { $n } servers
@@ -534,3 +602,22 @@ scenario-device-ios = iOS
 scenario-device-desktop = desktop computer
 scenario-device-browser = browser
 scenario-device-terminal = terminal
+
+## Several runs, and what to do next
+runs-disagree = runs disagree
+runs-line = { $verdict }: { $app }, { $day }, vantage { $vantage } ({ $n ->
+    [one] 1 run
+   *[other] { $n } runs
+})
+runs-unknown-app = program unknown
+runs-unknown-day = day unknown
+section-disagreements = Runs that do not agree
+disagreement-line = { $claim }: { $kinds }
+section-next = What would decide more
+next-line = { $what } Open: { $claims }
+claim-next = What would decide it
+claim-runs = What runs show alone
+claim-protects = Does a hash protect?
+does-not-protect = does not protect
+show-min-runs = runs needed
+vantage-unknown = unknown

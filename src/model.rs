@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 
 mod call;
 mod exposure;
+mod judgement;
 mod whereabouts;
 
-pub use call::{Call, CandidateSource, ExposedAddress, FlowCall, FlowCandidate};
+pub use call::{Call, CandidateSource, ExposedAddress, FlowCall, FlowCandidate, FlowDialog};
 pub use exposure::{Exposed, Exposure, NameExposure, PathBytes, Share, Zone};
+pub use judgement::{Dose, DoseClass, DoseRuns, Next, Protection, RunsVerdict, ValueSpace};
 pub use whereabouts::{NoPlace, Whereabouts};
 
 /// The schema identifier of [`Report`]; its number rises when a field is renamed or removed.
@@ -67,6 +69,9 @@ pub struct Report {
     /// The claim files that the claims were judged by.
     #[serde(default)]
     pub catalogue: Vec<ClaimFile>,
+    /// The files of criteria and conclusions that the comparison was made by: the first that has criteria, the first that has conclusions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub criteria: Vec<ClaimFile>,
     /// Controls that were planted into a copy of each capture (`--controls`).
     #[serde(default)]
     pub controls: u32,
@@ -152,6 +157,15 @@ impl Tool {
     }
 }
 
+impl Input {
+    /// What tells a recording from another: two files that agree in it are one recording, however they are named or packed, and one run.
+    #[must_use]
+    pub fn recording(&self) -> Option<(u64, u64, &str, &str)> {
+        let (first, last) = (self.first_time.as_deref()?, self.last_time.as_deref()?);
+        (self.frames > 0).then_some((self.frames, self.decoded_bytes, first, last))
+    }
+}
+
 /// A capture that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
@@ -209,6 +223,9 @@ pub struct Run {
     /// How and where the recording was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<String>,
+    /// Contacts in the device's address book, planted for a study of dose and response (0, 10, 100, 1000); null when nobody noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contacts: Option<u32>,
     /// What the recorder counted; null where another program recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<CaptureNote>,
@@ -279,6 +296,19 @@ pub enum Vantage {
     Device,
     /// At the server's side.
     Server,
+}
+
+impl Vantage {
+    /// The word that stands for it in files.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Vantage::Router => "router",
+            Vantage::Vpn => "vpn",
+            Vantage::Device => "device",
+            Vantage::Server => "server",
+        }
+    }
 }
 
 /// A set of reference data that took part in the judgement.
@@ -394,7 +424,8 @@ pub struct Flow {
     /// What it says of a call; what comes of it stands in `calls`.
     #[serde(skip)]
     pub call: Option<Box<FlowCall>>,
-    /// Outer tunnel layers, outermost first, empty without a tunnel.
+    /// Outer layers, outermost first, at most eight: `vlan` for each tag, `mpls`, `pppoe`, `ah`, and tunnels: `ipip` (IPv4 in IPv4),
+    /// `4in6`, `6in4`, `6in6`, `gre`, `erspan`, `pptp`, `vxlan`, `vxlan-gpe`, `geneve`, `gtp`, `teredo`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tunnel: Vec<String>,
     /// Time from SYN to SYN/ACK, or from the first flight of QUIC or DTLS to its answer, milliseconds.
@@ -480,8 +511,9 @@ pub struct FlowTls {
     pub not_after: Option<String>,
     /// Start of the leaf's validity, RFC 3339.
     pub not_before: Option<String>,
-    /// What is wrong with the server's chain as sent: `expired`, `not-yet-valid`, `self-issued`, `name-mismatch`, `weak-key`,
-    /// `weak-signature`, `chain-order`. Trust in the root is not judged.
+    /// What is wrong with the server's chain as sent: `expired`, `not-yet-valid`, `expired-intermediate`,
+    /// `not-yet-valid-intermediate`, `self-issued` (by its names), `self-signed` (also by its key identifiers), `name-mismatch`,
+    /// `weak-key`, `weak-signature`, `chain-order`. Trust in the root is not judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificate_faults: Vec<String>,
     /// Offers to resume an earlier session (ticket, pre-shared key or session id).
@@ -505,14 +537,15 @@ pub struct FlowTls {
 pub struct FlowName {
     /// Lower case, no final dot, IDNA A-labels.
     pub name: String,
-    /// `dns`, `sni`, `certificate`, `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the
-    /// cover name of a hello with real ECH, which is not the server's; `decrypted` for any that took the auditor's keys to read; `dns-ptr` for a PTR record in the capture, `reverse` for
-    /// `reference/reverse.toml` where nothing else names the address: what the holder of the address calls it, shown and never
-    /// decisive.
+    /// `dns`, `dns-hint` (an address hint of an HTTPS or SVCB record, where no A or AAAA record said it), `sni`, `certificate`,
+    /// `http-host`, `xmpp-to`, `turn-realm` (what a relay asks to log in to); `ech-outer` for the cover name of a hello with real
+    /// ECH, which is not the server's; `decrypted` for any that took the auditor's keys to read; `dns-ptr` for a PTR record in the
+    /// capture, `reverse` for `reference/reverse.toml` where nothing else names the address: what the holder of the address calls
+    /// it, shown and never decisive.
     pub source: String,
     /// The frame in which it was read; for `reverse` the first frame of the flow, which has the address.
     pub frame: u64,
-    /// Only for `dns`: when the flow began, every answer that gave the name to this address had run out (by its TTL), so
+    /// Only for `dns` and `dns-hint`: when the flow began, every answer that gave the name to this address had run out (by its TTL), so
     /// that the address may have been another's by then.
     #[serde(default, skip_serializing_if = "is_false")]
     pub expired: bool,
@@ -955,6 +988,15 @@ pub struct Leakage {
     pub seed: u64,
     /// Frames that it rests on.
     pub evidence: Vec<Evidence>,
+    /// What sent in these runs, in words; null where no run says it. Runs of other programs are not mixed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Where these runs were recorded; runs from elsewhere are not mixed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<Vantage>,
+    /// What the slope can be, for `E6.contact-dose-response`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dose: Option<Dose>,
 }
 
 /// A claim with its verdict.
@@ -982,6 +1024,18 @@ pub struct ClaimResult {
     pub control: Option<Control>,
     /// Where the claim and its facts come from.
     pub sources: Vec<String>,
+    /// What runs show alone, where there are several and one or more of them decides: by day, program, vantage and verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunsVerdict>,
+    /// Some runs show the opposite of the claim and others fit it; both stand in `runs`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub runs_disagree: bool,
+    /// For a claim that something leaves only as a hash: whether a hash protects it. A second verdict, apart from `verdict`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<Protection>,
+    /// What to do to decide it, each with a command line; only while it is `inconclusive`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<Next>,
 }
 
 /// Messengers against criteria, and conclusions. Derived from the verdicts alone, by a file that anybody can edit.
@@ -1192,6 +1246,19 @@ pub struct Evidence {
     pub filter: String,
     /// What they show, in words.
     pub note: String,
+}
+
+impl Evidence {
+    /// A Wireshark display filter that shows these frames.
+    #[must_use]
+    pub fn filter_of(frames: &[u64]) -> String {
+        let list: Vec<String> = frames.iter().map(u64::to_string).collect();
+        match &list[..] {
+            [] => String::new(),
+            [one] => format!("frame.number == {one}"),
+            _ => format!("frame.number in {{{}}}", list.join(", ")),
+        }
+    }
 }
 
 /// Result of a positive control: planted leaks that the same detector found.

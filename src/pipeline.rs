@@ -166,19 +166,31 @@ pub fn plant(
     analyses.iter().filter_map(one).collect()
 }
 
-/// The controls of each claim that rests on canaries not seen (`K1`): those of all captures with its messenger.
+/// The controls of each claim that rests on canaries not seen (`K1`): those of all captures with its messenger. A claim on an upload
+/// that does not grow (`K4`) has the control of the measure with the least power.
 fn controls_of(
     catalogue: &Catalogue,
     report: &Report,
     planted: &BTreeMap<String, Tally>,
 ) -> BTreeMap<String, Control> {
     let mut by_claim = BTreeMap::new();
-    for claim in catalogue.claims().iter().filter(|c| c.control == "K1") {
+    // Without controls no flow has to be looked at.
+    let rests_on_them = |claim: &&claims::Claim| claim.control == "K1" && !planted.is_empty();
+    for claim in catalogue.claims().iter().filter(rests_on_them) {
         let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
         let captures: std::collections::BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();
         let mut sum = Tally::default();
         captures.iter().filter_map(|c| planted.get(*c)).for_each(|tally| sum.add(tally));
         by_claim.extend(sum.control().map(|control| (claim.id.clone(), control)));
+    }
+    for claim in catalogue.claims().iter().filter(|c| c.control == "K4") {
+        let of_claim = report.leakage.iter().filter(|measure| {
+            measure.messenger.as_deref() == Some(claim.messenger.as_str())
+                && measure.scenario.as_ref().is_some_and(|step| claim.steps.contains(step))
+        });
+        let controls = of_claim.filter_map(|measure| measure.dose.as_ref()?.control.clone());
+        let least = controls.min_by(|a, b| a.power.total_cmp(&b.power));
+        by_claim.extend(least.map(|control| (claim.id.clone(), control)));
     }
     by_claim
 }
@@ -197,6 +209,7 @@ pub fn report(
         // The map is drawn with the outlines, and countries are struck out by them.
         reference: db.sources().into_iter().chain([destination::Outlines::source()]).collect(),
         catalogue: catalogue.files().to_vec(),
+        criteria: criteria.files().to_vec(),
         ..Report::default()
     };
     let mut first_actions: std::collections::BTreeMap<String, destination::FirstAction> =
@@ -208,6 +221,11 @@ pub fn report(
         append(&mut report.flows, analysis.flows);
         append(&mut report.findings, analysis.findings);
         report.rules.extend(analysis.rules);
+        for source in analysis.sources {
+            if !report.reference.contains(&source) {
+                report.reference.push(source);
+            }
+        }
         append(&mut report.warnings, analysis.warnings);
     }
     report.rules.sort_by(|a, b| a.id.cmp(&b.id));
@@ -230,9 +248,10 @@ pub fn report(
         || leakage::calls(flows, &|address| known.get(&address).copied()),
     );
     report.destinations = destinations;
-    let ages = ages(&report, db);
+    report.leakage = leakage::uploads(&report.inputs, &report.flows);
+    let (ages, push) = rayon::join(|| ages(&report, db), || push_traffic(&report));
     report.warnings.extend(ages);
-    report.push = push_traffic(&report);
+    report.push = push;
     name_findings(&mut report);
     let controls = controls_of(catalogue, &report, planted);
     report.claims = claims::judge_with_controls(catalogue, &report, &controls);
@@ -398,8 +417,10 @@ fn push_traffic(report: &Report) -> Vec<PushTraffic> {
 /// What a destination is in calls. A name that was asked for or that a hello had is one of a service, as are the messenger's networks;
 /// a rented machine without a name may be anybody's.
 fn known_of_calls(destination: &Destination) -> Option<leakage::Known> {
-    let named =
-        destination.named_by.iter().any(|n| n.sources.iter().any(|s| matches!(s.as_str(), "dns" | "sni")));
+    let named = destination
+        .named_by
+        .iter()
+        .any(|n| n.sources.iter().any(|s| matches!(s.as_str(), "dns" | "dns-hint" | "sni")));
     match destination.role {
         Role::Relay => Some(leakage::Known::Relay),
         Role::Peer => None,

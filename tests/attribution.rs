@@ -82,6 +82,13 @@ fn a_flow_belongs_to_a_messenger_for_one_named_reason() {
         ),
         ("157.240.20.53:443", "sni=edge-mqtt.facebook.com", "messenger", "name:edge-mqtt.facebook.com"),
         (
+            "157.240.20.53:443",
+            "sni=web-chat-e2ee.facebook.com",
+            "messenger",
+            "name:web-chat-e2ee.facebook.com",
+        ),
+        ("157.240.20.53:443", "sni=edge-chat.messenger.com", "messenger", "name:edge-chat.messenger.com"),
+        (
             "35.169.3.40:443",
             "sni=chat.signal.org dns=textsecure-service.whispersystems.org",
             "signal",

@@ -58,7 +58,7 @@ fn bundled(more: &[&str]) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn verified(bundle: &Path, more: &[&str]) -> (Option<i32>, serde_json::Value, String) {
-    let mut arguments = vec!["verify", text(bundle), "--format", "json"];
+    let mut arguments = vec!["verify", text(bundle), "--format", "json", "--fail-on", "difference"];
     arguments.extend(more);
     let output = metaleak(&arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -170,6 +170,11 @@ fn a_changed_file_is_named_and_a_forged_verdict_differs() {
     });
     let (code, checked, _) = verified(&broken, &[]);
     assert_eq!(code, Some(1));
+    // Without --fail-on the exit code says only that the bundle could be read; the difference is told all the same.
+    let output = metaleak(&["verify", text(&broken)]);
+    let (said, warned) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{warned}");
+    assert!(said.contains("CHANGED") && warned.contains("--fail-on difference"), "{said}{warned}");
     let named: Vec<&str> =
         checked["differences"].as_array().unwrap().iter().map(|d| d["file"].as_str().unwrap()).collect();
     assert!(named.contains(&"claims/signal.toml"), "{checked}");
@@ -191,6 +196,42 @@ fn a_changed_file_is_named_and_a_forged_verdict_differs() {
     let differing = checked["rederived"]["differing"].as_array().unwrap();
     assert_eq!(differing.len(), 1, "{checked}");
     assert_eq!(differing[0]["file"], id);
+}
+
+#[test]
+fn criteria_of_ones_own_are_in_the_bundle_and_count_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, captures) = (folder.path().join("report"), captures());
+    let own = folder.path().join("own.toml");
+    let criterion = "[[criterion]]\nid = \"clear\"\nweight = 3\ntext = { en = \"Nothing in clear\", de = \"Nichts im Klartext\" }\nclaims = [\"*.every-byte-encrypted\"]\n";
+    std::fs::write(&own, criterion).unwrap();
+    good(&["-q", "study", text(&captures), "--criteria", text(&own), "-o", text(&report)]);
+    let bundle = folder.path().join("own.zip");
+    let put = ["-q", "bundle", text(&report), "-o", text(&bundle), "--captures", text(&captures)];
+    let refused = metaleak(&put);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--criteria"), "{refused:?}");
+    good(&[&put[..], &["--criteria", text(&own)]].concat());
+    let zip = zip::ZipArchive::new(std::fs::File::open(&bundle).unwrap()).unwrap();
+    let names = zip.file_names().map(|name| name.unwrap().into_owned());
+    let names: Vec<String> = names.filter(|name| name.starts_with("criteria/")).collect();
+    assert_eq!(names, ["criteria/1-own.toml", "criteria/2-comparison.toml"]);
+    // The criteria's file is not there any more: the bundle has it.
+    std::fs::remove_file(&own).unwrap();
+    let (code, checked, said) = verified(&bundle, &[]);
+    assert_eq!(code, Some(0), "{checked} {said}");
+    // A report that counts otherwise than its criteria say is found, though every hash holds.
+    std::fs::write(&own, criterion).unwrap();
+    let path = report.join("report.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    json["comparison"]["totals"][0]["met"] = 30.into();
+    std::fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
+    good(&[&put[..], &["--criteria", text(&own)]].concat());
+    let (code, checked, _) = verified(&bundle, &[]);
+    assert_eq!((code, &checked["differences"]), (Some(1), &serde_json::json!([])));
+    let differing = checked["rederived"]["differing"].as_array().unwrap();
+    assert_eq!(differing.len(), 1, "{checked}");
+    assert!(differing[0]["file"].as_str().unwrap().starts_with("total of "), "{checked}");
 }
 
 fn run(program: &str, arguments: &[&str]) -> bool {

@@ -9,39 +9,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metaleak::claims::{Catalogue, Claim, DecidedBy, judge, judge_with_controls};
+use metaleak::claims::{Catalogue, Claim, DecidedBy, check, judge, judge_with_controls};
 use metaleak::model::{
-    Agreement, Basis, ClaimResult, Control, Destination, Finding, FindingKind, Flow, FlowName, FlowTls,
-    Input, Jurisdiction, JurisdictionWhy, Operator, Place, Report, Role, Run, Severity, SignatureHit, Text,
-    Vantage, Verdict,
+    Agreement, Basis, ClaimResult, Control, Destination, DoseClass, Finding, FindingKind, Flow, FlowName,
+    FlowTls, Input, Jurisdiction, JurisdictionWhy, Operator, Place, Report, Role, RttBound, Run, Severity,
+    SignatureHit, Text, TooFar, Vantage, Verdict, Whereabouts,
 };
+use metaleak::scenario::STEPS;
 
 const MESSENGERS: [&str; 8] =
     ["whatsapp", "messenger", "telegram", "signal", "wire", "threema", "conversations", "caritas"];
-
-/// Steps that scenarios have; a claim that asks for another one could never be decided.
-const STEPS: [&str; 20] = [
-    "register",
-    "register-minimal",
-    "contact-sync",
-    "contact-deny",
-    "text-1to1",
-    "text-group",
-    "media",
-    "attach",
-    "call-1to1",
-    "call-relay",
-    "call-group",
-    "idle",
-    "push-wake",
-    "typing",
-    "presence",
-    "second-device",
-    "web-login",
-    "restore",
-    "secret-chat",
-    "own-server",
-];
 
 /// What the catalogue must hold, by messenger; `*` is every one.
 const IDS: &[(&str, &[&str])] = &[
@@ -532,7 +509,7 @@ fn each_verdict_and_each_reason() {
         ("all opaque", SEEN.into(), opaque(), "inconclusive:opaque"),
         (
             "opaque beats the claim's own reason",
-            format!("{SEEN}\notherwise = \"too-few-runs\""),
+            format!("{SEEN}\notherwise = \"vantage-unsuitable\""),
             opaque(),
             "inconclusive:opaque",
         ),
@@ -667,7 +644,7 @@ fn rich() -> Report {
     });
     f.signatures = vec![SignatureHit {
         messenger: "signal".into(),
-        signature: "signal.hello".into(),
+        signature: "whatsapp.noise-hello".into(),
         frames: vec![12],
         confidence: "certain".into(),
         detail: "a hello".into(),
@@ -716,7 +693,7 @@ fn rich() -> Report {
 fn every_condition_fits_and_does_not() {
     for (subject, fits, fails) in [
         ("flows", "app_protocol = [\"tls\"]", "app_protocol = [\"http\"]"),
-        ("flows", "signature = [\"signal.hello\"]", "signature = [\"signal.other\"]"),
+        ("flows", "signature = [\"whatsapp.noise-hello\"]", "signature = [\"telegram.mtproto-full\"]"),
         ("flows", "tls_version = [\"tls1.2\"]", "tls_version = [\"tls1.3\"]"),
         ("flows", "ech = [\"absent\"]", "ech = [\"outer\"]"),
         ("flows", "name = [\"chat.example\"]", "name = [\"t.example\"]"),
@@ -776,7 +753,11 @@ fn decided_verdicts_show_frames() {
             vec![13, 14],
             "198.51.100.1:443 (cdn.chat.example): tls1.2",
         ),
-        ("supports = { any = \"flows\", signature = [\"signal.hello\"] }", vec![12], "signal.hello: a hello"),
+        (
+            "supports = { any = \"flows\", signature = [\"whatsapp.noise-hello\"] }",
+            vec![12],
+            "whatsapp.noise-hello: a hello",
+        ),
         (
             "supports = { any = \"flows\", certificate_subject = [\"O=Example\"] }",
             vec![17],
@@ -1410,17 +1391,171 @@ fn faults_name_file_line_and_remedy() {
         ),
     ];
     // typos: on
-    assert!(cases.len() >= 15);
+    let cases = cases.into_iter().chain(more_faults()).collect::<Vec<_>>();
+    assert!(cases.len() >= 75);
+    let folder = tempfile::tempdir().unwrap();
     for (text, line, what, remedy) in cases {
         let error = Catalogue::from_texts([("broken.toml".to_owned(), text.clone())]).err();
         let error = error.unwrap_or_else(|| panic!("no fault found in\n{text}"));
-        let fault =
-            error.faults.iter().find(|f| f.what.contains(what)).unwrap_or_else(|| panic!("{error}\n{text}"));
+        // `claims check` says the same of the file on disk.
+        let path = folder.path().join("broken.toml");
+        std::fs::write(&path, &text).unwrap();
+        let told = check(std::slice::from_ref(&path)).unwrap_err();
+        let plain: Vec<_> = told.faults.iter().map(|f| (f.line, &f.what, &f.remedy)).collect();
+        let known: Vec<_> = error.faults.iter().map(|f| (f.line, &f.what, &f.remedy)).collect();
+        assert!(plain.len() == known.len() && plain.iter().zip(&known).all(|(a, b)| a.0 == b.0), "{told}");
+        // One mistake is told once: a second fault would send the reader after something that is not wrong.
+        let [fault] = &error.faults[..] else { panic!("{error}\n{text}") };
+        assert!(fault.what.contains(what), "{error}\n{text}");
         assert_eq!(fault.line, line, "{error}\n{text}");
         assert!(fault.remedy.contains(remedy), "{error}\n{text}");
         let said = fault.to_string();
         assert!(said.starts_with(&format!("broken.toml:{line}: ")), "{said}");
     }
+}
+
+/// Mistakes in words that are checked against lists, in repeats, and such as were once told twice.
+fn more_faults() -> Vec<(String, usize, &'static str, &'static str)> {
+    let sound = |rest: &str| format!("{SOUND}{rest}\n");
+    let without = |key: &str, instead: &str| {
+        let lines: Vec<&str> = SOUND.lines().map(|l| if l.starts_with(key) { instead } else { l }).collect();
+        lines.join("\n") + "\nsupports = { any = \"flows\" }\n"
+    };
+    // typos: off
+    vec![
+        (without("criterion", "creterion = \"gdpr\""), 3, "unknown key \"creterion\"", "\"criterion\"?"),
+        (
+            sound("otherwise = \"opaque\"\nsteps = [\"contact-sink\"]"),
+            8,
+            "unknown step \"contact-sink\"",
+            "did you mean \"contact-sync\"?",
+        ),
+        (
+            sound("supports = { any = \"flows\", signature = [\"xmpp.streem\"] }"),
+            7,
+            "unknown signature \"xmpp.streem\"",
+            "did you mean \"xmpp.stream\"?",
+        ),
+        (
+            sound("supports = { any = \"flows\", app_protocol = [\"htpp\"] }"),
+            7,
+            "unknown app_protocol \"htpp\"",
+            "did you mean \"http\"?",
+        ),
+        (
+            sound("supports = { any = \"findings\", encoding = [\"sha265\"] }"),
+            7,
+            "unknown encoding \"sha265\"",
+            "did you mean \"sha256\"?",
+        ),
+        (
+            sound("supports = { any = \"findings\", encoding = [\"sha256/9\"] }"),
+            7,
+            "unknown encoding \"sha256/9\"",
+            "sha256",
+        ),
+        (
+            sound("supports = { any = \"doses\", class = [\"percontact\"] }"),
+            7,
+            "unknown class \"percontact\"",
+            "did you mean \"per-contact\"?",
+        ),
+        (
+            sound("supports = { any = \"doses\", step = [\"idle\"] }"),
+            7,
+            "unknown step \"idle\"",
+            "contact-sync, contact-deny",
+        ),
+        (sound("supports = { any = \"doses\", form = [\"hash-31\"] }"), 7, "no value of form", "hash-32"),
+        (sound("supports = { any = \"dose\" }"), 7, "unknown subject \"dose\"", "did you mean \"doses\"?"),
+        (
+            sound("supports = { anyof = [ { any = \"flows\" } ] }"),
+            7,
+            "unknown connective \"anyof\"",
+            "did you mean \"any_of\"?",
+        ),
+        (
+            sound("supports = { count = \"flows\", at_least = \"two\" }"),
+            7,
+            "at_least is not a number",
+            "write a number",
+        ),
+        (
+            sound("supports = { any_of = [ { any = \"flows\" }, { any = \"flows\", port = [\"x\"] } ] }"),
+            7,
+            "port is not a number",
+            "write a number",
+        ),
+        (sound("otherwise = \"opaque\"\nmin_runs = 1"), 8, "min_runs = 1", "leave it out"),
+        (sound("otherwise = \"opaque\"\nmin_runs = 0"), 8, "min_runs = 0", "leave it out"),
+        (sound("otherwise = \"opaque\"\nmin_runs = 100000"), 8, "min_runs = 100000", "2 to 1000"),
+        (sound("otherwise = \"too-few-runs\""), 7, "does not say how many it takes", "add min_runs = 5"),
+        (
+            SOUND.replace("\"traffic\"", "\"documentary\"") + "min_runs = 5\n",
+            7,
+            "a documentary claim has min_runs",
+            "remove it",
+        ),
+        (
+            sound("otherwise = \"opaque\"\nhash_of_number = \"yes\""),
+            8,
+            "hash_of_number is a text",
+            "write true or false",
+        ),
+        (without("text", "text = { en = 3, de = \"b\" }"), 4, "the English text is a number", "in quotes"),
+        (
+            without("sources", "sources = [ { id = 3, text = \"t\" } ]"),
+            6,
+            "id is a number",
+            "write a text in quotes",
+        ),
+        (without("id", "id = 3"), 2, "id is a number", "write a text in quotes"),
+        (
+            sound(&format!("supports = {{ any = \"flows\", {} = 1 }}", "x".repeat(5000))),
+            7,
+            "unknown condition \"xxx",
+            "write one of",
+        ),
+    ]
+    // typos: on
+}
+
+#[test]
+fn files_are_checked_as_what_they_are() {
+    let claims = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("claims");
+    let mut shipped: Vec<std::path::PathBuf> =
+        std::fs::read_dir(claims).unwrap().map(|entry| entry.unwrap().path()).collect();
+    shipped.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    shipped.sort();
+    let checked = check(&shipped).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(checked.claims, embedded().claims().len());
+    assert!(checked.criteria == 3 && checked.conclusions >= 8 && checked.sentences > 40, "{checked:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let faults = check(&[path]).unwrap_err().faults;
+        let [fault] = &faults[..] else { panic!("{faults:?}") };
+        fault.to_string()
+    };
+    // Criteria may name claims that are built in.
+    let criterion = |id: &str| {
+        format!("[[criterion]]\nid = \"a\"\ntext = {{ en = \"x\", de = \"x\" }}\nclaims = [\"{id}\"]\n")
+    };
+    let path = folder.path().join("good.toml");
+    std::fs::write(&path, criterion("signal.servers-in-usa")).unwrap();
+    assert_eq!(check(&[path]).unwrap().criteria, 1);
+    let said = wrong("criteria.toml", &criterion("signal.servers-in-us"));
+    assert!(said.contains("criteria.toml:4: ") && said.contains("no claim has the id"), "{said}");
+    let wording = include_str!("../claims/wording.toml");
+    let said = wrong("a.toml", &wording.replacen("[supported]", "[suported]", 1)); // typos: off
+    assert!(said.contains("suported"), "{said}"); // typos: off
+    let said = wrong("b.toml", &wording.replacen("{steps}", "{step}", 1));
+    assert!(said.contains("{step}") && said.contains("write one of: {steps}"), "{said}");
+    // What is none of the three is told what claims are.
+    let said = wrong("c.toml", "claim = 3\n");
+    assert!(said.contains("c.toml:1: ") && said.contains("write [[claim]]"), "{said}");
 }
 
 #[test]
@@ -1509,5 +1644,469 @@ fn worked_examples_are_sound() {
         );
         assert_eq!(said(&result), expected);
         assert_eq!(result.evidence[0].frames, [10], "the end is shown either way");
+    }
+}
+
+// --------------------------------------------------------------------------------------------- several runs
+
+/// A report of captures, each with its flows' encryption, its program and the day.
+fn pooled(runs: &[(&str, &[&str], &str, &str)]) -> Report {
+    let mut all = Report::default();
+    for (n, (file, encryptions, app, day)) in runs.iter().enumerate() {
+        let mut input = input(file);
+        input.frames = 100 + n as u64;
+        input.first_time = Some(format!("{day}T03:04:05.000000000Z"));
+        input.last_time = Some(format!("{day}T03:05:05.000000000Z"));
+        input.run = Some(Run {
+            app: Some((*app).to_owned()),
+            vantage: Some(Vantage::Router),
+            ..run("signal", &["text-1to1"])
+        });
+        all.inputs.push(input);
+        let flows = encryptions.iter().zip(1..).map(|(e, n)| flow("signal", n, e));
+        all.flows.extend(flows.map(|f| Flow { capture: (*file).to_owned(), ..f }));
+    }
+    all
+}
+
+#[test]
+fn runs_that_contradict_each_other_are_shown_and_not_averaged() {
+    let two = pooled(&[
+        ("a.pcap", &["tls1.3"; 9], "an app of version 7", "2026-01-02"),
+        ("b.pcap", &["none"], "an app of version 8", "2026-02-03"),
+    ]);
+    let keys = format!("{SEEN}\n{CLEAR}");
+    let result = decide(&keys, &two);
+    assert_eq!((said(&result).as_str(), result.runs_disagree), ("contradicted", true));
+    let kinds: Vec<_> = result
+        .runs
+        .iter()
+        .map(|r| (r.day.as_deref().unwrap(), r.app.as_deref().unwrap(), r.verdict, r.captures.clone()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("2026-01-02", "an app of version 7", Verdict::Supported, vec!["a.pcap".to_owned()]),
+            ("2026-02-03", "an app of version 8", Verdict::Contradicted, vec!["b.pcap".to_owned()]),
+        ]
+    );
+    for (text, fits) in [
+        (&result.explanation.en, "Fitting it: day 2026-01-02"),
+        (&result.explanation.de, "Passend zu ihr: Tag 2026-01-02"),
+    ] {
+        assert!(text.contains(fits) && text.contains("version 8"), "{text}");
+    }
+    // Runs alike in program, day and vantage are one row, unless they show different things.
+    let same = |third| {
+        let runs = [
+            ("a.pcap", &["tls1.3"][..], "an app of version 7", "2026-01-02"),
+            ("b.pcap", &["tls1.3"][..], "an app of version 7", "2026-01-02"),
+            ("c.pcap", third, "an app of version 7", "2026-01-02"),
+        ];
+        decide(&keys, &pooled(&runs))
+    };
+    let alike = same(&["tls1.3"]);
+    assert_eq!((alike.runs.len(), alike.runs[0].count, alike.runs_disagree), (1, 3, false));
+    let apart = same(&["none"]);
+    let rows: Vec<_> = apart.runs.iter().map(|r| (r.verdict, r.count)).collect();
+    assert_eq!(rows, [(Verdict::Supported, 2), (Verdict::Contradicted, 1)]);
+    assert!(apart.runs_disagree);
+    // One run has nothing to be compared with.
+    let alone = decide(&keys, &pooled(&[("a.pcap", &["none"], "x", "2026-01-02")]));
+    assert!(alone.runs.is_empty() && !alone.runs_disagree);
+    // Where vantages are asked for, runs from elsewhere stand aside here too.
+    let mut elsewhere = two.clone();
+    elsewhere.inputs[1].run.as_mut().unwrap().vantage = Some(Vantage::Vpn);
+    let result = decide(&format!("{keys}\nvantage = [\"router\"]"), &elsewhere);
+    assert_eq!((said(&result).as_str(), result.runs.len()), ("supported", 0));
+}
+
+#[test]
+fn a_share_has_to_be_reached_in_each_run() {
+    let runs = pooled(&[
+        ("a.pcap", &["tls1.3"; 9], "an app of version 7", "2026-01-02"),
+        ("b.pcap", &["quic", "none"], "an app of version 7", "2026-01-02"),
+    ]);
+    let keys = |x: f64| {
+        format!("supports = {{ share = \"flows\", at_least = {x}, encryption = [\"tls1.3\", \"quic\"] }}")
+    };
+    assert_eq!(said(&decide(&keys(0.5), &runs)), "supported");
+    // Ten of eleven, but one of two in the second run.
+    let result = decide(&keys(0.6), &runs);
+    assert_eq!(said(&result), "inconclusive:not-exercised");
+    assert!(result.explanation.en.contains("Alone these runs would decide it"), "{}", result.explanation.en);
+}
+
+#[test]
+fn repeats_are_runs_that_did_the_steps_and_a_recording_counts_once() {
+    let day = "2026-01-02";
+    let three = || {
+        pooled(&[
+            ("a.pcap", &["tls1.3"][..], "x", day),
+            ("b.pcap", &["tls1.3"][..], "x", day),
+            ("c.pcap", &["tls1.3"][..], "x", day),
+        ])
+    };
+    let asks = |n: u64, step: &str| format!("{SEEN}\nmin_runs = {n}\nsteps = [\"{step}\"]");
+    assert_eq!(said(&decide(&asks(3, "text-1to1"), &three())), "supported");
+    let result = decide(&asks(4, "text-1to1"), &three());
+    assert_eq!(said(&result), "inconclusive:too-few-runs");
+    assert!(result.explanation.en.contains("exercised in 3 runs"), "{}", result.explanation.en);
+    let next = &result.next[0];
+    assert!(next.command.contains("seq 1)") && next.what.en.contains("1 more runs"), "{next:?}");
+    // The third is the first under another name.
+    let mut twice = three();
+    twice.inputs[2].frames = twice.inputs[0].frames;
+    assert_eq!(said(&decide(&asks(3, "text-1to1"), &twice)), "inconclusive:too-few-runs");
+    // One of them did something else.
+    let mut other = three();
+    other.inputs[1].run.as_mut().unwrap().steps = vec!["media".into()];
+    assert_eq!(said(&decide(&asks(3, "text-1to1"), &other)), "inconclusive:too-few-runs");
+    assert_eq!(said(&decide(&asks(2, "text-1to1"), &other)), "supported");
+}
+
+#[test]
+fn a_round_trip_of_one_run_speaks_for_that_run_alone() {
+    let mut runs = pooled(&[
+        ("a.pcap", &["tls1.3"][..], "x", "2026-01-02"),
+        ("b.pcap", &["tls1.3"][..], "x", "2026-01-02"),
+    ]);
+    let mut end = destination("signal", &runs.flows[0]);
+    end.flows.push("b.pcap#1".into());
+    end.rtt_excludes = vec!["US".into()];
+    end.rtt_bounds = vec![RttBound {
+        from: Whereabouts::Country("CH".into()),
+        rtt_ms: 3.0,
+        capture: "b.pcap".into(),
+        frames: vec![1, 2],
+        max_km: 300.0,
+        excluded: vec![TooFar { country: "US".into(), km: 6000 }],
+        possible: 1,
+        possible_codes: vec!["CH".into()],
+    }];
+    runs.destinations = vec![end];
+    let result = decide(
+        "contradicts = { any = \"destinations\", rtt_excludes = [\"US\"] }\notherwise = \"opaque\"",
+        &runs,
+    );
+    assert_eq!(said(&result), "contradicted");
+    let rows: Vec<_> = result.runs.iter().map(|r| (r.verdict, r.captures.join(" "))).collect();
+    assert_eq!(
+        rows,
+        [(Verdict::Contradicted, "b.pcap".to_owned()), (Verdict::Inconclusive, "a.pcap".to_owned())]
+    );
+}
+
+// -------------------------------------------------------------------------------------- doses and responses
+
+/// Runs of `messenger` with 0, 10, 100, 1000 contacts, `repeats` each; `up` says what a run with so many sends. `why` is what ties its flow
+/// to the messenger.
+fn dosed(messenger: &str, step: &str, repeats: u64, why: &str, up: &dyn Fn(u64, u64) -> u64) -> Report {
+    let mut all = Report::default();
+    for contacts in [0_u32, 10, 100, 1000] {
+        for repeat in 0..repeats {
+            let file = format!("{step}-{contacts}-{repeat}.pcap");
+            let mut input = input(&file);
+            input.frames = 1000 + u64::from(contacts) * 10 + repeat;
+            input.run = Some(Run {
+                contacts: Some(contacts),
+                vantage: Some(Vantage::Device),
+                ..run(messenger, &[step])
+            });
+            all.inputs.push(input);
+            all.flows.push(Flow {
+                capture: file,
+                messenger_why: Some(why.to_owned()),
+                bytes_up: up(u64::from(contacts), repeat),
+                ..flow(messenger, 1, "tls1.3")
+            });
+        }
+    }
+    all.leakage = metaleak::leakage::uploads(&all.inputs, &all.flows);
+    all
+}
+
+/// Some bytes of noise for a run, the same each time.
+fn noise(contacts: u64, repeat: u64) -> u64 {
+    (contacts * 7919 + repeat * 104_729) % 400
+}
+
+const HASHES: fn(u64, u64) -> u64 = |n, r| 30_000 + 33 * n + noise(n, r);
+const NO_UPLOAD: fn(u64, u64) -> u64 = |n, r| 30_000 + noise(n, r);
+
+/// What a run with so many contacts sends, by the number of its repeat.
+type Sent<'a> = &'a dyn Fn(u64, u64) -> u64;
+
+#[test]
+fn claims_on_contacts_are_decided_by_doses() {
+    let padded = |n: u64, r: u64| 30_000 + (32 * n).next_power_of_two().max(4096) + noise(n, r);
+    let cases: [(&str, &str, Sent<'_>, &str, &str); 13] = [
+        ("conversations.no-contact-upload", "contact-sync", &HASHES, "name:x", "contradicted"),
+        ("conversations.no-contact-upload", "contact-sync", &padded, "name:x", "contradicted"),
+        ("conversations.no-contact-upload", "contact-sync", &NO_UPLOAD, "name:x", "not-contradicted"),
+        ("threema.contact-dose-response", "contact-sync", &HASHES, "signature:y", "contradicted"),
+        ("signal.contact-dose-response", "contact-sync", &NO_UPLOAD, "network:z", "not-contradicted"),
+        ("messenger.no-contact-sync", "contact-sync", &HASHES, "name:x", "contradicted"),
+        ("whatsapp.contact-upload-happens", "contact-sync", &HASHES, "name:x", "supported"),
+        ("whatsapp.contact-upload-happens", "contact-sync", &NO_UPLOAD, "name:x", "contradicted"),
+        ("whatsapp.contact-upload-required", "contact-deny", &NO_UPLOAD, "name:x", "contradicted"),
+        ("wire.contact-sync-optional", "contact-deny", &NO_UPLOAD, "name:x", "supported"),
+        ("wire.contact-sync-optional", "contact-deny", &HASHES, "name:x", "contradicted"),
+        // What grows in flows that only the run ties to the messenger may be another program's.
+        (
+            "conversations.no-contact-upload",
+            "contact-sync",
+            &HASHES,
+            "run",
+            "inconclusive:vantage-unsuitable",
+        ),
+        ("signal.contacts-only-hashes", "contact-sync", &HASHES, "name:x", "inconclusive:opaque"),
+    ];
+    let catalogue = embedded();
+    for (id, step, up, why, expected) in cases {
+        let messenger = id.split_once('.').unwrap().0;
+        let report = dosed(messenger, step, 5, why, up);
+        let result = one(&judge(&catalogue, &report), id);
+        assert_eq!(said(&result), expected, "{id} {step}: {}", result.explanation.en);
+        let shown = expected != "not-contradicted" || !result.evidence.is_empty();
+        assert!(shown && result.evidence.iter().all(|e| !e.frames.is_empty()), "{id}: {:?}", result.evidence);
+        assert_eq!(result.evidence.len(), 20, "{id}: one piece of evidence a run");
+        assert!(result.evidence[0].note.contains("0 contacts: "), "{}", result.evidence[0].note);
+        assert!(
+            result.explanation.en.contains("0, 10, 100, 1000 contacts in 20 runs"),
+            "{}",
+            result.explanation.en
+        );
+        assert!(
+            result.explanation.de.contains("0, 10, 100, 1000 Kontakten in 20 Läufen"),
+            "{}",
+            result.explanation.de
+        );
+        // Four repeats are not guessed from.
+        let few = one(&judge(&catalogue, &dosed(messenger, step, 4, why, up)), id);
+        assert_eq!(few.verdict, Verdict::Inconclusive, "{id}");
+        let reason = if id == "signal.contacts-only-hashes" { "opaque" } else { "too-few-runs" };
+        assert_eq!(few.reason, reason, "{id}");
+    }
+}
+
+#[test]
+fn a_dose_is_read_with_form_interval_and_power() {
+    let grown = dosed("signal", "contact-sync", 5, "name:x", &HASHES);
+    let [measure] = &grown.leakage[..] else { panic!("{:?}", grown.leakage) };
+    assert!((measure.ci95[0]..=measure.ci95[1]).contains(&33.0), "{measure:?}");
+    let dose = measure.dose.as_ref().unwrap();
+    assert_eq!(
+        (dose.class, dose.own_class, dose.control.is_none()),
+        (DoseClass::PerContact, DoseClass::PerContact, true)
+    );
+    assert!(
+        dose.forms.contains(&"hash-32".to_owned()) && !dose.forms.contains(&"hash-20".to_owned()),
+        "{dose:?}"
+    );
+    assert_eq!(
+        dose.doses.iter().map(|d| (d.contacts, d.runs)).collect::<Vec<_>>(),
+        [(0, 5), (10, 5), (100, 5), (1000, 5)]
+    );
+    let quiet = dosed("signal", "contact-sync", 5, "name:x", &NO_UPLOAD);
+    let control = quiet.leakage[0].dose.as_ref().unwrap().control.as_ref().unwrap();
+    assert!(control.planted == 100 && control.power >= 0.9, "{control:?}");
+    // Programs and vantages are not mixed: half of the runs of another release are too few of either.
+    let mut mixed = dosed("signal", "contact-sync", 6, "name:x", &HASHES);
+    for input in mixed.inputs.iter_mut().step_by(2) {
+        input.run.as_mut().unwrap().app = Some("another release".into());
+    }
+    let apart = metaleak::leakage::uploads(&mixed.inputs, &mixed.flows);
+    assert_eq!(apart.len(), 2);
+    assert!(apart.iter().all(|m| m.dose.as_ref().unwrap().class == DoseClass::TooFewRuns), "{apart:?}");
+    // The same recording twice is no repeat.
+    let mut twice = dosed("signal", "contact-sync", 4, "name:x", &HASHES);
+    let (inputs, flows) = (twice.inputs.clone(), twice.flows.clone());
+    twice.inputs.extend(inputs.into_iter().map(|i| Input { file: format!("copy-{}", i.file), ..i }));
+    twice.flows.extend(flows.into_iter().map(|f| Flow { capture: format!("copy-{}", f.capture), ..f }));
+    assert_eq!(metaleak::leakage::uploads(&twice.inputs, &twice.flows)[0].n, 16);
+    // Two releases that differ are shown beside each other.
+    let mut both = dosed("conversations", "contact-sync", 5, "name:x", &HASHES);
+    for input in &mut both.inputs {
+        input.run.as_mut().unwrap().app = Some("release 2".into());
+    }
+    let mut old = dosed("conversations", "contact-sync", 5, "name:x", &NO_UPLOAD);
+    for (n, input) in old.inputs.iter_mut().enumerate() {
+        input.file = format!("old-{}", input.file);
+        input.frames = 5 + n as u64;
+        old.flows[n].capture.clone_from(&input.file);
+    }
+    both.inputs.extend(old.inputs);
+    both.flows.extend(old.flows);
+    both.leakage = metaleak::leakage::uploads(&both.inputs, &both.flows);
+    let result = one(&judge(&embedded(), &both), "conversations.no-contact-upload");
+    assert_eq!((result.verdict, result.runs_disagree), (Verdict::Contradicted, true));
+    let rows: Vec<_> = result.runs.iter().filter(|r| r.verdict != Verdict::Inconclusive).collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+}
+
+#[test]
+fn only_hashes_gets_two_verdicts() {
+    let catalogue = embedded();
+    let contact = |encoding: &[&str], decrypted: bool| {
+        let mut f = finding(FindingKind::Canary, "threema", &flow("threema", 1, "tls1.3"));
+        f.what = "canary contact-3: +4915…".into();
+        f.encoding = encoding.iter().map(|e| (*e).to_owned()).collect();
+        f.decrypted = decrypted;
+        f
+    };
+    let judged = |findings: Vec<Finding>| {
+        let report = with_run(report(vec![flow("threema", 1, "tls1.3")]), run("threema", &["contact-sync"]));
+        one(&judge(&catalogue, &Report { findings, ..report }), "threema.contacts-only-hashes")
+    };
+    let hashed = contact(&["base64", "threema-number"], true);
+    let own_key = contact(&["hex", "a-key-of-the-auditor/10"], true);
+    let plain = contact(&["base64", "international"], true);
+    for (findings, expected) in [
+        (vec![hashed.clone()], "supported"),
+        (vec![hashed.clone(), own_key], "supported"),
+        (vec![hashed, plain], "contradicted"),
+        (vec![contact(&[], false)], "contradicted"),
+        (vec![], "inconclusive:opaque"),
+    ] {
+        let result = judged(findings);
+        assert_eq!(said(&result), expected);
+        let protection = result.protection.unwrap();
+        assert_eq!(protection.verdict, Verdict::Contradicted, "whatever is seen, a hash protects no number");
+        assert!(protection.explanation.de.contains("schützt sie nicht"), "{protection:?}");
+    }
+    assert!(one(&judge(&catalogue, &Report::default()), "threema.tls-modern").protection.is_none());
+}
+
+// ------------------------------------------------------------------------------------------ what to do next
+
+/// Each line is run by a shell in a folder of its own, with programs that only note how they were called.
+#[test]
+fn every_open_claim_says_what_to_do_as_a_line_that_runs() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let catalogue = embedded();
+    let mut reports = vec![Report::default()];
+    for encryption in ["tls1.3", "opaque", "mtproto"] {
+        for vantage in [None, Some(Vantage::Vpn)] {
+            let flows: Vec<Flow> = MESSENGERS.iter().zip(1..).map(|(m, n)| flow(m, n, encryption)).collect();
+            reports.push(with_run(report(flows), Run { vantage, ..run("signal", &[]) }));
+        }
+    }
+    let mut lines = BTreeMap::new();
+    let mut reasons = BTreeSet::new();
+    let mut note = |result: &ClaimResult| {
+        let open = result.verdict == Verdict::Inconclusive;
+        assert_eq!(!result.next.is_empty(), open, "{}: {:?}", result.id, result.next);
+        for next in &result.next {
+            assert!(!next.what.en.is_empty() && next.what.en != next.what.de, "{next:?}");
+            assert!(!next.what.en.contains('{'), "{next:?}");
+            lines.insert(next.command.clone(), result.id.clone());
+            reasons.insert(result.reason.clone());
+        }
+    };
+    for report in &reports {
+        judge(&catalogue, report).iter().for_each(&mut note);
+        let failed = Control { planted: 4, found: 0, ..Control::default() };
+        let controls = catalogue.claims().iter().map(|c| (c.id.clone(), failed.clone())).collect();
+        judge_with_controls(&catalogue, report, &controls).iter().for_each(&mut note);
+    }
+    note(&decide("otherwise = \"opaque\"", &reports[1]));
+    let all = ["control-failed", "not-exercised", "opaque", "too-few-runs", "vantage-unsuitable"];
+    assert_eq!(reasons.iter().map(String::as_str).collect::<Vec<_>>(), all);
+
+    let bin = tempfile::tempdir().unwrap();
+    for (name, script) in [
+        ("tcpdump", "#!/bin/sh\n[ \"$1 $2 $3\" = '-i any -w' ] && : > \"$4\"\n"),
+        ("timeout", "#!/bin/sh\nshift\nexec \"$@\"\n"),
+        ("metaleak", "#!/bin/sh\nfor word in \"$@\"; do echo \"$word\"; done > called\n"),
+    ] {
+        let path = bin.path().join(name);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    for (line, id) in &lines {
+        let folder = tempfile::tempdir().unwrap();
+        let ran = std::process::Command::new("sh")
+            .args(["-euc", line])
+            .current_dir(folder.path())
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{id}: {line}\n{}", String::from_utf8_lossy(&ran.stderr));
+        let called = std::fs::read_to_string(folder.path().join("called")).unwrap();
+        let words = std::iter::once("metaleak").chain(called.lines());
+        let parsed = metaleak::cli::command().try_get_matches_from(words);
+        // A place is the reader's to fill in.
+        let place = called.contains("router@PLACE");
+        assert!(parsed.is_ok() || place, "{id}: {line}: {}", parsed.unwrap_err());
+        let written: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+        let captures: Vec<_> =
+            written.iter().filter(|p| p.extension().is_some_and(|e| e == "pcap")).collect();
+        assert_eq!(captures.is_empty(), called.contains("replay") || place, "{id}: {line}");
+        for capture in captures {
+            let run = metaleak::scenario::run_beside(capture).unwrap().unwrap();
+            let claim = id.split_once('.').unwrap().0;
+            assert_eq!((run.messenger.as_deref(), run.vantage.is_some()), (Some(claim), true), "{line}");
+            assert!(!run.steps.is_empty() && run.steps.iter().all(|s| STEPS.contains(&s.as_str())), "{line}");
+        }
+    }
+    let doses = lines.keys().find(|line| line.contains("for c in")).unwrap();
+    assert!(doses.contains("for c in 0 10 100 1000") && doses.contains("\"contacts\": '$c'"), "{doses}");
+}
+
+// ---------------------------------------------------------------------------------------- schema for editors
+
+fn as_json(text: &str) -> serde_json::Value {
+    toml::from_str(text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+#[test]
+fn the_stored_schema_of_claim_files_is_that_of_the_loader() {
+    let stored = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/claims.json");
+    let now = metaleak::claims::schema();
+    if std::env::var_os("METALEAK_UPDATE_SCHEMA").is_some() {
+        std::fs::write(&stored, &now).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&stored).unwrap() == now,
+        "docs/schema/claims.json is out of date: run METALEAK_UPDATE_SCHEMA=1 cargo test --test claims the_stored_schema and commit it"
+    );
+}
+
+#[test]
+fn shipped_claims_are_valid_under_the_schema_and_mistakes_are_not() {
+    let schema: serde_json::Value = serde_json::from_str(&metaleak::claims::schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (name, text) in Catalogue::embedded_files() {
+        let faults: Vec<String> =
+            validator.iter_errors(&as_json(text)).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(faults.is_empty(), "{name}: {}", faults.join("\n").chars().take(2000).collect::<String>());
+    }
+    let page = include_str!("../docs/claims-language.md");
+    for example in page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).take(2) {
+        assert!(validator.is_valid(&as_json(example)), "{example}");
+    }
+    let sound = |rest: &str| format!("{SOUND}{rest}\n");
+    assert!(validator.is_valid(&as_json(&sound("supports = { any = \"flows\" }"))));
+    for broken in [
+        sound("suports = { any = \"flows\" }"), // typos: off
+        sound("supports = { any = \"flow\" }"),
+        sound("supports = { any = \"flows\", encrypted = [\"none\"] }"),
+        sound("supports = { any = \"flows\", encryption = [\"tls13\"] }"),
+        sound("supports = { any = \"flows\", kind = [\"token\"] }"),
+        sound("supports = { any = \"flows\", to = { port = [443] } }"),
+        sound("supports = { count = \"flows\" }"),
+        sound("supports = { any_of = [] }"),
+        sound("supports = { any_of = [ { not = { any = \"names\", suffix = 3 } } ] }"),
+        sound("otherwise = \"control-failed\""),
+        sound("otherwise = \"opaque\"\nsteps = [\"contact-sink\"]"),
+        sound("otherwise = \"opaque\"\nmin_runs = 1"),
+        sound("otherwise = \"opaque\"\nvantage = [\"rooter\"]"),
+        SOUND.replace("signal.x", "Signal X"),
+        SOUND.replace("gdpr", "gdrp"),
+        SOUND.replace("de = \"b\"", "fr = \"b\""),
+    ] {
+        assert!(!validator.is_valid(&as_json(&broken)), "{broken}");
     }
 }

@@ -258,3 +258,100 @@ fn conversations_are_those_of_tshark_to_the_byte() {
     }
     tally.check(OUTER_STREAMS);
 }
+
+/// The words of metaleak for the layers that tshark names around a packet, outermost first.
+fn outer_layers(protocols: &[&str]) -> Vec<&'static str> {
+    let mut layers: Vec<&'static str> = Vec::new();
+    // Extension headers stand between (`ipv6.hopopts`).
+    let mut before = "";
+    for protocol in protocols.iter().filter(|p| !p.contains('.')) {
+        let layer = match (before, *protocol) {
+            (_, "vlan" | "ieee8021ad") => "vlan",
+            (_, "mpls") => "mpls",
+            (_, "pppoes") => "pppoe",
+            (_, "ah") => "ah",
+            (_, "gre") => "gre",
+            (_, "vxlan") => "vxlan",
+            (_, "geneve") => "geneve",
+            (_, "gtp") => "gtp",
+            (_, "teredo") => "teredo",
+            ("ip", "ip") => "ipip",
+            ("ipv6", "ip") => "4in6",
+            ("ip", "ipv6") => "6in4",
+            ("ipv6", "ipv6") => "6in6",
+            // What GRE carries is told by the layer itself.
+            ("gre", "erspan") => {
+                layers.pop();
+                "erspan"
+            }
+            ("gre", "ppp") => {
+                layers.pop();
+                "pptp"
+            }
+            _ => "",
+        };
+        if !layer.is_empty() {
+            layers.push(layer);
+        }
+        before = *protocol;
+    }
+    layers
+}
+
+#[test]
+fn outer_layers_are_those_of_tshark() {
+    let Some(shared) = shared() else { return };
+    if Command::new("tshark").arg("--version").output().is_err() {
+        println!("skipped: tshark is not here, outer layers of the corpus were compared with nothing");
+        return;
+    }
+    let (mut compared, mut differences) = (BTreeMap::<Vec<String>, usize>::new(), String::new());
+    for (name, path) in corpus(&shared) {
+        let ours = flows(&shared).get(&name).map_or(&[][..], Vec::as_slice);
+        let fields = FIELDS.iter().flat_map(|field| ["-e", field]);
+        let output = Command::new("tshark")
+            .arg("-n")
+            .arg("-r")
+            .arg(&path)
+            .args(["-T", "fields"])
+            .args(fields)
+            .output();
+        let text = output.expect("tshark starts").stdout;
+        // The layers of the first packet of each conversation.
+        let mut first: BTreeMap<(String, BTreeSet<String>), Vec<&str>> = BTreeMap::new();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let Some((transport, _, ends, _)) = packet(line) else { continue };
+            let protocols: Vec<&str> = line.split('\t').nth(1).unwrap_or_default().split(':').collect();
+            let place = protocols.iter().rposition(|layer| matches!(*layer, "tcp" | "udp")).unwrap();
+            first
+                .entry((transport, BTreeSet::from(ends)))
+                .or_insert_with(|| outer_layers(&protocols[..place]));
+        }
+        for flow in ours {
+            let ends = [&flow.client, &flow.server].map(|end| end.replace(['[', ']'], ""));
+            let Some(known) = first.get(&(flow.transport.clone(), BTreeSet::from(ends))) else { continue };
+            // tshark has one word for both forms of VXLAN.
+            let shown: Vec<&str> =
+                flow.tunnel.iter().map(|layer| if layer == "vxlan-gpe" { "vxlan" } else { layer }).collect();
+            if shown == *known {
+                *compared.entry(flow.tunnel.clone()).or_default() += 1;
+            } else {
+                let _ = writeln!(differences, "  {name} {}: {shown:?}, tshark {known:?}", flow.client);
+            }
+        }
+    }
+    println!("outer layers: {compared:?}");
+    assert!(differences.is_empty(), "{differences}");
+    for layers in [
+        &["vlan"][..],
+        &["mpls"],
+        &["pppoe"],
+        &["4in6"],
+        &["6in4"],
+        &["vlan", "vlan", "vlan"],
+        &["vlan", "vxlan"],
+    ] {
+        let layers: Vec<String> = layers.iter().map(|l| (*l).to_owned()).collect();
+        assert!(compared.contains_key(&layers), "no flow of the corpus shows {layers:?}");
+    }
+}

@@ -49,6 +49,121 @@ fn names(report: &Value) -> Vec<(String, bool)> {
         .collect()
 }
 
+/// An HTTPS record in service mode: priority, target, and hints of four bytes.
+fn service(priority: u16, target: &str, hints: &[[u8; 4]]) -> Vec<u8> {
+    let mut data = priority.to_be_bytes().to_vec();
+    data.extend(if target == "." { vec![0] } else { encoded(target) });
+    data.extend([0, 1, 0, 3, 2, b'h', b'2']);
+    data.extend([0, 4]);
+    data.extend((4 * hints.len() as u16).to_be_bytes());
+    data.extend(hints.concat());
+    data
+}
+
+#[test]
+fn address_hints_name_later_flows_below_addresses() {
+    const HTTPS: u16 = 65;
+    const SVCB: u16 = 64;
+    let server = [31, 13, 86, 51];
+    let hint = |target: &str| service(1, target, &[[192, 0, 2, 1], server]);
+    let row = |name: &str, source: &str, frame: u64| (name.to_owned(), source.to_owned(), frame);
+    for (what, asked, records, expected, messenger) in [
+        (
+            "a hint",
+            "e1.whatsapp.net",
+            vec![("e1.whatsapp.net", HTTPS, 60, hint("."))],
+            vec![row("e1.whatsapp.net", "dns-hint", 2)],
+            Some("name:e1.whatsapp.net"),
+        ),
+        (
+            "of another target",
+            "shop.example",
+            vec![("shop.example", HTTPS, 60, hint("edge.example"))],
+            vec![row("edge.example", "dns-hint", 2), row("shop.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "for a port",
+            "_8443._https.shop.example",
+            vec![("_8443._https.shop.example", HTTPS, 60, hint("."))],
+            vec![row("shop.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "behind an alias",
+            "a.example",
+            vec![("a.example", 5, 60, encoded("b.example")), ("b.example", HTTPS, 60, hint("."))],
+            vec![row("a.example", "dns-hint", 2), row("b.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "a resolver's",
+            "_dns.resolver.arpa",
+            vec![("_dns.resolver.arpa", SVCB, 60, hint("one.example"))],
+            vec![row("one.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "the address too",
+            "e1.whatsapp.net",
+            vec![("e1.whatsapp.net", HTTPS, 60, hint(".")), ("e1.whatsapp.net", 1, 60, server.to_vec())],
+            vec![row("e1.whatsapp.net", "dns", 2)],
+            Some("name:e1.whatsapp.net"),
+        ),
+        (
+            "the address of another name",
+            "e1.whatsapp.net",
+            vec![("e1.whatsapp.net", HTTPS, 60, hint(".")), ("shop.example", 1, 60, server.to_vec())],
+            vec![row("e1.whatsapp.net", "dns-hint", 2), row("shop.example", "dns", 2)],
+            // The address outranks the hint, and says another name.
+            None,
+        ),
+        (
+            "of a name that was not asked for",
+            "e1.whatsapp.net",
+            vec![("shop.example", HTTPS, 60, hint("."))],
+            vec![row("shop.example", "dns-hint", 2)],
+            None,
+        ),
+        (
+            "an address of a name that was not asked for",
+            "e1.whatsapp.net",
+            vec![("shop.example", 1, 60, server.to_vec())],
+            vec![row("shop.example", "dns", 2)],
+            None,
+        ),
+        (
+            "an alias has no hints",
+            "shop.example",
+            vec![("shop.example", HTTPS, 60, service(0, "edge.example", &[server]))],
+            vec![],
+            None,
+        ),
+    ] {
+        let mut capture = PacketBuilder::new();
+        capture.at(START);
+        let (phone, resolver) = ("192.168.1.2:5000".parse().unwrap(), "192.168.1.1:53".parse().unwrap());
+        capture.udp(phone, resolver, &wire::dns_query(7, asked, HTTPS));
+        capture.udp(resolver, phone, &answer(asked, &records));
+        connect(&mut capture, SECOND);
+        let report = replay_bytes(&capture.finish());
+        let flow =
+            report["flows"].as_array().unwrap().iter().find(|f| f["server"] == "31.13.86.51:443").unwrap();
+        let text = |v: &Value| v.as_str().unwrap().to_owned();
+        let mut names: Vec<_> = flow["names"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|n| n["source"].as_str().unwrap().starts_with("dns"))
+            .map(|n| (text(&n["name"]), text(&n["source"]), n["frame"].as_u64().unwrap()))
+            .collect();
+        names.sort();
+        assert_eq!(names, expected, "{what}");
+        let why = flow["messenger_why"].as_str().filter(|why| why.starts_with("name:"));
+        assert_eq!(why, messenger, "{what}");
+    }
+}
+
 fn connect(capture: &mut PacketBuilder, at: u64) {
     capture.at(START + at);
     let mut connection = Tcp::new("192.168.1.2:40000", "31.13.86.51:443");

@@ -128,6 +128,7 @@ fn protocols() -> String {
 
 #[test]
 fn the_table_of_protocols_is_that_of_the_program() {
+    assert_eq!(INSIDE.map(|(id, ..)| id), metaleak::dissect::INSIDE_PROTOCOLS, "claims can ask for these");
     assert!(PROTOCOLS.len() >= 5);
     same_as_stored("docs/protocols.md", &protocols());
 }

@@ -1,7 +1,7 @@
 //! The fuzz targets of `fuzz/` on the stable toolchain: seeds and seeded changes to them, the same cases in every run.
 //!
-//! `make test` runs 100,000 cases a target, or as many as the target's share of a minute allows: the same cases in the same order
-//! on every machine, more of them on a faster one, and never fewer than 500. `METALEAK_FUZZ_CASES=N` runs N cases a
+//! `make test` runs 100,000 cases a target, or as many as five seconds of a processor allow: the same cases in the same order
+//! on every machine, more of them on a faster one, and never fewer than 500. Targets run side by side, one on each processor. `METALEAK_FUZZ_CASES=N` runs N cases a
 //! target instead (`make fuzz` where cargo-fuzz is missing: 100,000), `METALEAK_FUZZ_SECONDS=N` N seconds, `METALEAK_FUZZ_TARGET=a,b` only these, `METALEAK_FUZZ_SEED=N` other cases, `METALEAK_FUZZ_INPUT=FILE` one input
 //! alone. `METALEAK_FUZZ_LAST=FILE` writes each input there before it is run, for faults that end the process. An input that breaks a
 //! promise is made smaller and written to `fuzz/artifacts/`. There are no coverage counters here: an input is kept for further
@@ -20,21 +20,24 @@
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
-use std::collections::{BTreeSet, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use fuzz::mutate::{Random, mutate};
 use fuzz::{Target, capture_of, targets};
 
-/// Cases of each target in `make test`, beside its seeds, where its share of the time lasts.
+/// Cases of each target in `make test`, beside its seeds, where the time lasts.
 const CASES: u64 = 100_000;
 /// Cases that are run however slow the machine is.
 const LEAST_CASES: u64 = 500;
-/// Time of all targets together in `make test`.
-const SMOKE: Duration = Duration::from_secs(60);
+/// Processor time of a target in `make test`: all of them take some three minutes on two processors.
+const SMOKE: Duration = Duration::from_secs(5);
 /// Inputs that are kept for further changes, beside the seeds.
 const MAX_KEPT: usize = 2000;
 /// After so long a case will not end.
@@ -65,7 +68,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
 enum Budget {
     Cases(u64),
     Time(Duration),
-    /// Cases, or fewer after this time, but never fewer than [`LEAST_CASES`].
+    /// Cases, or fewer after this time of a processor, but never fewer than [`LEAST_CASES`].
     Smoke(u64, Duration),
 }
 
@@ -80,10 +83,34 @@ struct Outcome {
     fault: Option<(Vec<u8>, String)>,
 }
 
-/// What the last panic said, and where.
+/// What the last panic of any thread said, and where.
 static SAID: Mutex<String> = Mutex::new(String::new());
-/// What is being run, since when.
-static RUNNING: Mutex<Option<(Instant, &'static str, Vec<u8>)>> = Mutex::new(None);
+thread_local! {
+    /// What the last panic of this thread said, and where.
+    static SAID_HERE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+/// Since when a case runs, its target and its input.
+type Running = (Instant, &'static str, Vec<u8>);
+/// What each thread runs.
+static RUNNING: Mutex<Option<HashMap<ThreadId, Running>>> = Mutex::new(None);
+
+/// Sets what this thread runs.
+fn running(what: Option<Running>) {
+    let mut all = RUNNING.lock().unwrap();
+    let all = all.get_or_insert_default();
+    let thread = std::thread::current().id();
+    match what {
+        Some(what) => all.insert(thread, what),
+        None => all.remove(&thread),
+    };
+}
+
+/// Processor time of this thread, where the system tells (Linux); else the time that has passed.
+fn busy(since: Instant) -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat");
+    let told = told.ok().and_then(|text| text.split(' ').next()?.parse().ok());
+    told.map_or_else(|| since.elapsed(), Duration::from_nanos)
+}
 
 /// Keeps what panics say instead of printing it, and ends the process when a case does not end.
 fn watch() {
@@ -91,8 +118,10 @@ fn watch() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if RUNNING.lock().unwrap().is_some() {
+            // The thread that panics may be a helper of one that runs a case.
+            if RUNNING.lock().unwrap().as_ref().is_some_and(|all| !all.is_empty()) {
                 *SAID.lock().unwrap() = info.to_string();
+                SAID_HERE.set(info.to_string());
             } else {
                 before(info);
             }
@@ -101,9 +130,10 @@ fn watch() {
             loop {
                 std::thread::sleep(Duration::from_secs(1));
                 let running = RUNNING.lock().unwrap();
-                if let Some((since, target, input)) = &*running
-                    && since.elapsed() > STUCK
-                {
+                for (since, target, input) in running.iter().flat_map(HashMap::values) {
+                    if since.elapsed() <= STUCK {
+                        continue;
+                    }
                     eprintln!("{target}: a case does not end: {}", keep(target, input).display());
                     std::process::exit(101);
                 }
@@ -117,10 +147,13 @@ fn case(target: &Target, input: &[u8]) -> Result<Vec<u64>, String> {
     if let Some(last) = std::env::var_os("METALEAK_FUZZ_LAST") {
         std::fs::write(last, input).unwrap();
     }
-    *RUNNING.lock().unwrap() = Some((Instant::now(), target.name, input.to_vec()));
+    running(Some((Instant::now(), target.name, input.to_vec())));
     let result = catch_unwind(AssertUnwindSafe(|| target.run(input)));
-    *RUNNING.lock().unwrap() = None;
-    result.map_err(|_| SAID.lock().unwrap().clone())
+    running(None);
+    result.map_err(|_| match SAID_HERE.take() {
+        said if said.is_empty() => SAID.lock().unwrap().clone(),
+        said => said,
+    })
 }
 
 /// Leaves an input where it can be looked at.
@@ -138,6 +171,7 @@ fn keep(target: &str, input: &[u8]) -> PathBuf {
 fn campaign(target: &Target, seeds: &[Vec<u8>], budget: Budget, seed: u64) -> Outcome {
     watch();
     let started = Instant::now();
+    let before = busy(started);
     let mut random = Random::of(target.name, seed);
     let mut outcome = Outcome::default();
     let mut known: HashSet<u64> = HashSet::new();
@@ -150,7 +184,8 @@ fn campaign(target: &Target, seeds: &[Vec<u8>], budget: Budget, seed: u64) -> Ou
             Budget::Time(time) => started.elapsed() >= time,
             Budget::Smoke(n, time) => {
                 let changed = outcome.cases.saturating_sub(seeds.len() as u64);
-                changed >= n || (changed >= LEAST_CASES && started.elapsed() >= time)
+                let over = || started.elapsed() >= time && busy(started).saturating_sub(before) >= time;
+                changed >= n || (changed >= LEAST_CASES && over())
             }
         };
         if over && next.is_none() {
@@ -223,44 +258,57 @@ fn no_promise_is_broken() {
     let budget = match (number("METALEAK_FUZZ_SECONDS"), number("METALEAK_FUZZ_CASES")) {
         (Some(seconds), _) => Budget::Time(Duration::from_secs(seconds)),
         (None, Some(cases)) => Budget::Cases(cases),
-        (None, None) => Budget::Smoke(CASES, SMOKE / u32::try_from(chosen.len()).unwrap().max(1)),
+        (None, None) => Budget::Smoke(CASES, SMOKE),
     };
-    let mut faults = Vec::new();
-    let mut cases = 0;
-    for target in chosen {
-        if let Some(file) = std::env::var_os("METALEAK_FUZZ_INPUT") {
-            let input = std::fs::read(file).unwrap();
+    if let Some(file) = std::env::var_os("METALEAK_FUZZ_INPUT") {
+        for target in chosen {
+            let input = std::fs::read(&file).unwrap();
             if let Some(capture) = capture_of(target, &input) {
                 let path = std::env::temp_dir().join(format!("{}.pcap", target.name));
                 std::fs::write(&path, capture).unwrap();
                 println!("{}: the capture made of it: {}", target.name, path.display());
             }
             target.run(&input);
-            continue;
         }
-        let seeds: Vec<Vec<u8>> = seeds(target.name).into_iter().map(|(_, seed)| seed).collect();
-        let outcome = campaign(target, &seeds, budget, seed);
-        cases += outcome.cases;
-        println!(
-            "{}: {} cases, {} kept beside {} seeds, {} traits, slowest {:?}",
-            target.name,
-            outcome.cases,
-            outcome.kept,
-            seeds.len(),
-            outcome.traits,
-            outcome.slowest
-        );
-        if let Some((input, said)) = outcome.fault {
-            let path = keep(target.name, &input);
-            faults.push(format!(
-                "{}: {said}\n  input: {} ({} bytes)",
-                target.name,
-                path.display(),
-                input.len()
-            ));
-            println!("{}", faults.last().unwrap());
-        }
+        return;
     }
+    // What a target is run with depends on nothing but its own seeds, so the order does not matter. One input is kept for faults
+    // that end the process, so then there is one thread.
+    let alone = std::env::var_os("METALEAK_FUZZ_LAST").is_some();
+    let workers = if alone { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let (next, faults, cases) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let seeds: Vec<Vec<u8>> = seeds(target.name).into_iter().map(|(_, seed)| seed).collect();
+                    let outcome = campaign(target, &seeds, budget, seed);
+                    *cases.lock().unwrap() += outcome.cases;
+                    println!(
+                        "{}: {} cases, {} kept beside {} seeds, {} traits, slowest {:?}",
+                        target.name,
+                        outcome.cases,
+                        outcome.kept,
+                        seeds.len(),
+                        outcome.traits,
+                        outcome.slowest
+                    );
+                    if let Some((input, said)) = outcome.fault {
+                        let path = keep(target.name, &input);
+                        let fault = format!(
+                            "{}: {said}\n  input: {} ({} bytes)",
+                            target.name,
+                            path.display(),
+                            input.len()
+                        );
+                        println!("{fault}");
+                        faults.lock().unwrap().push(fault);
+                    }
+                }
+            });
+        }
+    });
+    let (faults, cases) = (faults.into_inner().unwrap(), cases.into_inner().unwrap());
     println!("{cases} cases, {} faults", faults.len());
     assert!(
         faults.is_empty(),

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use fixture::HOSTILE;
 use fluent_bundle::FluentResource;
-use metaleak::model::{Report, Verdict};
+use metaleak::model::{Next, Protection, Report, RunsVerdict, Text, Verdict};
 use metaleak::report::{Lang, Wording, charts, escape_terminal, html, json, schema, table};
 
 fn root(path: &str) -> std::path::PathBuf {
@@ -352,6 +352,59 @@ fn long_lists_end_with_an_honest_line() {
     assert_eq!(page.matches("250 more in report.json").count(), 1, "warnings");
     assert_eq!(page.matches("13 more places in report.json").count(), 1, "evidence");
     assert_well_formed(&page);
+}
+
+#[test]
+fn runs_protection_and_next_steps_are_on_the_page_and_in_the_table() {
+    let mut report = fixture::report();
+    let claim = report.claims.iter_mut().find(|c| c.verdict == Verdict::Inconclusive).unwrap();
+    let runs = |verdict, app: &str, count| RunsVerdict {
+        day: Some("2026-01-02".into()),
+        app: Some(app.to_owned()),
+        verdict,
+        count,
+        ..RunsVerdict::default()
+    };
+    claim.runs = vec![runs(Verdict::Supported, "App 7", 2), runs(Verdict::Contradicted, "App 8", 1)];
+    claim.runs_disagree = true;
+    claim.protection = Some(Protection {
+        verdict: Verdict::Contradicted,
+        explanation: Text { en: "Tried in an hour.".into(), de: "In einer Stunde probiert.".into() },
+        ..Protection::default()
+    });
+    let command = "metaleak replay 'a b.pcap' --keylog KEYS.log".to_owned();
+    claim.next = vec![Next {
+        what: Text { en: "Give keys.".into(), de: "Schlüssel geben.".into() },
+        command: command.clone(),
+    }];
+    let messenger = claim.messenger.clone();
+    assert!(report.flows.iter().any(|f| f.messenger.as_deref() == Some(messenger.as_str())));
+    for (lang, both, of_table, of_page) in [
+        (
+            Lang::En,
+            ["runs disagree", "App 7", "2 runs", "App 8", "1 run)", "Give keys."],
+            "does not protect",
+            "Tried in an hour.",
+        ),
+        (
+            Lang::De,
+            ["Läufe uneins", "App 7", "2 Läufe", "App 8", "1 Lauf)", "Schlüssel geben."],
+            "schützt nicht",
+            "In einer Stunde probiert.",
+        ),
+    ] {
+        let html = page(&report, lang);
+        let wide = table(&report, &Wording::new(lang), None, false);
+        for word in both {
+            assert!(wide.contains(word), "{word}: {wide}");
+            assert!(html.contains(word), "{word} on the page");
+        }
+        assert!(wide.contains(of_table) && html.contains(of_page) && html.contains("a b.pcap"), "{wide}");
+        // A narrow terminal breaks the words around it, not the command.
+        for shown in [wide, table(&report, &Wording::new(lang), Some(60), false)] {
+            assert!(shown.contains(&format!("\n    {command}\n")), "{shown}");
+        }
+    }
 }
 
 #[test]

@@ -281,6 +281,15 @@ def telegram(lab, folder, certs, canaries):
     lab.stop(far)
 
 
+def telegram_padded(lab, folder, certs, canaries):
+    """Telethon's padded packets with their mark in clear, three connections: each is padded otherwise."""
+    far = sink(lab, folder, 443)
+    yield
+    for _ in range(3):
+        lab.run("client", libraries.PYTHON, HERE / "first_flights.py", "telegram", SINK, 443, "padded")
+    lab.stop(far)
+
+
 def whatsapp(lab, folder, certs, canaries):
     """The preface and consonance's Noise hello, on both chat ports."""
     far = sink(lab, folder, 5222, 443)
@@ -375,6 +384,11 @@ ALL = [
     Recording(
         "telegram-transports.pcap", "First flights of MTProto's transports abridged, full, intermediate, obfuscated to a silent host", telegram,
         "Telethon (a third party's client library, not Telegram's own)", ["tcpdump"], library=True,
+    ),
+    Recording(
+        "telegram-padded.pcap", "First flights of MTProto's padded intermediate transport to a silent host", telegram_padded,
+        "Telethon (a third party's client library, not Telegram's own; its padded packets, the mark before them is the script's)", ["tcpdump"],
+        library=True,
     ),
     Recording(
         "whatsapp-hello.pcapng", "WhatsApp's preface and Noise hello to a silent host, ports 5222 and 443", whatsapp,

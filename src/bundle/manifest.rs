@@ -23,6 +23,8 @@ pub enum Role {
     Run,
     /// A claim file.
     Claims,
+    /// A file of criteria and conclusions.
+    Criteria,
     /// Reference data.
     Reference,
     /// A file that the user added, such as a time stamp.

@@ -274,6 +274,8 @@ struct Evidence {
     report: Report,
     captures: Vec<(Capture, Option<Run>)>,
     catalogue: Catalogue,
+    /// None in a bundle that was made before criteria were put in.
+    criteria: Option<Criteria>,
     db: ReferenceDb,
 }
 
@@ -287,7 +289,7 @@ impl Evidence {
     ) -> Result<Evidence, String> {
         let of = |role: Role| manifest.files.iter().filter(move |e| e.role == role);
         let changed = |entry: &Entry| entry.stored && !good.contains(&entry.path);
-        let needed = [Role::Report, Role::Capture, Role::Run, Role::Claims, Role::Reference];
+        let needed = [Role::Report, Role::Capture, Role::Run, Role::Claims, Role::Criteria, Role::Reference];
         if let Some(entry) = manifest.files.iter().find(|e| needed.contains(&e.role) && changed(e)) {
             return Err(format!("{} was changed", entry.path));
         }
@@ -296,6 +298,16 @@ impl Evidence {
         let report: Report = serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.path))?;
         let claims: Vec<PathBuf> = of(Role::Claims).map(|e| folder.join(&e.path)).collect();
         let catalogue = Catalogue::load(&claims).map_err(|e| e.to_string())?;
+        let read = |entry: &Entry| {
+            let text = std::fs::read_to_string(folder.join(&entry.path));
+            text.map(|text| (entry.path.clone(), text)).map_err(|e| format!("{}: {e}", entry.path))
+        };
+        let texts: Vec<(String, String)> = of(Role::Criteria).map(read).collect::<Result<_, String>>()?;
+        let criteria = if texts.is_empty() {
+            None
+        } else {
+            Some(Criteria::from_files(&texts).map_err(|e| e.to_string())?)
+        };
         let db = reference(&folder.join("reference"))?;
         let mut captures = Vec::new();
         let mut elsewhere: Option<BTreeMap<String, PathBuf>> = None;
@@ -325,7 +337,7 @@ impl Evidence {
             };
             captures.push((Capture { path, name: input.file.clone() }, input.run.clone()));
         }
-        Ok(Evidence { report, captures, catalogue, db })
+        Ok(Evidence { report, captures, catalogue, criteria, db })
     }
 
     fn judge(&self, given: &Given<'_>) -> Rederived {
@@ -356,7 +368,9 @@ impl Evidence {
             let captures: Vec<Capture> = self.captures.iter().map(|(capture, _)| capture.clone()).collect();
             pipeline::plant(&captures, &analyses, self.report.controls, given.parallel)
         };
-        let again = pipeline::report(analyses, &self.db, &self.catalogue, &planted, &Criteria::default());
+        let none = Criteria::default();
+        let criteria = self.criteria.as_ref().unwrap_or(&none);
+        let again = pipeline::report(analyses, &self.db, &self.catalogue, &planted, criteria);
         let new: BTreeMap<&str, _> = again.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let old: BTreeMap<&str, _> = self.report.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let mut differing = Vec::new();
@@ -389,8 +403,51 @@ impl Evidence {
         for id in new.keys().filter(|id| !old.contains_key(*id)) {
             add(id, "the report does not have this claim".into());
         }
+        if self.criteria.is_some() {
+            differing.extend(compared(&self.report, &again));
+        }
         Rederived::Done { verdicts: old.len(), differing }
     }
+}
+
+/// What differs between two comparisons, by messenger and criterion, and by conclusion.
+fn compared(old: &Report, new: &Report) -> Vec<Difference> {
+    let parts = |report: &Report| -> BTreeMap<String, String> {
+        let comparison = &report.comparison;
+        let plain = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
+        let cells = comparison.cells.iter().map(|cell| {
+            (
+                format!("comparison of {} by {}", cell.messenger, cell.criterion),
+                plain(serde_json::to_string(cell)),
+            )
+        });
+        let conclusions = comparison
+            .conclusions
+            .iter()
+            .map(|c| (format!("conclusion {}", c.id), plain(serde_json::to_string(c))));
+        let totals = comparison
+            .totals
+            .iter()
+            .map(|total| (format!("total of {}", total.messenger), plain(serde_json::to_string(total))));
+        let criteria = comparison
+            .criteria
+            .iter()
+            .map(|c| (format!("criterion {}", c.id), plain(serde_json::to_string(c))));
+        cells.chain(conclusions).chain(totals).chain(criteria).collect()
+    };
+    let (old, new) = (parts(old), parts(new));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let differs = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
+    differs
+        .map(|name| {
+            let what = match (old.get(name), new.get(name)) {
+                (Some(_), Some(_)) => "the report says otherwise than verdicts and criteria give",
+                (Some(_), None) => "verdicts and criteria do not give it",
+                _ => "the report does not have it",
+            };
+            Difference { file: name.clone(), what: what.to_owned() }
+        })
+        .collect()
 }
 
 /// The reference data of the bundle.

@@ -63,7 +63,6 @@ pub struct Reader {
     at: u64,
     ended: bool,
     stopped: bool,
-    batch_bytes: usize,
     facts: FileFacts,
 }
 
@@ -126,7 +125,6 @@ impl Reader {
             at: used as u64,
             ended: false,
             stopped: false,
-            batch_bytes: BATCH_BYTES,
             facts,
         })
     }
@@ -135,12 +133,6 @@ impl Reader {
     #[must_use]
     pub fn path(&self) -> &std::path::Path {
         &self.path
-    }
-
-    /// How many bytes a batch holds at most, instead of [`BATCH_BYTES`]: less stays nearer to the processor, more gives
-    /// several threads more to share.
-    pub(crate) fn set_batch_bytes(&mut self, bytes: usize) {
-        self.batch_bytes = bytes;
     }
 
     /// No SHA-256 of the file is computed: a fifth of the time of a reading whose output does not show it.
@@ -208,7 +200,7 @@ impl Reader {
     /// Reads more bytes behind those of `batch`; `false` at the end of the input.
     fn more(&mut self, batch: &mut Batch, used: usize) -> bool {
         let have = batch.filled;
-        let target = (used + self.batch_bytes).max(have + (64 << 10));
+        let target = (used + BATCH_BYTES).max(have + (64 << 10));
         batch.grow(target);
         let mut filled = have;
         let mut failed = None;

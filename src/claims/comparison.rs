@@ -9,11 +9,14 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use sha2::Digest as _;
+
 use super::load::{self, Loader};
 use super::{Catalogue, ClaimError, Fault};
+use crate::capture::hex;
 use crate::model::{
-    ClaimResult, Comparison, ComparisonCell, ComparisonCriterion, ComparisonTotal, Conclusion, Criterion,
-    Outcome, Premise, PremiseState, Text, Verdict,
+    ClaimFile, ClaimResult, Comparison, ComparisonCell, ComparisonCriterion, ComparisonTotal, Conclusion,
+    Criterion, Outcome, Premise, PremiseState, Text, Verdict,
 };
 
 /// The conclusions that are built in.
@@ -45,10 +48,12 @@ struct OwnConclusion {
 }
 
 /// Criteria and conclusions of a file.
+#[allow(clippy::struct_field_names, reason = "criteria beside conclusions and files are what they are")]
 #[derive(Clone, Debug, Default)]
 pub struct Criteria {
     criteria: Vec<OwnCriterion>,
     conclusions: Vec<OwnConclusion>,
+    files: Vec<ClaimFile>,
 }
 
 impl Criteria {
@@ -58,7 +63,44 @@ impl Criteria {
     /// [`ClaimError`]; a test keeps the built-in file free of faults.
     pub fn embedded() -> Result<Criteria, ClaimError> {
         let (criteria, faults) = read(FILE.0, FILE.1, None);
+        let criteria = Criteria { files: vec![named(FILE.0, FILE.1)], ..criteria };
         if faults.is_empty() { Ok(criteria) } else { Err(ClaimError { faults }) }
+    }
+
+    /// The built-in file: name and text.
+    #[must_use]
+    pub fn embedded_file() -> (&'static str, &'static str) {
+        FILE
+    }
+
+    /// The files that these come from, as a report names them.
+    #[must_use]
+    pub fn files(&self) -> &[ClaimFile] {
+        &self.files
+    }
+
+    /// From the files of a bundle, in its order: criteria of the first, conclusions of the first that has any. Claims that they name are not
+    /// looked up; a comparison leaves out what was not judged.
+    ///
+    /// # Errors
+    /// [`ClaimError`] with every fault of every file.
+    pub fn from_files(texts: &[(String, String)]) -> Result<Criteria, ClaimError> {
+        let mut all: Option<Criteria> = None;
+        let mut faults = Vec::new();
+        for (file, text) in texts {
+            let (one, wrong) = read(file, text, None);
+            faults.extend(wrong);
+            match &mut all {
+                None => all = Some(Criteria { files: vec![named(file, text)], ..one }),
+                Some(first) => {
+                    if first.conclusions.is_empty() {
+                        first.conclusions = one.conclusions;
+                    }
+                    first.files.push(named(file, text));
+                }
+            }
+        }
+        if faults.is_empty() { Ok(all.unwrap_or_default()) } else { Err(ClaimError { faults }) }
     }
 
     /// An own file, whose claims have to be in `catalogue`. Without conclusions in it, those that are built in stay.
@@ -78,10 +120,26 @@ impl Criteria {
         if !faults.is_empty() {
             return Err(ClaimError { faults });
         }
+        criteria.files.push(named(file, text));
         if criteria.conclusions.is_empty() {
-            criteria.conclusions = Criteria::embedded()?.conclusions;
+            let embedded = Criteria::embedded()?;
+            criteria.conclusions = embedded.conclusions;
+            criteria.files.extend(embedded.files);
         }
         Ok(criteria)
+    }
+
+    /// How many criteria and conclusions a file holds.
+    pub(super) fn counted(
+        file: &str,
+        text: &str,
+        catalogue: &Catalogue,
+    ) -> Result<(usize, usize), ClaimError> {
+        let (criteria, faults) = read(file, text, Some(catalogue));
+        if !faults.is_empty() {
+            return Err(ClaimError { faults });
+        }
+        Ok((criteria.criteria.len(), criteria.conclusions.len()))
     }
 
     /// What the verdicts say of each messenger, criterion and conclusion. Conclusions of which a premise was not judged (a
@@ -161,6 +219,12 @@ impl Criteria {
         }
         comparison
     }
+}
+
+/// A file as a report names it.
+fn named(file: &str, text: &str) -> ClaimFile {
+    let name = file.rsplit('/').next().unwrap_or(file).to_owned();
+    ClaimFile { file: name, sha256: hex(&sha2::Sha256::digest(text)) }
 }
 
 fn counts(verdicts: impl Iterator<Item = Verdict>) -> BTreeMap<Verdict, u64> {

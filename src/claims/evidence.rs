@@ -36,10 +36,17 @@ pub(super) fn gather(report: &Report, facts: &Facts<'_>, items: &[Item<'_>]) -> 
             Item::Finding(f) => {
                 by_capture.entry(&f.capture).or_default().add(f.frames.clone(), f.what.clone());
             }
+            Item::Dose(measure) => {
+                for part in &measure.evidence {
+                    let gathered = by_capture.entry(&part.capture).or_default();
+                    gathered.add(part.frames.clone(), part.note.clone());
+                }
+            }
             Item::Destination(d, shown)
-                if shown.round_trip && d.rtt_bounds.iter().any(|b| !b.frames.is_empty()) =>
+                if shown.round_trip
+                    && d.rtt_bounds.iter().any(|b| !b.frames.is_empty() && facts.has_capture(&b.capture)) =>
             {
-                for bound in &d.rtt_bounds {
+                for bound in d.rtt_bounds.iter().filter(|b| facts.has_capture(&b.capture)) {
                     let far: Vec<&str> = bound.excluded.iter().map(|e| e.country.as_str()).collect();
                     let far = if far.is_empty() { "no country".to_owned() } else { far.join(", ") };
                     let (ms, km) = (bound.rtt_ms, bound.max_km);
@@ -50,7 +57,7 @@ pub(super) fn gather(report: &Report, facts: &Facts<'_>, items: &[Item<'_>]) -> 
                 }
             }
             Item::Destination(d, _) => {
-                for flow in d.flows.iter().filter_map(|handle| facts.by_handle.get(handle)) {
+                for flow in facts.flows_at(d) {
                     let what = describe_destination(d);
                     by_capture.entry(&flow.capture).or_default().add(vec![flow.first_frame], what);
                 }
@@ -94,20 +101,10 @@ impl Gathered {
         Evidence {
             capture: capture.to_owned(),
             sha256: sha256.to_owned(),
-            filter: filter(&frames),
+            filter: Evidence::filter_of(&frames),
             frames,
             note,
         }
-    }
-}
-
-/// A Wireshark display filter that shows these frames.
-pub(super) fn filter(frames: &[u64]) -> String {
-    let list: Vec<String> = frames.iter().map(ToString::to_string).collect();
-    match &list[..] {
-        [] => String::new(),
-        [one] => format!("frame.number == {one}"),
-        _ => format!("frame.number in {{{}}}", list.join(", ")),
     }
 }
 

@@ -5,13 +5,20 @@
 //! 2. No flow of the messenger: `inconclusive: not-exercised`.
 //! 3. The claim asks for a vantage and no such capture has the messenger: `inconclusive: vantage-unsuitable`.
 //! 4. `contradicts` matches: `contradicted`. A contradiction needs neither steps nor repeats nor a control: the frames show it.
-//! 5. Fewer captures than `min_runs`: `inconclusive: too-few-runs`.
+//! 5. Fewer runs than `min_runs`, or one of the steps exercised in fewer: `inconclusive: too-few-runs`. A recording counts once,
+//!    however often it is there.
 //! 6. The control was run and found nothing, or for certain less than 95 % (the upper end of its interval): `inconclusive: control-failed`.
 //! 7. `supports` matches and the steps were exercised: `supported`, or `not-contradicted` for a claim of absence. Steps count
 //!    from captures whose run names this very messenger: what another app was made to do says nothing of this one.
 //! 8. `supports` matches and steps are missing: `inconclusive: not-exercised`.
 //! 9. All payload of the messenger is opaque: `inconclusive: opaque`.
-//! 10. Else `inconclusive` with the reason that the claim gives in `otherwise`.
+//! 10. Where the upload grows with the address book, but only in flows that nothing but the run ties to the messenger:
+//!     `inconclusive: vantage-unsuitable`.
+//! 11. Where how an upload grows decides the claim, and the runs do not tell whether it does: `inconclusive: too-few-runs`.
+//! 12. Else `inconclusive` with the reason that the claim gives in `otherwise`.
+//!
+//! The rules see all runs together. Then each run (and each measure over runs) is judged alone, so that a reader sees which of them
+//! show what: one that contradicts decides, and those that fit the claim stand beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -19,11 +26,16 @@ use std::rc::Rc;
 use rayon::prelude::*;
 
 use super::Catalogue;
-use super::evidence::gather;
+use super::evidence::{MAX_FRAMES, gather};
 use super::language::{Claim, DecidedBy};
+use super::next;
 use super::predicate::Facts;
-use super::wording::Words;
-use crate::model::{ClaimResult, Control, Evidence, Input, Report, Run, Text, Vantage, Verdict};
+use super::protection;
+use super::wording::{Words, number};
+use crate::model::{
+    ClaimResult, Control, Dose, DoseClass, Evidence, Input, Leakage, Report, Run, RunsVerdict, Text, Vantage,
+    Verdict,
+};
 
 /// Judges every claim; no control has run.
 #[must_use]
@@ -42,8 +54,8 @@ pub fn judge_with_controls(
     // What is gathered for one messenger serves all its claims, and no other's.
     let of_messenger = catalogue.claims().par_chunk_by(|a, b| a.messenger == b.messenger);
     let judged = of_messenger.flat_map_iter(|claims| {
-        let mut known = Known { report, facts: BTreeMap::new() };
-        let one = |claim: &Claim| one(claim, &mut known, controls.get(&claim.id), &words);
+        let mut known = Known { report, facts: BTreeMap::new(), alone: BTreeMap::new() };
+        let one = |claim: &Claim| one(claim, &mut known, controls.get(&claim.id), &words, catalogue);
         claims.iter().map(one).collect::<Vec<_>>()
     });
     judged.collect()
@@ -53,6 +65,17 @@ pub fn judge_with_controls(
 struct Known<'r> {
     report: &'r Report,
     facts: BTreeMap<(String, Vec<Vantage>), Rc<Facts<'r>>>,
+    /// The same for each run alone.
+    alone: BTreeMap<(String, Vec<Vantage>), Rc<Vec<Alone<'r>>>>,
+}
+
+/// What one run, or one measure over several, shows by itself.
+struct Alone<'r> {
+    facts: Facts<'r>,
+    captures: Vec<&'r str>,
+    day: Option<&'r str>,
+    app: Option<&'r str>,
+    vantage: Option<Vantage>,
 }
 
 impl<'r> Known<'r> {
@@ -68,6 +91,46 @@ impl<'r> Known<'r> {
             Rc::new(Facts::of(report, messenger, &suitable))
         });
         Rc::clone(gathered)
+    }
+
+    /// Each run and each measure by itself; none where there is only one run.
+    fn alone(&mut self, messenger: &str, vantage: &[Vantage]) -> Rc<Vec<Alone<'r>>> {
+        let key = (messenger.to_owned(), vantage.to_vec());
+        if let Some(known) = self.alone.get(&key) {
+            return Rc::clone(known);
+        }
+        let facts = self.facts(messenger, vantage);
+        let mut parts = Vec::new();
+        let several =
+            facts.flows.first().zip(facts.flows.last()).is_some_and(|(a, b)| a.capture != b.capture);
+        if several {
+            let inputs: BTreeMap<&str, &Input> =
+                self.report.inputs.iter().map(|i| (i.file.as_str(), i)).collect();
+            let day = |capture: &str| inputs.get(capture).and_then(|i| i.first_time.as_deref()?.get(..10));
+            for (capture, facts) in facts.by_capture() {
+                let run = inputs.get(capture).and_then(|i| i.run.as_ref());
+                parts.push(Alone {
+                    facts,
+                    captures: vec![capture],
+                    day: day(capture),
+                    app: run.and_then(|r| r.app.as_deref()),
+                    vantage: run.and_then(|r| r.vantage),
+                });
+            }
+            for measure in &facts.doses {
+                let captures: Vec<&str> = measure.evidence.iter().map(|e| e.capture.as_str()).collect();
+                parts.push(Alone {
+                    day: captures.iter().filter_map(|c| day(c)).min(),
+                    facts: Facts::of_measure(measure),
+                    captures,
+                    app: measure.app.as_deref(),
+                    vantage: measure.vantage,
+                });
+            }
+        }
+        let parts = Rc::new(parts);
+        self.alone.insert(key, Rc::clone(&parts));
+        parts
     }
 }
 
@@ -85,9 +148,21 @@ struct Ruling {
     captures: BTreeSet<String>,
 }
 
-fn one(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>, words: &Words) -> ClaimResult {
+/// Kinds of runs that a claim lists.
+const MAX_KINDS: usize = 32;
+/// Measures that an explanation speaks of, and kinds of runs that it names.
+const MAX_SAID: usize = 3;
+
+fn one(
+    claim: &Claim,
+    known: &mut Known<'_>,
+    control: Option<&Control>,
+    words: &Words,
+    catalogue: &Catalogue,
+) -> ClaimResult {
     let report = known.report;
     let ruling = rule(claim, known, control);
+    let (runs, runs_disagree) = runs(claim, known, ruling.verdict);
     let mut explanation = words.say(ruling.key, &ruling.values);
     let mut add = |text: &Text| {
         if !text.en.is_empty() {
@@ -95,6 +170,19 @@ fn one(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>, words: &
             explanation.de = format!("{} {}", explanation.de, text.de);
         }
     };
+    if runs_disagree {
+        let against = said_of(&runs, |v| v == Verdict::Contradicted, words);
+        let fitting = said_of(&runs, |v| v != Verdict::Contradicted, words);
+        add(&words.say_in_both("runs-disagree", &[("against", against), ("fitting", fitting)]));
+    } else if ruling.verdict == Verdict::Inconclusive && !runs.is_empty() {
+        add(&words.say_in_both("runs-alone", &[("fitting", said_of(&runs, |_| true, words))]));
+    }
+    if claim.decided_by == DecidedBy::Traffic && claim.asks_for_doses() {
+        let facts = known.facts(&claim.messenger, &claim.vantage);
+        for text in facts.doses.iter().take(MAX_SAID).filter_map(|measure| dose(measure, words)) {
+            add(&text);
+        }
+    }
     if ruling.verdict == Verdict::Inconclusive {
         add(&claim.undecided);
     }
@@ -103,6 +191,12 @@ fn one(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>, words: &
     }
     add(&claim.note);
     add(&claim.superseded);
+    let next = if ruling.verdict == Verdict::Inconclusive {
+        let facts = known.facts(&claim.messenger, &[]);
+        next::steps(claim, ruling.key, ruling.reason, report, &facts, catalogue, words)
+    } else {
+        Vec::new()
+    };
     ClaimResult {
         id: claim.id.clone(),
         messenger: claim.messenger.clone(),
@@ -114,7 +208,109 @@ fn one(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>, words: &
         evidence: ruling.evidence,
         control: control.cloned(),
         sources: claim.sources.iter().map(ToString::to_string).collect(),
+        runs,
+        runs_disagree,
+        protection: claim.hash_of_number.then(|| protection::of_numbers(words)),
+        next,
     }
+}
+
+/// What makes runs alike: day, program, vantage, and what they show alone.
+type RunKind<'r> = (Option<&'r str>, Option<&'r str>, Option<Vantage>, Verdict, &'static str);
+
+/// What each run shows alone, by kind; empty where there is one run, or where none decides. The second value tells whether runs that
+/// contradict stand beside runs that fit the claim.
+fn runs(claim: &Claim, known: &mut Known<'_>, verdict: Verdict) -> (Vec<RunsVerdict>, bool) {
+    if claim.decided_by == DecidedBy::Documentary {
+        return (Vec::new(), false);
+    }
+    let report = known.report;
+    let mut kinds: BTreeMap<RunKind<'_>, Vec<&str>> = BTreeMap::new();
+    for part in known.alone(&claim.messenger, &claim.vantage).iter() {
+        let captures: BTreeSet<&str> = part.captures.iter().copied().collect();
+        let ruling = weigh(claim, report, &part.facts, &captures, None, false);
+        let kind = (part.day, part.app, part.vantage, ruling.verdict, ruling.reason);
+        kinds.entry(kind).or_default().extend(&part.captures);
+    }
+    let of = |wanted: &[Verdict]| kinds.keys().any(|kind| wanted.contains(&kind.3));
+    let fits = [Verdict::Supported, Verdict::NotContradicted];
+    if !of(&fits) && !of(&[Verdict::Contradicted]) {
+        return (Vec::new(), false);
+    }
+    let disagree = verdict == Verdict::Contradicted && of(&fits) && of(&[Verdict::Contradicted]);
+    // Those that decide come first where not all are listed.
+    let mut all: Vec<_> = kinds.into_iter().collect();
+    all.sort_by_key(|((.., verdict, _), _)| *verdict == Verdict::Inconclusive);
+    let listed = all.into_iter().take(MAX_KINDS).map(|((day, app, vantage, verdict, reason), captures)| {
+        let distinct: BTreeSet<&str> = captures.into_iter().collect();
+        RunsVerdict {
+            day: day.map(str::to_owned),
+            app: app.map(|app| app.chars().take(MAX_APP_CHARS).collect()),
+            vantage,
+            verdict,
+            reason: reason.to_owned(),
+            count: distinct.len() as u64,
+            captures: distinct.into_iter().take(MAX_FRAMES).map(str::to_owned).collect(),
+        }
+    });
+    (listed.collect(), disagree)
+}
+
+/// The kinds of runs that decide and have such a verdict, named.
+fn said_of(runs: &[RunsVerdict], wanted: impl Fn(Verdict) -> bool, words: &Words) -> Text {
+    let decided = runs.iter().filter(|r| r.verdict != Verdict::Inconclusive && wanted(r.verdict));
+    let named: Vec<Text> = decided.map(|r| kind_of(r, words)).collect();
+    let join = |pick: fn(&Text) -> &String| {
+        let mut parts: Vec<&str> = named.iter().take(MAX_SAID).map(|t| pick(t).as_str()).collect();
+        if named.len() > MAX_SAID {
+            parts.push("…");
+        }
+        parts.join("; ")
+    };
+    Text { en: join(|t| &t.en), de: join(|t| &t.de) }
+}
+
+fn kind_of(runs: &RunsVerdict, words: &Words) -> Text {
+    let unknown = words.say("unknown", &[]);
+    let same =
+        |value: Option<&str>| value.map_or(unknown.clone(), |v| Text { en: v.to_owned(), de: v.to_owned() });
+    let count = runs.count.to_string();
+    let vantage = runs.vantage.map_or(unknown.clone(), |v| words.say(&format!("vantage-{}", v.id()), &[]));
+    words.say_in_both(
+        "runs-kind",
+        &[
+            ("day", same(runs.day.as_deref())),
+            ("app", same(runs.app.as_deref())),
+            ("vantage", vantage),
+            ("count", Text { en: count.clone(), de: count }),
+        ],
+    )
+}
+
+/// A measure in words; `None` for one that is none of doses.
+fn dose(measure: &Leakage, words: &Words) -> Option<Text> {
+    let dose: &Dose = measure.dose.as_ref()?;
+    let doses: Vec<String> = dose.doses.iter().map(|d| d.contacts.to_string()).collect();
+    let doses = Text { en: doses.join(", "), de: doses.join(", ") };
+    let runs = Text { en: measure.n.to_string(), de: measure.n.to_string() };
+    let step = measure.scenario.clone().unwrap_or_default();
+    let step = Text { en: step.clone(), de: step };
+    let forms = if dose.forms.is_empty() { "–".to_owned() } else { dose.forms.join(", ") };
+    let forms = Text { en: forms.clone(), de: forms };
+    let [low, high] = measure.ci95.map(number);
+    let mut text = words.say_in_both("dose", &[("runs", runs), ("step", step), ("doses", doses)]);
+    let key = match dose.class {
+        DoseClass::TooFewRuns => "dose-too-few-runs",
+        DoseClass::Nothing => "dose-nothing",
+        DoseClass::Padded => "dose-padded",
+        DoseClass::PerContact => "dose-per-contact",
+        DoseClass::Unclear => "dose-unclear",
+    };
+    let values = [("bytes", number(measure.value)), ("low", low), ("high", high), ("forms", forms)];
+    let read = words.say_in_both(key, &values);
+    text.en = format!("{} {}", text.en, read.en);
+    text.de = format!("{} {}", text.de, read.de);
+    Some(text)
 }
 
 /// When the captures were recorded and what produced their traffic: a verdict speaks of that program at that time, and a
@@ -142,29 +338,41 @@ fn origin(captures: &BTreeSet<String>, report: &Report, words: &Words) -> Vec<Te
     texts
 }
 
+fn undecided(reason: &'static str, key: &'static str, evidence: Vec<Evidence>) -> Ruling {
+    ruling(Verdict::Inconclusive, reason, key, evidence)
+}
+
+fn ruling(verdict: Verdict, reason: &'static str, key: &'static str, evidence: Vec<Evidence>) -> Ruling {
+    Ruling { verdict, reason, key, values: Vec::new(), evidence, captures: BTreeSet::new() }
+}
+
 fn rule(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>) -> Ruling {
     let report = known.report;
-    let ruling = |verdict, reason, key, evidence| Ruling {
-        verdict,
-        reason,
-        key,
-        values: Vec::new(),
-        evidence,
-        captures: BTreeSet::new(),
-    };
     if claim.decided_by == DecidedBy::Documentary {
         return ruling(Verdict::Documentary, "", "documentary", Vec::new());
     }
     let everywhere = known.facts(&claim.messenger, &[]);
     if everywhere.flows.is_empty() {
-        return ruling(Verdict::Inconclusive, "not-exercised", "not-seen", Vec::new());
+        return undecided("not-exercised", "not-seen", Vec::new());
     }
     let facts = known.facts(&claim.messenger, &claim.vantage);
     if facts.flows.is_empty() {
         let shown = show(claim, report, &everywhere);
-        return ruling(Verdict::Inconclusive, "vantage-unsuitable", "vantage", shown);
+        return undecided("vantage-unsuitable", "vantage", shown);
     }
     let captures: BTreeSet<&str> = facts.flows.iter().map(|f| f.capture.as_str()).collect();
+    weigh(claim, report, &facts, &captures, control, true)
+}
+
+/// The rules from the fourth on. `together` is false for one run alone, of which no repeats are asked.
+fn weigh(
+    claim: &Claim,
+    report: &Report,
+    facts: &Facts<'_>,
+    captures: &BTreeSet<&str>,
+    control: Option<&Control>,
+    together: bool,
+) -> Ruling {
     // A verdict that rests on what is not there rests on all captures.
     let rests_on = |evidence: &[Evidence]| -> BTreeSet<String> {
         if evidence.is_empty() {
@@ -173,36 +381,33 @@ fn rule(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>) -> Ruli
             evidence.iter().map(|e| e.capture.clone()).collect()
         }
     };
+    // Gathering frames is the dearer part, and nobody looks at those of one run alone.
+    let gathered = |items: &[super::predicate::Item<'_>]| {
+        if together { gather(report, facts, items) } else { Vec::new() }
+    };
+    let shown = || if together { show(claim, report, facts) } else { Vec::new() };
     if let Some((true, items)) = claim.contradicts.as_ref().map(|p| facts.eval(p)) {
-        let evidence = gather(report, &facts, &items);
+        let evidence = gathered(&items);
         let captures = rests_on(&evidence);
         return Ruling { captures, ..ruling(Verdict::Contradicted, "", "contradicted", evidence) };
     }
-    if (captures.len() as u64) < claim.min_runs {
-        let values = vec![("runs", captures.len().to_string()), ("needed", claim.min_runs.to_string())];
-        let shown = show(claim, report, &facts);
-        return Ruling { values, ..ruling(Verdict::Inconclusive, "too-few-runs", "too-few-runs", shown) };
+    let repeats = if together { repeats(claim, report, captures) } else { u64::MAX };
+    if repeats < claim.min_runs {
+        let values = vec![("runs", repeats.to_string()), ("needed", claim.min_runs.to_string())];
+        let key = if claim.steps.is_empty() { "too-few-runs" } else { "too-few-runs-of-steps" };
+        return Ruling { values, ..undecided("too-few-runs", key, shown()) };
     }
     // A detector that for certain misses more than one leak in twenty proves nothing by its silence.
     if control.is_some_and(|c| c.planted > 0 && (c.found == 0 || c.ci95[1] < 0.95)) {
-        return ruling(
-            Verdict::Inconclusive,
-            "control-failed",
-            "control-failed",
-            show(claim, report, &facts),
-        );
+        return undecided("control-failed", "control-failed", shown());
     }
     if let Some((true, items)) = claim.supports.as_ref().map(|p| facts.eval(p)) {
-        let missing = missing_steps(claim, report, &captures);
+        let missing = missing_steps(claim, report, captures);
         if !missing.is_empty() {
             let values = vec![("steps", missing.join(", "))];
-            let shown = show(claim, report, &facts);
-            return Ruling {
-                values,
-                ..ruling(Verdict::Inconclusive, "not-exercised", "steps-missing", shown)
-            };
+            return Ruling { values, ..undecided("not-exercised", "steps-missing", shown()) };
         }
-        let evidence = gather(report, &facts, &items);
+        let evidence = gathered(&items);
         // That nothing was seen rests on every capture, whatever is shown of them.
         let captures = rests_on(if claim.absence { &[] } else { &evidence });
         let (verdict, key) = match (claim.absence, control) {
@@ -212,10 +417,23 @@ fn rule(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>) -> Ruli
         };
         return Ruling { captures, ..ruling(verdict, "", key, evidence) };
     }
-    let shown = show(claim, report, &facts);
     let mut with_payload = facts.flows.iter().filter(|f| f.encryption != "empty").peekable();
     if with_payload.peek().is_some() && with_payload.all(|f| f.encryption == "opaque") {
-        return ruling(Verdict::Inconclusive, "opaque", "opaque", shown);
+        return undecided("opaque", "opaque", shown());
+    }
+    let grows = |class| matches!(class, DoseClass::PerContact | DoseClass::Padded);
+    let foreign =
+        |measure: &&Leakage| measure.dose.as_ref().is_some_and(|d| grows(d.class) && !grows(d.own_class));
+    if claim.waits_for_doses() && facts.doses.iter().any(foreign) {
+        return undecided("vantage-unsuitable", "dose-of-others", shown());
+    }
+    // Growth that could not be read takes more runs, whatever else the claim waits for.
+    let unread = |measure: &&Leakage| {
+        let class = measure.dose.as_ref().map(|d| d.class);
+        matches!(class, Some(DoseClass::TooFewRuns | DoseClass::Unclear))
+    };
+    if claim.waits_for_doses() && !facts.doses.is_empty() && facts.doses.iter().all(unread) {
+        return undecided("too-few-runs", "undecided", shown());
     }
     let reason = match claim.otherwise.as_str() {
         "opaque" => "opaque",
@@ -223,7 +441,7 @@ fn rule(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>) -> Ruli
         "vantage-unsuitable" => "vantage-unsuitable",
         _ => "not-exercised",
     };
-    ruling(Verdict::Inconclusive, reason, "undecided", shown)
+    undecided(reason, "undecided", shown())
 }
 
 fn show(claim: &Claim, report: &Report, facts: &Facts<'_>) -> Vec<Evidence> {
@@ -233,13 +451,37 @@ fn show(claim: &Claim, report: &Report, facts: &Facts<'_>) -> Vec<Evidence> {
     }
 }
 
+/// The runs among captures with the messenger's flows, each with what was exercised on purpose; a recording that is there twice
+/// counts once.
+fn runs_in<'r>(
+    report: &'r Report,
+    captures: &BTreeSet<&str>,
+) -> impl Iterator<Item = (&'r Input, Option<&'r Run>)> {
+    let mut seen = BTreeSet::new();
+    let here: Vec<&Input> = report.inputs.iter().filter(|i| captures.contains(i.file.as_str())).collect();
+    here.into_iter()
+        .filter(move |i| i.recording().is_none_or(|recording| seen.insert(recording)))
+        .map(|i| (i, i.run.as_ref()))
+}
+
+/// In how many runs each of the claim's steps was exercised at the least; for a claim without steps, how many runs there are.
+pub(super) fn repeats(claim: &Claim, report: &Report, captures: &BTreeSet<&str>) -> u64 {
+    if claim.steps.is_empty() {
+        return runs_in(report, captures).count() as u64;
+    }
+    let with = |step: &String| {
+        let of_messenger = runs_in(report, captures).filter_map(|(_, run)| run);
+        let exercised = of_messenger
+            .filter(|r| r.messenger.as_deref() == Some(claim.messenger.as_str()) && r.steps.contains(step));
+        exercised.count() as u64
+    };
+    claim.steps.iter().map(with).min().unwrap_or_default()
+}
+
 /// Steps of the claim that no run of its messenger exercised in a capture with the messenger's flows.
 fn missing_steps(claim: &Claim, report: &Report, captures: &BTreeSet<&str>) -> Vec<String> {
-    let exercised: BTreeSet<&str> = report
-        .inputs
-        .iter()
-        .filter(|i| captures.contains(i.file.as_str()))
-        .filter_map(|i| i.run.as_ref())
+    let exercised: BTreeSet<&str> = runs_in(report, captures)
+        .filter_map(|(_, run)| run)
         .filter(|r| r.messenger.as_deref() == Some(claim.messenger.as_str()))
         .flat_map(|r| r.steps.iter().map(String::as_str))
         .collect();

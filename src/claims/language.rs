@@ -30,8 +30,10 @@ pub struct Claim {
     pub steps: Vec<String>,
     /// Where captures must have been taken; empty when anywhere will do.
     pub vantage: Vec<Vantage>,
-    /// Captures needed.
+    /// Runs needed, each step in as many; 0 when one will do.
     pub min_runs: u64,
+    /// It says that something leaves only as a hash of a telephone number: whether that protects it is a second verdict.
+    pub hash_of_number: bool,
     /// Reason when nothing matches.
     pub otherwise: String,
     /// What to do to decide it.
@@ -48,6 +50,30 @@ pub struct Claim {
     pub file: String,
     /// The line of its id.
     pub line: usize,
+}
+
+impl Claim {
+    /// Whether one of its predicates asks for a measure of doses and responses.
+    pub(super) fn asks_for_doses(&self) -> bool {
+        let asks = |p: &Option<Predicate>| p.as_ref().is_some_and(Predicate::asks_for_doses);
+        self.waits_for_doses() || asks(&self.shows)
+    }
+
+    /// Whether such a measure can decide it.
+    pub(super) fn waits_for_doses(&self) -> bool {
+        let asks = |p: &Option<Predicate>| p.as_ref().is_some_and(Predicate::asks_for_doses);
+        asks(&self.supports) || asks(&self.contradicts)
+    }
+}
+
+impl Predicate {
+    fn asks_for_doses(&self) -> bool {
+        match self {
+            Predicate::AllOf(parts) | Predicate::AnyOf(parts) => parts.iter().any(Predicate::asks_for_doses),
+            Predicate::Not(inner) => inner.asks_for_doses(),
+            Predicate::Leaf(leaf) => leaf.subject == Subject::Doses,
+        }
+    }
 }
 
 /// What can decide a claim.
@@ -142,4 +168,6 @@ pub enum Subject {
     Findings,
     /// Names of servers.
     Names,
+    /// Measures of how an upload grows with the address book (METRICS E6).
+    Doses,
 }

@@ -9,16 +9,17 @@ use toml::de::{DeTable, DeValue};
 use super::language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
 use super::predicate::{Conditions, Kind, Value};
 use crate::model::{Criterion, Text, Vantage};
+use crate::scenario::STEPS;
 
 /// The messengers of the comparison.
 pub(super) const MESSENGERS: [&str; 8] =
     ["whatsapp", "messenger", "telegram", "signal", "wire", "threema", "conversations", "caritas"];
 
 /// Reasons that a claim may give for staying undecided.
-const REASONS: [&str; 4] = ["not-exercised", "opaque", "too-few-runs", "vantage-unsuitable"];
+pub(super) const REASONS: [&str; 4] = ["not-exercised", "opaque", "too-few-runs", "vantage-unsuitable"];
 
 /// Keys of a claim.
-const KEYS: [&str; 18] = [
+pub(super) const KEYS: [&str; 19] = [
     "id",
     "criterion",
     "text",
@@ -31,6 +32,7 @@ const KEYS: [&str; 18] = [
     "steps",
     "vantage",
     "min_runs",
+    "hash_of_number",
     "otherwise",
     "undecided",
     "note",
@@ -38,6 +40,11 @@ const KEYS: [&str; 18] = [
     "control",
     "sources",
 ];
+
+/// Runs that a claim may ask for.
+pub(super) const MAX_MIN_RUNS: u64 = 1000;
+/// Characters of a word that a fault quotes.
+const MAX_SHOWN: usize = 60;
 
 /// Nesting of predicates that is accepted.
 const MAX_DEPTH: usize = 8;
@@ -223,13 +230,15 @@ impl Loader<'_> {
 
     /// A word that is not among the known ones; the nearest is proposed.
     pub(super) fn unknown(&mut self, span: &Range<usize>, kind: &str, word: &str, known: &[&str]) {
-        let near =
-            known.iter().min_by_key(|k| distance(k, word)).filter(|k| distance(k, word) <= k.len() / 2 + 1);
+        let near = nearest(word, known);
+        // Ids of the file itself may hold anything.
+        let all = known.join(", ").escape_debug().to_string();
         let remedy = match near {
-            Some(near) if known.len() > 1 => format!("did you mean {near:?}? Known: {}", known.join(", ")),
-            _ => format!("write one of: {}", known.join(", ")),
+            Some(near) if known.len() > 1 => format!("did you mean {near:?}? Known: {all}"),
+            _ => format!("write one of: {all}"),
         };
-        self.fault(span, format!("unknown {kind} {word:?}"), remedy);
+        let word = shown(word);
+        self.fault(span, format!("unknown {kind} {word}"), remedy);
     }
 
     pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, what: &str) -> Option<&'n str> {
@@ -316,6 +325,7 @@ impl Loader<'_> {
             );
             return text;
         };
+        let before = self.faults.len();
         for (name, value) in inner {
             match name.get_ref().as_ref() {
                 "en" => text.en = self.text(value, "the English text").unwrap_or_default().into(),
@@ -323,8 +333,10 @@ impl Loader<'_> {
                 other => self.unknown(&name.span(), "language", other, &["en", "de"]),
             }
         }
+        // What is no text was told already, and what is misspelt is the one that is missing.
+        let told = self.faults.len() > before;
         for (lang, value) in [("en", &text.en), ("de", &text.de)] {
-            if value.trim().is_empty() {
+            if value.trim().is_empty() && !told {
                 self.fault(
                     &node.span(),
                     format!("{key} has no text for {lang:?}"),
@@ -338,8 +350,9 @@ impl Loader<'_> {
     fn claim(&mut self, table: &Table<'_>, span: &Range<usize>) -> Option<Claim> {
         let before = self.faults.len();
         self.known_keys(table, &KEYS);
+        let meant = misspelt(table, &KEYS);
         for key in ["id", "criterion", "text", "decided_by", "sources"] {
-            if !table.contains_key(key) {
+            if !table.contains_key(key) && !meant.contains(&key) {
                 self.fault(span, format!("the claim has no {key}"), format!("add {key} = …"));
             }
         }
@@ -375,8 +388,9 @@ impl Loader<'_> {
         let shows = predicate(self, "shows");
         let otherwise_given = table.contains_key("otherwise");
         if decided_by == DecidedBy::Traffic
-            && !["supports", "contradicts"].iter().any(|k| table.contains_key(*k))
+            && !["supports", "contradicts"].iter().any(|k| table.contains_key(*k) || meant.contains(k))
             && !otherwise_given
+            && !meant.contains(&"otherwise")
         {
             self.fault(
                 span,
@@ -408,8 +422,20 @@ impl Loader<'_> {
             None => String::new(),
         };
         let steps = table.get("steps").map(|n| self.words(n, "steps")).unwrap_or_default();
+        for (step, span) in steps.iter().filter(|(step, _)| !STEPS.contains(&step.as_str())) {
+            self.unknown(span, "step", step, &STEPS);
+        }
         let vantage = table.get("vantage").map(|n| self.vantages(n)).unwrap_or_default();
-        let min_runs = table.get("min_runs").and_then(|n| self.whole(n, "min_runs")).unwrap_or(0);
+        let min_runs = self.min_runs(table, decided_by);
+        if otherwise == "too-few-runs" && !table.contains_key("min_runs") {
+            let span = table.get("otherwise").map_or(span.clone(), Spanned::span);
+            self.fault(
+                &span,
+                "the claim blames too few runs and does not say how many it takes",
+                "add min_runs = 5, say",
+            );
+        }
+        let hash_of_number = table.get("hash_of_number").is_some_and(|n| self.flag(n, "hash_of_number"));
         let sources = table.get("sources").map(|n| self.sources(n)).unwrap_or_default();
         let section =
             table.get("section").and_then(|n| self.text(n, "section")).unwrap_or_default().to_owned();
@@ -436,6 +462,7 @@ impl Loader<'_> {
             steps: steps.into_iter().map(|(s, _)| s).collect(),
             vantage,
             min_runs,
+            hash_of_number,
             otherwise,
             undecided,
             note,
@@ -445,6 +472,24 @@ impl Loader<'_> {
             file: self.file.to_owned(),
             line,
         })
+    }
+
+    /// How many runs a claim asks for; 0 when it does not say.
+    fn min_runs(&mut self, table: &Table<'_>, decided_by: DecidedBy) -> u64 {
+        let Some(node) = table.get("min_runs") else { return 0 };
+        let Some(runs) = self.whole(node, "min_runs") else { return 0 };
+        if decided_by == DecidedBy::Documentary {
+            let remedy = "remove it, or write decided_by = \"traffic\"";
+            self.fault(&node.span(), "a documentary claim has min_runs", remedy);
+        } else if !(2..=MAX_MIN_RUNS).contains(&runs) {
+            let remedy = format!("write 2 to {MAX_MIN_RUNS}, or leave it out where one run will do");
+            self.fault(
+                &node.span(),
+                format!("min_runs = {runs} asks for no repeats that can be made"),
+                remedy,
+            );
+        }
+        runs
     }
 
     fn id(&mut self, node: &Node<'_>) -> Option<String> {
@@ -534,6 +579,11 @@ impl Loader<'_> {
                     );
                 } else {
                     self.unknown(&item.span(), "source", id, &ids);
+                    // The one that was meant is not told as one that nobody names.
+                    let meant = nearest(id, &ids).map(str::to_owned);
+                    for shared in self.shared.iter_mut().filter(|s| Some(&s.source.id) == meant.as_ref()) {
+                        shared.used = true;
+                    }
                 }
             }
         }
@@ -545,6 +595,7 @@ impl Loader<'_> {
             self.fault(&item.span(), "a source is not a table", "write { id = \"…\", text = \"…\" }");
             return None;
         };
+        let before = self.faults.len();
         let mut source = Source::default();
         for (key, value) in table {
             match key.get_ref().as_ref() {
@@ -575,7 +626,8 @@ impl Loader<'_> {
                 ),
             }
         }
-        if source.id.is_empty() || source.text.is_empty() {
+        // A misspelt or mistyped key was told already.
+        if (source.id.is_empty() || source.text.is_empty()) && self.faults.len() == before {
             self.fault(&item.span(), "a source lacks id or text", "write { id = \"…\", text = \"…\" }");
         }
         Some(source)
@@ -625,12 +677,22 @@ impl Loader<'_> {
         let given: Vec<_> =
             table.iter().filter(|(k, _)| QUANTIFIERS.contains(&k.get_ref().as_ref())).collect();
         let [(key, value)] = given[..] else {
+            // A single key that is nearly a connective is one that was misspelt.
+            const CONNECTIVES: [&str; 3] = ["all_of", "any_of", "not"];
+            let only = table.keys().next().filter(|_| table.len() == 1);
+            let near = |k: &&toml::Spanned<toml::de::DeString<'_>>| {
+                CONNECTIVES.iter().any(|c| distance(c, k.get_ref()) <= 2)
+            };
+            if let Some(key) = only.filter(near) {
+                self.unknown(&key.span(), "connective", key.get_ref(), &CONNECTIVES);
+                return None;
+            }
             let what = if given.is_empty() {
                 "a predicate without a quantifier"
             } else {
                 "a predicate with two quantifiers"
             };
-            self.fault(span, what, "write exactly one of any, all, none, count, share = \"flows\" (or destinations, findings, names)");
+            self.fault(span, what, "write exactly one of any, all, none, count, share = \"flows\" (or destinations, findings, names, doses)");
             return None;
         };
         let word = self.text(value, "the subject")?.to_owned();
@@ -639,17 +701,21 @@ impl Loader<'_> {
             "destinations" => Subject::Destinations,
             "findings" => Subject::Findings,
             "names" => Subject::Names,
+            "doses" => Subject::Doses,
             other => {
                 self.unknown(
                     &value.span(),
                     "subject",
                     other,
-                    &["flows", "destinations", "findings", "names"],
+                    &["flows", "destinations", "findings", "names", "doses"],
                 );
                 return None;
             }
         };
-        let limit = table.get("at_least").and_then(|n| self.number(n, "at_least"));
+        let limit = match table.get("at_least") {
+            Some(node) => Some(self.number(node, "at_least")?),
+            None => None,
+        };
         let quantifier = match (key.get_ref().as_ref(), limit) {
             ("any", None) => Quantifier::Any,
             ("all", None) => Quantifier::All,
@@ -707,6 +773,13 @@ impl Loader<'_> {
                         if !allowed.is_empty() && !allowed.contains(&word.as_str()) {
                             self.unknown(span, name, word, allowed);
                         }
+                    }
+                    Value::Words(words.into_iter().map(|(w, _)| w).collect())
+                }
+                Kind::Listed(list, fits) => {
+                    let words = self.words(value, name);
+                    for (word, span) in words.iter().filter(|(word, _)| !fits(word)) {
+                        self.unknown(span, name, word, list());
                     }
                     Value::Words(words.into_iter().map(|(w, _)| w).collect())
                 }
@@ -773,6 +846,25 @@ impl Loader<'_> {
         }
         conditions
     }
+}
+
+/// The known keys that unknown ones of a table are meant to be: they are told as misspelt, and not as missing too.
+pub(super) fn misspelt<'k>(table: &Table<'_>, known: &[&'k str]) -> Vec<&'k str> {
+    let unknown = table.keys().map(|k| k.get_ref().as_ref()).filter(|k| !known.contains(k));
+    unknown.filter_map(|word| nearest(word, known)).collect()
+}
+
+/// The known word that another one is likely to stand for.
+fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let near = known.iter().copied().min_by_key(|k| distance(k, word))?;
+    (distance(near, word) <= near.len() / 2 + 1).then_some(near)
+}
+
+/// A word of the file in quotes, cut where it is long.
+fn shown(word: &str) -> String {
+    let cut: String = word.chars().take(MAX_SHOWN).collect();
+    let more = if cut.len() < word.len() { "…" } else { "" };
+    format!("{:?}", cut + more)
 }
 
 fn type_of(value: &DeValue<'_>) -> &'static str {

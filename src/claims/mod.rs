@@ -4,19 +4,25 @@
 //! [`ClaimResult`](crate::model::ClaimResult) a claim. Claims and wording are data: `claims/*.toml`, described in
 //! `docs/claims-language.md`. Knows nothing of how results are shown.
 
+mod check;
 mod comparison;
 mod evidence;
 mod judge;
 mod language;
 mod load;
+mod next;
 mod predicate;
+mod protection;
+mod schema;
 mod wording;
 
+pub use check::{Checked, check};
 pub use comparison::Criteria;
 pub use judge::{judge, judge_with_controls};
 pub use language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
 pub use load::{ClaimError, Fault};
 pub use predicate::{Conditions, Value};
+pub use schema::schema;
 
 use std::path::PathBuf;
 
@@ -44,6 +50,7 @@ static FILES: &[(&str, &str)] = &[
 pub struct Catalogue {
     claims: Vec<Claim>,
     files: Vec<ClaimFile>,
+    embedded: bool,
 }
 
 impl Catalogue {
@@ -52,7 +59,8 @@ impl Catalogue {
     /// # Errors
     /// [`ClaimError`] names every fault with file and line; a test keeps the built-in files free of them.
     pub fn embedded() -> Result<Catalogue, ClaimError> {
-        Catalogue::from_texts(FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+        let texts = FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        Ok(Catalogue { embedded: true, ..Catalogue::from_texts(texts)? })
     }
 
     /// Claim files instead of the built-in ones.
@@ -119,7 +127,14 @@ impl Catalogue {
                 claims.push(Claim { id, messenger: messenger.clone(), ..claim.clone() });
             }
         }
-        Ok(Catalogue { claims, files })
+        Ok(Catalogue { claims, files, embedded: false })
+    }
+
+    /// These claims, and those of `other` that are not among them.
+    fn beside(&self, other: &Catalogue) -> Catalogue {
+        let mut all = self.clone();
+        all.claims.extend(other.claims.iter().filter(|c| self.get(&c.id).is_none()).cloned());
+        all
     }
 
     /// The built-in files: name and text.
@@ -131,6 +146,11 @@ impl Catalogue {
     #[must_use]
     pub fn files(&self) -> &[ClaimFile] {
         &self.files
+    }
+
+    /// Whether it is the built-in one, which commands take without being told.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded
     }
 
     /// All claims, by messenger in the order of the files.

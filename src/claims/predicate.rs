@@ -3,12 +3,13 @@
 //! Takes checked predicates and the facts of a report; says whether they match, and which items made them match. The table
 //! [`Conditions::known`] is the vocabulary: loader, evaluation and documentation go by it. Knows nothing of verdicts.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use super::language::{Leaf, Predicate, Quantifier, Subject};
 use crate::model::{
-    Agreement, Confidence, Destination, Finding, FindingKind, Flow, FlowName, Jurisdiction, JurisdictionWhy,
-    Report, Severity, Unverified,
+    Agreement, Confidence, Destination, DoseClass, Finding, FindingKind, Flow, FlowName, Jurisdiction,
+    JurisdictionWhy, Leakage, Report, Severity, Unverified,
 };
 
 /// What a condition's value looks like.
@@ -18,6 +19,8 @@ pub(super) enum Kind {
     Words(&'static [&'static str]),
     /// Texts of one form.
     Checked(&'static Check),
+    /// Texts that the program can give, listed elsewhere: the list, and whether a text is among them or made from one.
+    Listed(fn() -> &'static [&'static str], fn(&str) -> bool),
     /// Whole numbers up to this one.
     Numbers(u64),
     /// One number.
@@ -67,6 +70,28 @@ static TRANSPORT: Check = Check {
     remedy: "write tcp, udp, icmp, icmpv6, or ip.NUMBER for another",
 };
 
+/// The protocols that a flow can be said to run, and what runs within them.
+fn protocols() -> &'static [&'static str] {
+    static LIST: OnceLock<Vec<&str>> = OnceLock::new();
+    let list = || {
+        let own = crate::dissect::PROTOCOLS.iter().map(|p| p.id);
+        own.chain(crate::dissect::INSIDE_PROTOCOLS).collect()
+    };
+    LIST.get_or_init(list)
+}
+
+/// The signatures of `docs/signatures.toml`; `tests/corpus_messengers.rs` demands that none is missing there.
+pub(super) fn signatures() -> &'static [&'static str] {
+    static LIST: OnceLock<Vec<&str>> = OnceLock::new();
+    let of_line = |line: &'static str| line.strip_prefix("id = \"")?.strip_suffix('"');
+    LIST.get_or_init(|| include_str!("../../docs/signatures.toml").lines().filter_map(of_line).collect())
+}
+
+fn encodings() -> &'static [&'static str] {
+    static LIST: OnceLock<Vec<&str>> = OnceLock::new();
+    LIST.get_or_init(crate::payload::encodings)
+}
+
 /// The highest port, and the highest number of an autonomous system (RFC 6793).
 const PORTS: u64 = 0xffff;
 const SYSTEMS: u64 = 0xffff_ffff;
@@ -110,7 +135,10 @@ const ENCRYPTIONS: &[&str] = &[
 const CERTIFICATE_FAULTS: &[&str] = &[
     "expired",
     "not-yet-valid",
+    "expired-intermediate",
+    "not-yet-valid-intermediate",
     "self-issued",
+    "self-signed",
     "name-mismatch",
     "weak-key",
     "weak-signature",
@@ -137,10 +165,10 @@ const SEVERITIES: &[&str] = &["info", "low", "medium", "high", "critical"];
 static FLOWS: &[(&str, Kind)] = &[
     ("encryption", Kind::Words(ENCRYPTIONS)),
     ("not_encryption", Kind::Words(ENCRYPTIONS)),
-    ("app_protocol", Kind::Words(&[])),
+    ("app_protocol", Kind::Listed(protocols, |word| protocols().contains(&word))),
     ("transport", Kind::Checked(&TRANSPORT)),
     ("port", Kind::Numbers(PORTS)),
-    ("signature", Kind::Words(&[])),
+    ("signature", Kind::Listed(signatures, |word| signatures().contains(&word))),
     ("tls_version", Kind::Words(&["tls1.3", "tls1.2", "tls1.1", "tls1.0", "ssl3.0", "ssl2.0"])),
     ("ech", Kind::Words(&["absent", "outer", "unknown"])),
     ("name", Kind::Checked(&NAME)),
@@ -180,11 +208,12 @@ static DESTINATIONS: &[(&str, Kind)] = &[
 static FINDINGS: &[(&str, Kind)] = &[
     ("kind", Kind::Words(&["credential", "canary", "identifier", "content", "cookie", "token", "name"])),
     ("severity", Kind::Words(SEVERITIES)),
-    ("encoding", Kind::Words(&[])),
+    ("encoding", Kind::Listed(encodings, crate::payload::is_encoding)),
     ("canary", Kind::Words(&[])),
     ("rule", Kind::Words(&[])),
     ("confidence", Kind::Words(&["low", "medium", "high"])),
     ("decrypted", Kind::Flag),
+    ("hashed", Kind::Flag),
     ("flow", Kind::Of(Subject::Flows)),
 ];
 static NAMES: &[(&str, Kind)] = &[
@@ -193,6 +222,7 @@ static NAMES: &[(&str, Kind)] = &[
         "source",
         Kind::Words(&[
             "dns",
+            "dns-hint",
             "sni",
             "certificate",
             "http-host",
@@ -206,6 +236,21 @@ static NAMES: &[(&str, Kind)] = &[
     ("flow", Kind::Of(Subject::Flows)),
 ];
 
+const CLASSES: &[&str] = &["too-few-runs", "nothing", "padded", "per-contact", "unclear"];
+static DOSES: &[(&str, Kind)] = &[
+    ("step", Kind::Words(&crate::leakage::STEPS)),
+    ("class", Kind::Words(CLASSES)),
+    ("own_class", Kind::Words(CLASSES)),
+    ("form", Kind::Checked(&FORM)),
+    ("bytes_per_contact_over", Kind::Limit),
+    ("bytes_per_contact_below", Kind::Limit),
+    ("power_at_least", Kind::Limit),
+];
+static FORM: Check = Check {
+    fits: |text| crate::leakage::dose::FORMS.iter().any(|form| form.id == text),
+    remedy: "write the id of a form, such as number-text, number-integer, hash-10 or hash-32 (docs/claims-language.md)",
+};
+
 /// What an item must be; all conditions have to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conditions(Vec<(&'static str, Value)>);
@@ -218,6 +263,7 @@ impl Conditions {
             Subject::Destinations => DESTINATIONS,
             Subject::Findings => FINDINGS,
             Subject::Names => NAMES,
+            Subject::Doses => DOSES,
         }
     }
 
@@ -275,6 +321,8 @@ pub(super) enum Item<'r> {
     Finding(&'r Finding),
     /// A name of a flow.
     Name(&'r Flow, &'r FlowName),
+    /// A measure of doses and responses.
+    Dose(&'r Leakage),
 }
 
 fn below(name: &str, suffix: &str) -> bool {
@@ -305,7 +353,8 @@ impl Item<'_> {
         match (self, value) {
             (_, Value::Of(inner)) => self.belongings(facts).iter().any(|item| inner.fit(item, facts)),
             (Item::Flow(f, _), value) => flow_fits(f, condition, value),
-            (Item::Destination(d, _), value) => destination_fits(d, condition, value),
+            (Item::Destination(d, _), value) => destination_fits(d, condition, value, facts),
+            (Item::Dose(measure), value) => dose_fits(measure, condition, value),
             (Item::Finding(f), Value::Words(list)) => match condition {
                 "kind" => list.contains(&word(&f.kind)),
                 "severity" => list.iter().any(|s| f.severity >= of_word::<Severity>(s)),
@@ -318,7 +367,11 @@ impl Item<'_> {
                 "canary" => canary(f).is_some_and(|name| list.iter().any(|w| called(name, w))),
                 _ => false,
             },
-            (Item::Finding(f), Value::Flag(flag)) => condition == "decrypted" && f.decrypted == *flag,
+            (Item::Finding(f), Value::Flag(flag)) => match condition {
+                "decrypted" => f.decrypted == *flag,
+                "hashed" => f.encoding.iter().any(|e| crate::payload::is_digest(e)) == *flag,
+                _ => false,
+            },
             (Item::Name(_, n), Value::Words(list)) => match condition {
                 "suffix" => list.iter().any(|s| below(&n.name, s)),
                 "source" => list.contains(&n.source),
@@ -336,9 +389,10 @@ impl Item<'_> {
                 let ends = facts.ends.get(&handle(&f.capture, f.flow)).into_iter().flatten();
                 ends.map(|d| Item::Destination(d, Shown::default())).collect()
             }
-            Item::Destination(d, _) => d.flows.iter().filter_map(|h| flow(h)).collect(),
+            Item::Destination(d, _) => facts.flows_at(d).map(|f| Item::Flow(f, Shown::default())).collect(),
             Item::Finding(f) => flow(&handle(&f.capture, f.flow)).into_iter().collect(),
             Item::Name(f, _) => flow(&handle(&f.capture, f.flow)).into_iter().collect(),
+            Item::Dose(_) => Vec::new(),
         }
     }
 }
@@ -442,7 +496,24 @@ fn basis(j: &Jurisdiction) -> String {
     if j.unverified.is_empty() { word(&j.basis) } else { UNVERIFIED.to_owned() }
 }
 
-fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
+/// Growth is read by both ends of the interval: the estimate alone is a guess.
+fn dose_fits(measure: &Leakage, condition: &str, value: &Value) -> bool {
+    let Some(dose) = &measure.dose else { return false };
+    let [low, high] = measure.ci95;
+    let read = dose.class != DoseClass::TooFewRuns;
+    match (condition, value) {
+        ("step", Value::Words(list)) => measure.scenario.as_ref().is_some_and(|step| list.contains(step)),
+        ("class", Value::Words(list)) => list.contains(&word(&dose.class)),
+        ("own_class", Value::Words(list)) => list.contains(&word(&dose.own_class)),
+        ("form", Value::Words(list)) => dose.forms.iter().any(|form| list.contains(form)),
+        ("bytes_per_contact_over", Value::Limit(limit)) => read && low > *limit,
+        ("bytes_per_contact_below", Value::Limit(limit)) => read && high < *limit,
+        ("power_at_least", Value::Limit(limit)) => dose.control.as_ref().is_some_and(|c| c.power >= *limit),
+        _ => false,
+    }
+}
+
+fn destination_fits(d: &Destination, condition: &str, value: &Value, facts: &Facts<'_>) -> bool {
     match (condition, value) {
         ("country", Value::Words(list)) => d.country.as_ref().is_some_and(|c| list.contains(c)),
         ("not_country", Value::Words(list)) => d.country.as_ref().is_some_and(|c| !list.contains(c)),
@@ -473,22 +544,36 @@ fn destination_fits(d: &Destination, condition: &str, value: &Value) -> bool {
         }
         // Addresses of a local network or a laboratory are in no source.
         ("known", Value::Flag(flag)) => (d.operator.is_some() || !d.places.is_empty()) == *flag,
-        ("rtt_excludes", Value::Words(list)) => list.iter().all(|c| d.rtt_excludes.contains(c)),
+        ("rtt_excludes", Value::Words(list)) => list.iter().all(|c| {
+            let far = |b: &crate::model::RttBound| b.excluded.iter().any(|far| far.country == *c);
+            let of_capture = || d.rtt_bounds.iter().any(|b| facts.has_capture(&b.capture) && far(b));
+            d.rtt_excludes.contains(c) && (facts.alone.is_none() || of_capture())
+        }),
         (law, Value::Words(list)) => law_fits(d, law, list),
+        ("max_km_below", Value::Limit(km)) if facts.alone.is_some() => {
+            d.rtt_bounds.iter().any(|b| facts.has_capture(&b.capture) && b.max_km < *km)
+        }
         ("max_km_below", Value::Limit(km)) => d.max_km.is_some_and(|m| m < *km),
         _ => false,
     }
 }
 
 /// What belongs to one messenger, in the captures that count.
+#[derive(Debug, Default)]
 pub(super) struct Facts<'r> {
     pub(super) flows: Vec<&'r Flow>,
     pub(super) destinations: Vec<&'r Destination>,
     pub(super) findings: Vec<&'r Finding>,
+    /// Measures of doses and responses.
+    pub(super) doses: Vec<&'r Leakage>,
     /// The messenger's flows by `CAPTURE#FLOW`.
-    pub(super) by_handle: HashMap<String, &'r Flow>,
+    by_handle: HashMap<String, &'r Flow>,
     /// The ends of the messenger's flows, by `CAPTURE#FLOW`.
     ends: HashMap<String, Vec<&'r Destination>>,
+    /// The messenger's flows at each end, by its address.
+    at: HashMap<&'r str, Vec<&'r Flow>>,
+    /// The capture, where these are the facts of one alone.
+    alone: Option<&'r str>,
 }
 
 impl<'r> Facts<'r> {
@@ -501,31 +586,78 @@ impl<'r> Facts<'r> {
             .collect();
         let by_handle: HashMap<String, &Flow> =
             flows.iter().map(|f| (handle(&f.capture, f.flow), *f)).collect();
-        let destinations: Vec<&Destination> = report
-            .destinations
+        let mut facts = Facts { flows, by_handle, ..Facts::default() };
+        for d in report.destinations.iter().filter(|d| d.messengers.iter().any(|m| m == messenger)) {
+            let here: Vec<&Flow> = d.flows.iter().filter_map(|h| facts.by_handle.get(h).copied()).collect();
+            facts.add_end(d, here);
+        }
+        facts.findings = report
+            .findings
             .iter()
-            .filter(|d| d.messengers.iter().any(|m| m == messenger))
-            .filter(|d| d.flows.iter().any(|handle| by_handle.contains_key(handle)))
+            .filter(|f| f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str()))
             .collect();
-        let mut ends: HashMap<String, Vec<&Destination>> = HashMap::new();
-        for d in &destinations {
-            for handle in d.flows.iter().filter(|handle| by_handle.contains_key(*handle)) {
-                ends.entry(handle.clone()).or_default().push(d);
+        let of_captures = |l: &&Leakage| l.evidence.iter().all(|e| captures.contains(e.capture.as_str()));
+        facts.doses = report
+            .leakage
+            .iter()
+            .filter(|l| l.dose.is_some() && l.messenger.as_deref() == Some(messenger))
+            .filter(of_captures)
+            .collect();
+        facts
+    }
+
+    /// Those of one measure of doses by itself.
+    pub(super) fn of_measure(measure: &'r Leakage) -> Facts<'r> {
+        Facts { doses: vec![measure], ..Facts::default() }
+    }
+
+    fn add_end(&mut self, d: &'r Destination, flows: Vec<&'r Flow>) {
+        if flows.is_empty() {
+            return;
+        }
+        for f in &flows {
+            self.ends.entry(handle(&f.capture, f.flow)).or_default().push(d);
+        }
+        self.destinations.push(d);
+        self.at.insert(&d.address, flows);
+    }
+
+    /// The facts of each capture alone. A measure of doses is of no single one.
+    pub(super) fn by_capture(&self) -> BTreeMap<&'r str, Facts<'r>> {
+        let mut parts: BTreeMap<&'r str, Facts<'r>> = BTreeMap::new();
+        for f in &self.flows {
+            let part = parts.entry(&f.capture).or_default();
+            part.alone = Some(&f.capture);
+            part.flows.push(f);
+            part.by_handle.insert(handle(&f.capture, f.flow), f);
+        }
+        for f in &self.findings {
+            if let Some(part) = parts.get_mut(f.capture.as_str()) {
+                part.findings.push(f);
             }
         }
-        Facts {
-            destinations,
-            findings: report
-                .findings
-                .iter()
-                .filter(|f| {
-                    f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str())
-                })
-                .collect(),
-            flows,
-            by_handle,
-            ends,
+        for d in &self.destinations {
+            let mut here: BTreeMap<&'r str, Vec<&'r Flow>> = BTreeMap::new();
+            for f in self.flows_at(d) {
+                here.entry(&f.capture).or_default().push(f);
+            }
+            for (capture, flows) in here {
+                if let Some(part) = parts.get_mut(capture) {
+                    part.add_end(d, flows);
+                }
+            }
         }
+        parts
+    }
+
+    /// The messenger's flows at an end.
+    pub(super) fn flows_at(&self, d: &Destination) -> impl Iterator<Item = &'r Flow> {
+        self.at.get(d.address.as_str()).into_iter().flatten().copied()
+    }
+
+    /// Whether these facts speak of a capture.
+    pub(super) fn has_capture(&self, capture: &str) -> bool {
+        self.alone.is_none_or(|alone| alone == capture)
     }
 
     fn items(&self, subject: Subject) -> Vec<Item<'r>> {
@@ -535,6 +667,7 @@ impl<'r> Facts<'r> {
                 self.destinations.iter().map(|d| Item::Destination(d, Shown::default())).collect()
             }
             Subject::Findings => self.findings.iter().map(|f| Item::Finding(f)).collect(),
+            Subject::Doses => self.doses.iter().map(|measure| Item::Dose(measure)).collect(),
             Subject::Names => {
                 // What the reference data call an address was not seen in the traffic.
                 let seen = |f: &&'r Flow| f.names.iter().filter(|n| n.source != "reverse");
@@ -579,13 +712,35 @@ impl<'r> Facts<'r> {
                 other => *other,
             })
             .collect();
-        let matches = match leaf.quantifier {
+        let matches = match &leaf.quantifier {
             Quantifier::Any => !fit.is_empty(),
             Quantifier::All => !looked_at.is_empty() && fit.len() == looked_at.len(),
             Quantifier::None => fit.is_empty(),
-            Quantifier::Count(n) => fit.len() as u64 >= n,
-            Quantifier::Share(x) => !looked_at.is_empty() && fit.len() as f64 >= x * looked_at.len() as f64,
+            Quantifier::Count(n) => fit.len() as u64 >= *n,
+            Quantifier::Share(x) => is_share_of_each_run(*x, &looked_at, &fit),
         };
         (matches, if matches { fit } else { Vec::new() })
     }
+}
+
+/// A share has to be reached in each capture that has items: runs are not averaged, so that one with many items does not hide another. An
+/// end that several captures share counts in all of them as one.
+fn is_share_of_each_run(share: f64, looked_at: &[Item<'_>], fit: &[Item<'_>]) -> bool {
+    let count = |items: &[Item<'_>]| {
+        let mut by_capture: BTreeMap<String, usize> = BTreeMap::new();
+        for item in items {
+            let capture = match item {
+                Item::Flow(f, _) | Item::Name(f, _) => f.capture.clone(),
+                Item::Finding(f) => f.capture.clone(),
+                Item::Destination(..) | Item::Dose(_) => String::new(),
+            };
+            *by_capture.entry(capture).or_default() += 1;
+        }
+        by_capture
+    };
+    let (all, fit) = (count(looked_at), count(fit));
+    !all.is_empty()
+        && all
+            .iter()
+            .all(|(capture, n)| fit.get(capture).copied().unwrap_or_default() as f64 >= share * *n as f64)
 }

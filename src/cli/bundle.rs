@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use sha2::Digest as _;
 
 use super::{Failure, TableOrJson, inputs};
@@ -11,9 +11,10 @@ use crate::bundle::{
     self, BundleError, Checked, Content, Given, Part, PublicKey, Rederived, Role, SigningKey,
 };
 use crate::capture::hex;
-use crate::claims::Catalogue;
+use crate::claims::{Catalogue, Criteria};
 use crate::destination::{FactTexts, Outlines, ReferenceDb};
-use crate::model::Report;
+use crate::model::{ReferenceSource, Report};
+use crate::payload::{self, Rules};
 use crate::report::escape_terminal;
 use crate::scenario;
 
@@ -37,6 +38,9 @@ pub(super) struct BundleArgs {
     /// The claim files that were given to `study`, where they were not the built-in ones.
     #[arg(long, value_name = "FILE")]
     claims: Vec<PathBuf>,
+    /// The file of criteria that was given to `study`.
+    #[arg(long, value_name = "FILE")]
+    criteria: Option<PathBuf>,
     /// The reference data that was given to `study`, where it was not the built-in table.
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
@@ -69,6 +73,16 @@ pub(super) struct VerifyArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: TableOrJson,
+    /// Exit 1 when anything was changed or comes out otherwise; without it the exit code only says whether the bundle could be read.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    fail_on: Option<FailOn>,
+}
+
+/// What makes `verify` fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// A changed file, a signature that does not hold, or a verdict that comes out otherwise.
+    Difference,
 }
 
 impl From<BundleError> for Failure {
@@ -102,6 +116,7 @@ pub(super) fn make(args: &BundleArgs, quiet: bool) -> Result<(), Failure> {
         vec![bytes("README.txt", Role::Readme, README.into()), bytes("report.json", Role::Report, text)];
     parts.extend(pages(&path, &args.output));
     parts.extend(claims(&report, &args.claims)?);
+    parts.extend(criteria(&report, args.criteria.as_deref())?);
     parts.extend(reference(&report, args.db.as_deref())?);
     parts.extend(captures(&report, args)?);
     for path in &args.attach {
@@ -183,6 +198,35 @@ fn claims(report: &Report, given: &[PathBuf]) -> Result<Vec<Part>, Failure> {
     Ok(texts.into_iter().map(part).collect())
 }
 
+/// The files that the comparison was made by, in the report's order.
+fn criteria(report: &Report, given: Option<&Path>) -> Result<Vec<Part>, Failure> {
+    let (name, text) = Criteria::embedded_file();
+    let mut known = vec![(file_name(Path::new(name)), text.as_bytes().to_vec())];
+    if let Some(path) = given {
+        let text =
+            std::fs::read(path).map_err(|e| Failure::Unreadable(format!("{path:?}: cannot read: {e}")))?;
+        known.push((file_name(path), text));
+    }
+    let mut parts = Vec::new();
+    for file in &report.criteria {
+        let same = |(_, text): &&(String, Vec<u8>)| hex(&sha2::Sha256::digest(text)) == file.sha256;
+        let Some((_, text)) = known.iter().find(same) else {
+            return Err(Failure::Usage(format!(
+                "the messengers were compared by {:?} (SHA-256 {}): give that file with --criteria",
+                file.file, file.sha256
+            )));
+        };
+        // Numbered, so that their order, which says whose criteria count, is that of the report, and so that no names clash.
+        let path = format!("criteria/{}-{}", parts.len() + 1, file.file);
+        parts.push(Part { path, role: Role::Criteria, content: Content::Bytes(text.clone()) });
+    }
+    Ok(parts)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// The reference data that the report was judged with.
 fn reference(report: &Report, given: Option<&Path>) -> Result<Vec<Part>, Failure> {
     let opened;
@@ -194,7 +238,15 @@ fn reference(report: &Report, given: Option<&Path>) -> Result<Vec<Part>, Failure
         None => ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?,
     };
     let mut known: Vec<String> = db.sources().into_iter().map(|s| s.sha256).collect();
-    known.push(Outlines::source().sha256);
+    known.extend([Outlines::source().sha256, payload::keys_source().sha256]);
+    known.extend(Rules::embedded().sources().iter().map(|source| source.sha256.clone()));
+    let own_rules = |source: &&ReferenceSource| source.name.starts_with("rules ");
+    if let Some(own) = report.reference.iter().find(own_rules) {
+        return Err(Failure::Usage(format!(
+            "the report was made with {:?}: a bundle holds the built-in rules alone, by which its findings are counted again; make the report without --rules",
+            own.name
+        )));
+    }
     if let Some(other) = report.reference.iter().find(|source| !known.contains(&source.sha256)) {
         return Err(Failure::Usage(format!(
             "the report was judged with another {:?} of {}: give the reference data of that time with --db",
@@ -257,10 +309,15 @@ pub(super) fn check(args: &VerifyArgs) -> Result<(), Failure> {
         TableOrJson::Table => tell(&checked, &mut out)?,
     }
     out.flush()?;
-    if checked.is_good() {
-        Ok(())
-    } else {
-        Err(Failure::Judged(format!("{:?} is not what was bundled", args.bundle)))
+    let what = || format!("{:?} is not what was bundled, or does not give its verdicts again", args.bundle);
+    match args.fail_on {
+        _ if checked.is_good() => Ok(()),
+        Some(FailOn::Difference) => Err(Failure::Judged(what())),
+        // CONTRACT: 1 only with --fail-on. A reader of the terminal is told all the same.
+        None => {
+            anstream::eprintln!("metaleak: warning: {}; --fail-on difference makes that exit 1", what());
+            Ok(())
+        }
     }
 }
 

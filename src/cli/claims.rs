@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 
 use super::{Failure, inputs};
 use crate::claims::{
-    Catalogue, Claim, Conditions, Criteria, DecidedBy, Leaf, Predicate, Quantifier, Subject, Value,
+    self, Catalogue, Claim, Conditions, Criteria, DecidedBy, Leaf, Predicate, Quantifier, Subject, Value,
 };
 use crate::destination::ReferenceDb;
 use crate::model::ClaimResult;
@@ -34,9 +34,9 @@ pub(super) enum ClaimsCommand {
         #[arg(long, default_value = "en", value_parser = ["en", "de"])]
         lang: String,
     },
-    /// Check claim files; every fault is named with file, line and remedy.
+    /// Check claim files, files of criteria and of sentences; every fault is named with file, line and remedy.
     Check {
-        /// Claim files.
+        /// Files; what each of them is, its content tells.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
@@ -85,8 +85,16 @@ pub(super) fn run(command: &ClaimsCommand) -> Result<(), Failure> {
         ClaimsCommand::List { messenger, lang } => list(messenger.as_deref(), &wording(lang)?, &mut out)?,
         ClaimsCommand::Show { id, lang } => show(id, &wording(lang)?, &mut out)?,
         ClaimsCommand::Check { files } => {
-            let catalogue = Catalogue::load(files).map_err(|e| Failure::Usage(e.to_string()))?;
-            writeln!(out, "{} claims, no faults", catalogue.claims().len())?;
+            let checked = claims::check(files).map_err(|e| Failure::Usage(e.to_string()))?;
+            let counts = [
+                (checked.claims, "claims"),
+                (checked.criteria, "criteria"),
+                (checked.conclusions, "conclusions"),
+                (checked.sentences, "sentences"),
+            ];
+            let counts: Vec<String> =
+                counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+            writeln!(out, "{}, no faults", counts.join(", "))?;
         }
         ClaimsCommand::New { id, kind } => {
             let text = scaffold(id, *kind);
@@ -204,6 +212,13 @@ fn verdict(claim: &ClaimResult, wording: &Wording, out: &mut dyn Write) -> Resul
             }
         }
     }
+    if let Some(protection) = &claim.protection {
+        writeln!(out, "  {}", wording.pick(&protection.explanation))?;
+    }
+    for next in &claim.next {
+        writeln!(out, "  {}", escape_terminal(wording.pick(&next.what)))?;
+        writeln!(out, "    {}", escape_terminal(&next.command))?;
+    }
     for source in &claim.sources {
         writeln!(out, "  {} {source}", wording.text("show-source"))?;
     }
@@ -295,6 +310,7 @@ fn show(id: &str, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure>
         "show-vantage",
         &claim.vantage.iter().map(|v| format!("{v:?}").to_lowercase()).collect::<Vec<_>>().join(", "),
     )?;
+    line("show-min-runs", &if claim.min_runs > 0 { claim.min_runs.to_string() } else { String::new() })?;
     line("show-control", &claim.control)?;
     line("show-undecided", wording.pick(&claim.undecided))?;
     line("show-note", wording.pick(&claim.note))?;
@@ -325,6 +341,7 @@ fn leaf_in_words(leaf: &Leaf) -> String {
         Subject::Destinations => "destinations",
         Subject::Findings => "findings",
         Subject::Names => "names",
+        Subject::Doses => "doses",
     };
     let quantifier = match leaf.quantifier {
         Quantifier::Any => "any".to_owned(),

@@ -16,7 +16,7 @@ use crate::report::escape_terminal;
 /// Arguments of `coverage`.
 #[derive(Debug, Args)]
 pub(super) struct CoverageArgs {
-    /// Captures (pcap, pcapng, .gz, .zst); `-` is standard input.
+    /// Captures (pcap, pcapng, .gz, .zst); `-` is standard input. Of a compressed one every byte that it unpacks to is counted.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How to print.

@@ -79,7 +79,7 @@ enum Command {
     },
     /// Put a report and all that it rests on into one sealed archive, signed if you like.
     Bundle(bundle::BundleArgs),
-    /// Check a bundle: hashes, chain, seal, signature; then derive every verdict anew. Exit 1 when anything differs.
+    /// Check a bundle: hashes, chain, seal, signature; then derive every verdict anew. `--fail-on difference`: exit 1 when anything differs.
     Verify(bundle::VerifyArgs),
     /// Say what is installed, what is missing, and what each part is for.
     Doctor,
@@ -369,8 +369,8 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
 /// What the commands end with, for the manual page.
 const EXIT_STATUS: &[(&str, &str)] = &[
     ("0", "Done; also where nothing was found, and where a pipe was closed by its reader."),
-    ("1", "A limit of --fail-on is reached, a claim file has faults, or a bundle does not verify."),
-    ("2", "The arguments, a claim file or a key make no sense."),
+    ("1", "A limit of --fail-on is reached; never without it."),
+    ("2", "The arguments, a key or a claim file make no sense."),
     ("3", "Nothing could be read; with --strict: an input was unreadable or truncated."),
     ("4", "Something that is needed is missing here, or an output could not be written."),
 ];

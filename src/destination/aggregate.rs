@@ -186,7 +186,10 @@ impl<'a> Seen<'a> {
                 self.bounding_rtt_ms = least(self.bounding_rtt_ms);
             }
         }
-        self.captures.insert(&flow.capture);
+        // Flows stand by capture.
+        if self.flows.last().is_none_or(|last| last.capture != flow.capture) {
+            self.captures.insert(&flow.capture);
+        }
         self.flows.push(flow);
     }
 

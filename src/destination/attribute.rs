@@ -113,21 +113,29 @@ fn by_name<'a>(flow: &'a Flow, db: &ReferenceDb) -> Option<(usize, &'a FlowName)
         }
     }
     // Several names of one address: a messenger may only be said when it is the only one among them.
-    let mut only = None;
-    for name in flow.names.iter().filter(|name| name.source == "dns") {
-        match (owner(name), only) {
-            (Some(index), None) => only = Some((index, name)),
-            (Some(index), Some((first, _))) if index != first => return None,
-            _ => {}
+    let only = |source: &str| {
+        let mut only = None;
+        for name in flow.names.iter().filter(|name| name.source == source) {
+            match (owner(name), only) {
+                (Some(index), None) => only = Some((index, name)),
+                (Some(index), Some((first, _))) if index != first => return Err(()),
+                _ => {}
+            }
         }
+        Ok(only)
+    };
+    let resolved = only("dns").ok()?;
+    if resolved.is_some() {
+        return resolved;
     }
-    if only.is_some() || cover {
-        return only;
+    let mut certificate = flow.names.iter().filter(|name| name.source == "certificate" && !cover);
+    if let Some(first) = certificate.next() {
+        let index = owner(first)?;
+        return certificate.all(|name| owner(name) == Some(index)).then_some((index, first));
     }
-    let mut certificate = flow.names.iter().filter(|name| name.source == "certificate");
-    let first = certificate.next()?;
-    let index = owner(first)?;
-    certificate.all(|name| owner(name) == Some(index)).then_some((index, first))
+    // A hint is only how the name may be reached, so it speaks where no answer and no certificate does.
+    let unresolved = !flow.names.iter().any(|name| name.source == "dns");
+    only("dns-hint").ok()?.filter(|_| unresolved)
 }
 
 /// What is known of one UDP socket of a device in one capture: for each messenger the first and last frame of the flows that

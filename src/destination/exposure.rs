@@ -68,20 +68,26 @@ pub fn exposure(
 
 /// The flows to public ends, in their order.
 fn ended<'a>(flows: &'a [Flow], destinations: &[Destination]) -> Vec<Ended<'a>> {
-    let mut by_capture: HashMap<&str, Vec<(u64, usize)>> = HashMap::new();
-    for (place, destination) in destinations.iter().enumerate() {
-        if destination.address.parse::<IpAddr>().is_ok_and(|a| special(a).is_none()) {
-            for (capture, number) in destination.flows.iter().filter_map(|flow| flow.rsplit_once('#')) {
-                let Ok(number) = number.parse() else { continue };
-                by_capture.entry(capture).or_default().push((number, place));
-            }
-        }
-    }
-    by_capture.par_iter_mut().for_each(|(_, ends)| ends.sort_unstable());
+    let public = |end: &(usize, &Destination)| {
+        end.1.address.parse::<IpAddr>().is_ok_and(|address| special(address).is_none())
+    };
+    let mut places: Vec<(&str, u64, usize)> = destinations
+        .par_iter()
+        .enumerate()
+        .filter(public)
+        .flat_map_iter(|(place, destination)| {
+            destination.flows.iter().filter_map(move |flow| {
+                let (capture, number) = flow.rsplit_once('#')?;
+                Some((capture, number.parse().ok()?, place))
+            })
+        })
+        .collect();
+    places.par_sort_unstable();
     let of = |flow: &'a Flow| {
-        let ends = by_capture.get(flow.capture.as_str())?;
-        let at = ends.binary_search_by_key(&flow.flow, |(number, _)| *number).ok()?;
-        Some((flow, ends.get(at)?.1))
+        let known =
+            |(capture, number, _): &(&str, u64, usize)| (*capture, *number).cmp(&(&flow.capture, flow.flow));
+        let at = places.binary_search_by(known).ok()?;
+        Some((flow, places.get(at)?.2))
     };
     flows.par_iter().filter_map(of).collect()
 }
@@ -145,11 +151,16 @@ fn exposed(
     db: &ReferenceDb,
     marks: Marks<'_>,
 ) -> Exposed {
-    let mut by_end: HashMap<usize, u64> = HashMap::new();
-    for (flow, end) in ends {
-        let sum = by_end.entry(*end).or_default();
-        *sum = sum.saturating_add(bytes(flow));
-    }
+    let by_end = || {
+        let mut by_end: HashMap<usize, u64> = HashMap::new();
+        for (flow, end) in ends {
+            let sum = by_end.entry(*end).or_default();
+            *sum = sum.saturating_add(bytes(flow));
+        }
+        by_end
+    };
+    let told = || (names(ends.iter().map(|(flow, _)| *flow)), contacts_before(ends, marks));
+    let (by_end, (names, (before, before_note))) = rayon::join(by_end, told);
     let mut zones: BTreeMap<Zone, u64> = Zone::ALL.into_iter().map(|zone| (zone, 0)).collect();
     let (mut countries, mut operators, mut roles) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let (mut total, mut known, mut third) = (0u64, 0u64, 0u64);
@@ -167,7 +178,6 @@ fn exposed(
     }
     let (over_countries, over_operators): (Vec<u64>, Vec<u64>) =
         (countries.values().copied().collect(), operators.values().copied().collect());
-    let (before, before_note) = contacts_before(ends, marks);
     Exposed {
         messenger: messenger.map(str::to_owned),
         bytes: total,
@@ -181,7 +191,7 @@ fn exposed(
         country_hhi: hhi(&over_countries),
         operator_hhi: hhi(&over_operators),
         third_party_ratio: ratio(third, known),
-        names: names(ends.iter().map(|(flow, _)| *flow)),
+        names,
         contacts_before_first_action: before,
         contacts_before_note: before_note.map(str::to_owned),
     }
@@ -251,9 +261,9 @@ fn names<'a>(flows: impl Iterator<Item = &'a Flow>) -> NameExposure {
         let from = |source: &str| flow.names.iter().any(|name| name.source == source);
         let sni = from("sni") && !ech;
         let udp = flow.transport == "udp";
-        let (dns, certificate) = (from("dns") || from("dns-ptr"), from("certificate"));
+        let (dns, certificate) = (from("dns") || from("dns-hint") || from("dns-ptr"), from("certificate"));
         // A name by the reference data shows to whoever looks the address up, not on the way.
-        let known = ["dns", "dns-ptr", "sni", "certificate", "ech-outer", "reverse", "decrypted"];
+        let known = ["dns", "dns-hint", "dns-ptr", "sni", "certificate", "ech-outer", "reverse", "decrypted"];
         let clear = flow.names.iter().any(|name| !known.contains(&name.source.as_str()));
         let ip_only = !(dns || sni || certificate || clear || ech);
         let seen = [dns, sni && !udp, sni && udp, certificate, clear, ip_only, ech];

@@ -6,18 +6,38 @@
 use std::net::SocketAddr;
 
 use super::{Cx, Direction};
-use crate::model::{CandidateSource, FlowCall, FlowCandidate};
+use crate::model::{CandidateSource, FlowCall, FlowCandidate, FlowDialog};
 
-/// Addresses of one flow that are kept.
+/// Addresses of one flow, and of one call that SIP sets up over it, that are kept.
 const MAX_CANDIDATES: usize = 64;
 
-/// A stream of media with so many bytes, headers of RTP included, from `frame` on; `relayed`: within a relay's channel data or
-/// messages. RTCP and handshakes are no media.
-pub(super) fn media(relayed: bool, bytes: u64, frame: u64, cx: &mut Cx<'_>) {
+/// Calls of one flow that are told apart by their Call-ID; later ones are not told of.
+const MAX_DIALOGS: usize = 256;
+
+/// A stream of media in a direction with so many bytes, headers of RTP included, from `frame` on; `relayed`: within a relay's
+/// channel data or messages. RTCP and handshakes are no media.
+pub(super) fn media(d: Direction, relayed: bool, bytes: u64, frame: u64, cx: &mut Cx<'_>) {
     let call = facts(cx);
+    if !relayed {
+        earliest(d.pick(&mut call.direct), frame);
+    }
     let sum = if relayed { &mut call.relayed_bytes } else { &mut call.direct_bytes };
     *sum = sum.saturating_add(bytes);
-    call.first_media = Some(call.first_media.map_or(frame, |first| first.min(frame)));
+    earliest(&mut call.first_media, frame);
+}
+
+/// A connectivity check of ICE (RFC 8445 section 7): one side tries to reach the other, which learns its address so.
+pub(super) fn check(relayed: bool, frame: u64, cx: &mut Cx<'_>) {
+    let d = cx.direction;
+    let call = facts(cx);
+    earliest(&mut call.first_check, frame);
+    if !relayed {
+        earliest(d.pick(&mut call.direct), frame);
+    }
+}
+
+fn earliest(kept: &mut Option<u64>, frame: u64) {
+    *kept = Some(kept.map_or(frame, |first| first.min(frame)));
 }
 
 /// The server of this flow is a relay: it was asked for an address or a channel.
@@ -25,45 +45,67 @@ pub(super) fn relay(cx: &mut Cx<'_>) {
     facts(cx).relay = true;
 }
 
-/// An address of one of the parties, in clear. `kind` as in RFC 8839, `peer` where it is not said.
-pub(super) fn candidate(
+/// An address of one of the parties, in clear, in STUN. `kind` as in RFC 8839, `peer` where it is not said.
+pub(super) fn candidate(address: SocketAddr, kind: &str, frame: u64, cx: &mut Cx<'_>) {
+    let from_client = cx.direction == Direction::Up;
+    add(&mut facts(cx).candidates, address, kind, CandidateSource::Stun, (frame, from_client));
+}
+
+/// The same in a session description of the call with this Call-ID.
+pub(super) fn described(call_id: &str, address: SocketAddr, kind: &str, frame: u64, cx: &mut Cx<'_>) {
+    let from_client = cx.direction == Direction::Up;
+    let Some(dialog) = dialog(call_id, frame, cx) else { return };
+    add(&mut dialog.candidates, address, kind, CandidateSource::Sdp, (frame, from_client));
+}
+
+fn add(
+    list: &mut Vec<FlowCandidate>,
     address: SocketAddr,
     kind: &str,
     source: CandidateSource,
-    frame: u64,
-    cx: &mut Cx<'_>,
+    (frame, from_client): (u64, bool),
 ) {
-    let from_client = cx.direction == Direction::Up;
     let kind = match kind {
         "host" | "srflx" | "prflx" | "relay" => kind,
         _ => "peer",
     };
-    let call = facts(cx);
-    let known = |c: &FlowCandidate| c.address == address.to_string() && c.kind == kind && c.source == source;
-    if call.candidates.len() < MAX_CANDIDATES && !call.candidates.iter().any(known) {
-        call.candidates.push(FlowCandidate {
-            address: address.to_string(),
-            kind: kind.to_owned(),
-            source,
-            frame,
-            from_client,
-        });
+    let address = address.to_string();
+    if list.len() < MAX_CANDIDATES && !list.iter().any(|c| c.address == address && c.kind == kind) {
+        list.push(FlowCandidate { address, kind: kind.to_owned(), source, frame, from_client });
     }
 }
 
-/// Media is announced to be received here (`c=` and `m=` of SDP).
-pub(super) fn announced(address: SocketAddr, frame: u64, cx: &mut Cx<'_>) {
-    candidate(address, "peer", CandidateSource::Sdp, frame, cx);
-}
-
-/// A request to talk (INVITE).
-pub(super) fn invited(frame: u64, cx: &mut Cx<'_>) {
-    facts(cx).invited.get_or_insert(frame);
+/// A request to talk: an INVITE that opens a dialog.
+pub(super) fn invited(call_id: &str, frame: u64, cx: &mut Cx<'_>) {
+    if let Some(dialog) = dialog(call_id, frame, cx) {
+        dialog.invited.get_or_insert(frame);
+    }
 }
 
 /// The invitation was answered with success.
-pub(super) fn answered(frame: u64, cx: &mut Cx<'_>) {
-    facts(cx).answered.get_or_insert(frame);
+pub(super) fn answered(call_id: &str, frame: u64, cx: &mut Cx<'_>) {
+    if let Some(dialog) = dialog(call_id, frame, cx) {
+        dialog.answered.get_or_insert(frame);
+    }
+}
+
+/// Any message of a call that is known already.
+pub(super) fn continued(call_id: &str, frame: u64, cx: &mut Cx<'_>) {
+    let dialogs = cx.flow().call.as_mut().map(|call| &mut call.dialogs);
+    if let Some(dialog) = dialogs.into_iter().flatten().find(|d| d.call_id == call_id) {
+        dialog.last_frame = dialog.last_frame.max(frame);
+    }
+}
+
+/// The call with this Call-ID; `None` where the flow has more than are told apart.
+fn dialog<'a>(call_id: &str, frame: u64, cx: &'a mut Cx<'_>) -> Option<&'a mut FlowDialog> {
+    let dialogs = &mut facts(cx).dialogs;
+    let at = dialogs.iter().position(|d| d.call_id == call_id).unwrap_or(dialogs.len());
+    if at == dialogs.len() && at < MAX_DIALOGS {
+        let (call_id, first_frame) = (call_id.to_owned(), frame);
+        dialogs.push(FlowDialog { call_id, first_frame, last_frame: frame, ..FlowDialog::default() });
+    }
+    dialogs.get_mut(at)
 }
 
 fn facts<'a>(cx: &'a mut Cx<'_>) -> &'a mut FlowCall {

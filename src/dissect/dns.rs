@@ -5,6 +5,7 @@
 //! Does not validate signatures.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
@@ -34,6 +35,9 @@ const MAX_NAME: usize = 255;
 
 /// Records of one message that are read.
 const MAX_RECORDS: usize = 512;
+
+/// Addresses that one SVCB or HTTPS record hints at and that are kept.
+const MAX_HINTS: usize = 32;
 
 fn probe(p: &Probe<'_>) -> Match {
     let ports = [p.server_port, p.client_port];
@@ -122,8 +126,19 @@ struct Record {
     value: String,
     #[serde(skip)]
     address: Option<IpAddr>,
-    /// Public names and ids of ECH configurations.
+    /// What an SVCB or HTTPS record says beside its text.
     #[serde(skip)]
+    service: Service,
+}
+
+/// Parts of an SVCB or HTTPS record that later flows are read by (RFC 9460 section 2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Service {
+    /// Where the service is; `.` for the owner of the record.
+    target: String,
+    /// Addresses of the target, of `ipv4hint` and `ipv6hint`; none of an alias.
+    hints: Vec<IpAddr>,
+    /// Public names and ids of ECH configurations.
     ech: Vec<EchConfig>,
 }
 
@@ -148,15 +163,19 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     };
     if m.response {
         let question = m.questions.first();
-        for config in m.records.iter().flat_map(|r| &r.ech) {
+        for config in m.records.iter().flat_map(|r| &r.service.ech) {
             cx.ech_configuration(config, range.clone());
         }
         // A name that is answered by way of aliases holds no longer than the shortest of them.
         let alias = m.records.iter().filter(|r| r.kind == "CNAME").map(|r| r.ttl).min().unwrap_or(u32::MAX);
+        let served = question.map(|(asked, _)| chain(asked, &m.records)).unwrap_or_default();
         for record in &m.records {
+            // What belongs to another name says nothing of the one that was asked for: a name server's address is its own.
+            let question = question.filter(|_| served.contains(&*record.name));
             if let Some(address) = reversed(record) {
                 cx.dns_pointer(&record.value, address, record.ttl, range.clone());
             }
+            hint(record, question.map(|(asked, _)| &**asked), alias, &range, cx);
             let Some(address) = record.address else { continue };
             if let Some((asked, _)) = question {
                 let ttl = if *asked == record.name { record.ttl } else { record.ttl.min(alias) };
@@ -187,6 +206,59 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
     }
     if let Some(short) = m.stopped {
         cx.warn(at + short.at.min(bytes.len().saturating_sub(1)), format!("DNS: {short}"));
+    }
+}
+
+/// The name that was asked for, and those that it leads to by way of aliases and of the targets of its service records.
+fn chain<'a>(asked: &'a str, records: &'a [Record]) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::from([asked]);
+    let mut open = vec![asked];
+    while let Some(name) = open.pop() {
+        for record in records.iter().filter(|r| r.name == name) {
+            let next = match &*record.kind {
+                "CNAME" => &record.value,
+                "HTTPS" | "SVCB" if record.service.target != "." => &record.service.target,
+                _ => continue,
+            };
+            if names.insert(next) {
+                open.push(next);
+            }
+        }
+    }
+    names
+}
+
+/// The names that a record's hints give addresses: of an HTTPS record the origin that was asked for, without what stands before it
+/// for a port (RFC 9460 section 9.1), and the target; of SVCB the target alone, as its owner need not be the name of a host.
+fn hint(record: &Record, asked: Option<&str>, alias: u32, range: &std::ops::Range<usize>, cx: &mut Cx<'_>) {
+    let Service { target, hints, .. } = &record.service;
+    if hints.is_empty() {
+        return;
+    }
+    let host = |name: &str| {
+        let mut rest = name;
+        while let Some((_, behind)) = rest.split_once('.').filter(|_| rest.starts_with('_')) {
+            rest = behind;
+        }
+        rest.to_owned()
+    };
+    let owner = host(&record.name);
+    let mut names = Vec::new();
+    if record.kind == "HTTPS" {
+        names.extend(
+            asked.map(host).filter(|asked| *asked != owner).map(|asked| (asked, record.ttl.min(alias))),
+        );
+    }
+    if record.kind == "HTTPS" || target == "." {
+        names.push((owner, record.ttl));
+    }
+    if target != "." && !names.iter().any(|(name, _)| name == target) {
+        names.push((target.clone(), record.ttl));
+    }
+    for (name, ttl) in &names {
+        for address in hints {
+            cx.dns_hint(name, *address, *ttl, range.clone());
+        }
     }
 }
 
@@ -251,7 +323,7 @@ fn body<'a>(
     for _ in 0..records {
         let name = name(bytes, r)?;
         let kind = r.u16("record type")?;
-        r.u16("record class")?;
+        let class = r.u16("record class")?;
         let ttl = r.u32("record ttl")?;
         let length = usize::from(r.u16("record length")?);
         let start = r.at();
@@ -260,13 +332,17 @@ fn body<'a>(
         if kind == 41 {
             continue;
         }
-        // Without observations only addresses, names of addresses, how long they hold, and ECH configurations are of use.
+        // Without observations only addresses, names of addresses, how long they hold, hints and ECH configurations are of use.
         if !told && !matches!(kind, 1 | 5 | 12 | 28 | 64 | 65) {
             continue;
         }
-        let mut ech = Vec::new();
-        let (value, address) = value(bytes, kind, start, data, &mut ech);
-        found.push(Record { name, kind: type_name(kind), ttl, value, address, ech });
+        let mut service = Service::default();
+        let (value, mut address) = value(bytes, kind, start, data, &mut service);
+        // Addresses of the Internet alone; the highest bit is one of multicast DNS (RFC 6762 section 10.2).
+        if class & 0x7fff != 1 {
+            (address, service) = (None, Service::default());
+        }
+        found.push(Record { name, kind: type_name(kind), ttl, value, address, service });
     }
     Ok(())
 }
@@ -364,7 +440,7 @@ fn value<'a>(
     kind: u16,
     start: usize,
     data: &'a [u8],
-    ech: &mut Vec<EchConfig>,
+    told: &mut Service,
 ) -> (String, Option<IpAddr>) {
     let mut inner = Reader::new(message.get(..start + data.len()).unwrap_or(message));
     let _ = inner.take("start", start);
@@ -398,7 +474,7 @@ fn value<'a>(
             }
             Some(parts.join(" "))
         }
-        64 | 65 => service(message, &mut inner, ech),
+        64 | 65 => service(message, &mut inner, told),
         _ => None,
     };
     (
@@ -410,13 +486,23 @@ fn value<'a>(
 }
 
 /// SVCB and HTTPS (RFC 9460 section 2.1).
-fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<EchConfig>) -> Option<String> {
+fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, told: &mut Service) -> Option<String> {
     let priority = r.u16("priority").ok()?;
     let target = name(message, r).ok()?;
     let mut text = format!("{priority} {target}");
+    told.target = target;
+    let mut usable = true;
     while let (Ok(key), Ok(mut value)) = (r.u16("parameter"), r.vec16("parameter value")) {
         text.push(' ');
+        let whole = value.rest();
         text += &match key {
+            0 => {
+                // A record that asks for what is not known is not to be used (RFC 9460 section 8).
+                while let Ok(key) = value.u16("mandatory key") {
+                    usable &= (1..=6).contains(&key);
+                }
+                format!("key0={}", hex(whole))
+            }
             1 => {
                 let mut ids = Vec::new();
                 while let Ok(id) = value.vec8("alpn") {
@@ -428,23 +514,33 @@ fn service<'a>(message: &'a [u8], r: &mut Reader<'a>, ech: &mut Vec<EchConfig>) 
             3 => format!("port={}", value.u16("port").ok()?),
             4 | 6 => {
                 let size = if key == 4 { 4 } else { 16 };
-                let hints: Vec<String> = value
+                let fits = whole.len().is_multiple_of(size);
+                let hints: Vec<IpAddr> = value
                     .rest()
                     .chunks_exact(size)
+                    .filter(|_| fits)
                     .filter_map(|c| {
                         let v4 = <[u8; 4]>::try_from(c).map(IpAddr::from);
                         v4.or_else(|_| <[u8; 16]>::try_from(c).map(IpAddr::from)).ok()
                     })
-                    .map(|a| a.to_string())
                     .collect();
+                // An alias has no parameters: what stands there is to be ignored (RFC 9460 section 2.4.2).
+                if priority > 0 {
+                    let room = MAX_HINTS.saturating_sub(told.hints.len());
+                    told.hints.extend(hints.iter().take(room));
+                }
+                let hints: Vec<String> = hints.iter().map(IpAddr::to_string).collect();
                 format!("ipv{}hint={}", key, hints.join(","))
             }
             5 => {
-                ech.extend(ech::configurations(value.clone()));
+                told.ech.extend(ech::configurations(value.clone()));
                 format!("ech={}", hex(value.rest()))
             }
             _ => format!("key{key}={}", hex(value.rest())),
         };
+    }
+    if !usable {
+        *told = Service::default();
     }
     Some(text)
 }

@@ -14,7 +14,7 @@ use super::media::{self, Piece};
 use super::packet::IpProto;
 use super::secrets::Label;
 use super::tls::{self, Handshake, Transport};
-use super::{Class, Cx, Frames, Match, Probe, Protocol, Reader, Short};
+use super::{Class, Cx, Frames, Match, Probe, Protocol, Reader, Short, readable};
 use crate::model::Direction;
 
 /// Registration.
@@ -30,6 +30,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     start: media::start,
 };
 
+/// What stands behind a record and is none.
+const BEHIND: Class = Class::opaque("opaque");
 const HANDSHAKE: Class = Class::handshake("dtls.handshake");
 const APPLICATION: Class = Class::encrypted("dtls.application");
 /// Records that a key log opened. On the wire they were ciphertext.
@@ -201,10 +203,14 @@ impl Dtls {
     pub(super) fn datagram(&mut self, d: Direction, piece: Piece<'_>, cx: &mut Cx<'_>) -> Option<Class> {
         let mut r = Reader::new(piece.data);
         let mut class = None;
+        // Told when it is certain that all of it is DTLS.
+        let mut parts: Vec<(Range<usize>, Class)> = Vec::new();
         while let Some(first) = r.rest().first() {
-            if (32..=63).contains(first) {
+            if (32..=63).contains(first) && !readable(r.rest()) {
                 // Header of DTLS 1.3 (RFC 9147 section 4): what follows is ciphertext, whatever its length fields say.
-                class = class.or(Some(self.application()));
+                let sealed = self.application();
+                parts.push((piece.at + r.at()..piece.range().end, sealed));
+                class = class.or(Some(sealed));
                 break;
             }
             let at = r.at();
@@ -214,30 +220,35 @@ impl Dtls {
                 Err(short) => {
                     if class.is_some() {
                         cx.warn(piece.at + at, format!("DTLS: {short}"));
+                        parts.push((piece.at + at..piece.range().end, BEHIND));
                     }
                     break;
                 }
             };
             let range = piece.at + at..piece.at + r.at();
             if record.epoch > 0 && self.known(cx) {
-                let read = if self.sealed(d, record, range, cx) { DECRYPTED } else { UNDECRYPTED };
+                let read = if self.sealed(d, record, range.clone(), cx) { DECRYPTED } else { UNDECRYPTED };
+                parts.push((range, read));
                 class = class.or(Some(read));
                 continue;
             }
             let clear = match record.kind {
                 _ if record.epoch > 0 => false,
-                22 => self.fragments(d, record.body, &cx.frames(range), cx),
-                21 => tls::alert(record.body, Transport::Dtls, range, cx),
+                22 => self.fragments(d, record.body, &cx.frames(range.clone()), cx),
+                21 => tls::alert(record.body, Transport::Dtls, range.clone(), cx),
                 20 | 26 => true,
                 _ => false,
             };
-            // A datagram has one class: that of its readable part, which begins it.
             let handshake = clear && (self.begun() || record.kind == 22);
             let read = if handshake { HANDSHAKE } else { self.application() };
+            parts.push((range, read));
             class = class.or(Some(read));
         }
         if class.is_some() {
             cx.protocol(PROTOCOL.id);
+        }
+        for (range, class) in parts {
+            cx.part(range, class);
         }
         class
     }
@@ -518,6 +529,18 @@ mod tests {
         assert_eq!(analysis.warnings, []);
         // Alone, such bytes are nothing.
         assert_eq!(datagrams(5000, &[(Up, unified)]).flows[0].app_protocols, [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_record_is_searched_wherever_it_stands() {
+        let text = b"email=anna@example.org&password=geheimwort123".to_vec();
+        // The first byte of the second is that of a record of DTLS 1.3.
+        for behind in [text.clone(), [&b"4 "[..], &text].concat()] {
+            let sent = [record(23, 1, &[9; 40]), behind.clone()].concat();
+            let analysis = datagrams(5000, &[(Up, hello(0)), (Down, answer(false)), (Up, sent)]);
+            assert_eq!(analysis.coverage.classes["dtls.application"], 53);
+            assert_eq!(analysis.coverage.classes["opaque"], behind.len() as u64);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Takes a [`Reader`](crate::capture::Reader); gives a [`CaptureAnalysis`]. Batches go through three stages: frames are decoded in
 //! parallel, fragments are joined in order, and the packets of each flow go to the shard that its 5-tuple hashes to;
-//! shards run in parallel while the next batch is read. The number of shards is fixed and each flow sees its packets
+//! shards run in parallel while the next batch is decoded and the one after it is read. The number of shards is fixed and each flow sees its packets
 //! in frame order, so the number of threads changes nothing in the result.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,22 +14,20 @@ use foldhash::{HashMap, HashMapExt as _};
 use rayon::prelude::*;
 
 use super::ech::{EchConfigs, EchOffer};
-use super::flow::{DnsName, Finished, FlowFinding, Output, REASSEMBLED, Shard, Shared, TrafficWarning};
+use super::flow::{
+    DnsName, Finished, FlowFinding, NamedBy, Output, REASSEMBLED, Shard, Shared, TrafficWarning,
+};
 use super::fragment::Pool;
 use super::link;
 use super::observe::Observation;
 use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode_reassembled};
 use super::secrets::{KeyLogFaults, NSS_KEY_LOG, Secrets};
 use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, RawFrame, Reader};
-use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, Warning};
+use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, ReferenceSource, Warning};
 use crate::payload::{CanarySet, Masking, Rules};
 
 /// Shards of the flow table; fixed, so that results do not depend on the number of threads.
 const SHARDS: usize = 16;
-
-/// Bytes of a batch when one thread does all: a block that stays in the second-level cache between reading, hashing and
-/// decoding.
-const ONE_THREAD_BATCH: usize = 512 << 10;
 
 /// Observations that may wait for an earlier frame's message before they are given out all the same.
 const MAX_HELD: usize = 200_000;
@@ -101,6 +99,8 @@ pub struct CaptureAnalysis {
     pub findings: Vec<crate::model::Finding>,
     /// The rules that found some of them.
     pub rules: Vec<crate::model::RuleText>,
+    /// The files that told what to look for in readable bytes.
+    pub sources: Vec<ReferenceSource>,
     /// Warnings, by offset.
     pub warnings: Vec<Warning>,
     /// Observations that no callback took, in frame order.
@@ -148,33 +148,92 @@ pub fn analyse(
         held: Vec::new(),
         secrets: Secrets::above(Arc::clone(&options.secrets)),
     };
-    let mut seen = 0;
-    let mut reader = reader;
-    if !options.parallel {
-        reader.set_batch_bytes(ONE_THREAD_BATCH);
-    }
+    let mut source = Source { reader, seen: 0, ended: false };
     if options.skip_digest {
-        reader.without_digest();
+        source.reader.without_digest();
     }
-    let mut current = Batch::default();
-    let mut next = Batch::default();
-    let mut more = reader.next(&mut current);
-    while more {
-        let carried: Vec<capture::Secrets> = reader.facts().secrets.get(seen..).unwrap_or_default().to_vec();
-        seen += carried.len();
-        if options.parallel {
-            let mut next_more = false;
-            rayon::join(|| run.batch(&current, &carried), || next_more = reader.next(&mut next));
-            more = next_more;
-        } else {
-            run.batch(&current, &carried);
-            more = reader.next(&mut next);
+    if options.parallel {
+        // Each of the three is in turn read into, decoded, and told to its flows.
+        let (mut first, mut second, mut third) = (Read::default(), Read::default(), Read::default());
+        source.read(&mut first);
+        source.read(&mut second);
+        let mut decoded = decode_batch(&first);
+        while !decoded.ended {
+            let after = run.step(&decoded, &second, || source.read(&mut third));
+            run.give_out(observed, false);
+            let last = run.step(&after, &third, || source.read(&mut first));
+            run.give_out(observed, false);
+            decoded = run.step(&last, &first, || source.read(&mut second));
+            run.give_out(observed, false);
         }
-        run.give_out(observed, false);
-        std::mem::swap(&mut current, &mut next);
+    } else {
+        let mut read = Read::default();
+        while source.read(&mut read) {
+            run.in_order(&read);
+            run.give_out(observed, false);
+        }
     }
-    drop((current, next));
+    let reader = source.reader;
     run.finish(name, reader.into_facts(), observed)
+}
+
+/// What is read of a capture, batch by batch.
+struct Source {
+    reader: Reader,
+    /// Secrets blocks that belong to batches before.
+    seen: usize,
+    ended: bool,
+}
+
+/// A batch with the secrets that stand among its frames.
+#[derive(Default)]
+struct Read {
+    batch: Batch,
+    carried: Vec<capture::Secrets>,
+    /// The capture had ended before.
+    ended: bool,
+}
+
+impl Source {
+    /// Reads the next batch; `false` at the end.
+    fn read(&mut self, into: &mut Read) -> bool {
+        self.ended = self.ended || !self.reader.next(&mut into.batch);
+        into.ended = self.ended;
+        into.carried.clear();
+        if !self.ended {
+            into.carried.extend_from_slice(self.reader.facts().secrets.get(self.seen..).unwrap_or_default());
+            self.seen += into.carried.len();
+        }
+        !self.ended
+    }
+}
+
+impl Read {
+    /// The frames, cut where secrets stand among them, which count from their place on, wherever a batch ends.
+    fn parts(&self) -> impl Iterator<Item = (&[RawFrame], Option<&capture::Secrets>)> {
+        let mut rest = self.batch.frames.as_slice();
+        self.carried.iter().map(Some).chain([None]).map(move |block| {
+            let before = block.map_or(rest.len(), |b| rest.partition_point(|f| f.number <= b.after_frame));
+            let (part, after) = rest.split_at_checked(before).unwrap_or((rest, &[]));
+            rest = after;
+            (part, block)
+        })
+    }
+}
+
+/// A batch whose frames are decoded, in chunks, and the secrets that come after them.
+struct DecodedBatch<'b> {
+    parts: Vec<(Vec<Chunk<'b>>, Option<&'b capture::Secrets>)>,
+    ended: bool,
+}
+
+fn decode_batch(read: &Read) -> DecodedBatch<'_> {
+    let decode = |(frames, block): (&'_ [RawFrame], _)| {
+        let size = frames.len().div_ceil(rayon::current_num_threads() * 2).max(256);
+        (frames.par_chunks(size).map(|frames| decode_chunk(&read.batch, frames)).collect(), block)
+    };
+    let parts = if read.ended { Vec::new() } else { read.parts().map(decode).collect() };
+    DecodedBatch { parts, ended: read.ended }
 }
 
 struct Run<'o> {
@@ -258,21 +317,33 @@ fn fault(raw: &RawFrame, what: &str) -> String {
 }
 
 impl Run<'_> {
-    /// Frames of a batch, and the secrets that stand among them: these count from their place on, wherever a batch ends.
-    fn batch(&mut self, batch: &Batch, carried: &[capture::Secrets]) {
-        let mut frames = batch.frames.as_slice();
-        for block in carried {
-            let before = frames.partition_point(|f| f.number <= block.after_frame);
-            let (known, rest) = frames.split_at_checked(before).unwrap_or((frames, &[]));
-            self.frames(batch, known);
-            frames = rest;
-            if block.kind == NSS_KEY_LOG
-                && let Ok(faults) = self.secrets.read(block.data.as_slice())
-            {
-                self.key_faults(block, &faults);
-            }
+    /// Tells flows what was decoded, while the batch after it is decoded and the one after that is read: each of the three
+    /// may be too small, or of one flow alone, for all threads.
+    fn step<'n>(
+        &mut self,
+        decoded: &DecodedBatch<'_>,
+        next: &'n Read,
+        read: impl FnOnce() -> bool + Send,
+    ) -> DecodedBatch<'n> {
+        let ((), (after, _)) =
+            rayon::join(|| self.tell(decoded), || rayon::join(|| decode_batch(next), read));
+        after
+    }
+
+    fn tell(&mut self, decoded: &DecodedBatch<'_>) {
+        for (chunks, block) in &decoded.parts {
+            self.in_parallel(chunks);
+            self.secrets(*block);
         }
-        self.frames(batch, frames);
+    }
+
+    /// Secrets that stand among the frames.
+    fn secrets(&mut self, block: Option<&capture::Secrets>) {
+        if let Some(block) = block.filter(|b| b.kind == NSS_KEY_LOG)
+            && let Ok(faults) = self.secrets.read(block.data.as_slice())
+        {
+            self.key_faults(block, &faults);
+        }
     }
 
     /// Lines of a secrets block that are none, by their numbers; their content is nobody's business.
@@ -290,22 +361,16 @@ impl Run<'_> {
         self.own.warnings.push(TrafficWarning { frame: block.after_frame, offset: block.offset, what });
     }
 
-    fn frames(&mut self, batch: &Batch, frames: &[RawFrame]) {
-        if frames.is_empty() {
-            return;
-        }
-        if self.options.parallel {
-            self.batch_in_parallel(batch, frames);
-        } else {
-            self.batch_in_order(batch, frames);
-        }
-        while self.fragments.len() > MAX_JOINED {
-            self.fragments.pop_first();
+    /// Each packet goes to its flow as soon as it is decoded: no packet is kept, which is what one thread does best.
+    fn in_order(&mut self, read: &Read) {
+        for (frames, block) in read.parts() {
+            self.part_in_order(&read.batch, frames);
+            self.forget_joined();
+            self.secrets(block);
         }
     }
 
-    /// Each packet goes to its flow as soon as it is decoded: no packet is kept, which is what one thread does best.
-    fn batch_in_order(&mut self, batch: &Batch, frames: &[RawFrame]) {
+    fn part_in_order(&mut self, batch: &Batch, frames: &[RawFrame]) {
         for raw in frames {
             if !self.links.contains(&raw.link) {
                 self.links.push(raw.link);
@@ -353,10 +418,10 @@ impl Run<'_> {
         }
     }
 
-    fn batch_in_parallel(&mut self, batch: &Batch, frames: &[RawFrame]) {
-        let size = frames.len().div_ceil(rayon::current_num_threads() * 2).max(256);
-        let chunks: Vec<Chunk<'_>> =
-            frames.par_chunks(size).map(|frames| decode_chunk(batch, frames)).collect();
+    fn in_parallel(&mut self, chunks: &[Chunk<'_>]) {
+        if chunks.is_empty() {
+            return;
+        }
         let mut joined: Vec<(usize, Vec<u8>, Fragment<'_>)> = Vec::new();
         for (index, chunk) in chunks.iter().enumerate() {
             self.overhead.add(&chunk.overhead);
@@ -402,6 +467,13 @@ impl Run<'_> {
             }
         };
         self.shards.par_iter_mut().enumerate().for_each(work);
+        self.forget_joined();
+    }
+
+    fn forget_joined(&mut self) {
+        while self.fragments.len() > MAX_JOINED {
+            self.fragments.pop_first();
+        }
     }
 
     /// Numbers the new flows and gives out the observations that no later frame can precede.
@@ -465,23 +537,18 @@ impl Run<'_> {
         self.give_out(observed, true);
         let mut facts: Vec<Finished> = Vec::with_capacity(self.shards.iter().map(Shard::len).sum());
         self.shards.iter_mut().for_each(|s| facts.extend(s.take_finished()));
-        facts.par_sort_unstable_by_key(|f| f.facts().first_frame);
+        // What is of no account to each other is put into order side by side.
+        let mut dns: Vec<DnsName> =
+            self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
+        let mut findings: Vec<FlowFinding> =
+            self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.findings)).collect();
+        rayon::join(
+            || facts.par_sort_unstable_by_key(|f| f.facts().first_frame),
+            || rayon::join(|| sort_dns(&mut dns), || sort_findings(&mut findings)),
+        );
         let flow_times = facts.iter().map(|f| f.facts().first_time).collect();
         // A flow's number is its place among the first frames, counted from 1.
         let first_frames: Vec<u64> = facts.iter().map(|f| f.facts().first_frame).collect();
-        let mut dns: Vec<DnsName> =
-            self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.dns)).collect();
-        dns.par_sort_by(|a, b| (a.frame, &a.name, a.address).cmp(&(b.frame, &b.name, b.address)));
-        let mut findings: Vec<FlowFinding> =
-            self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.findings)).collect();
-        findings.par_sort_by(|a, b| {
-            (a.frames.first(), a.flow, a.raw.range, &a.raw.what).cmp(&(
-                b.frames.first(),
-                b.flow,
-                b.raw.range,
-                &b.raw.what,
-            ))
-        });
         let mut warnings: Vec<TrafficWarning> = std::mem::take(&mut self.own.warnings);
         warnings.extend(self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.warnings)));
         let sum = |of: fn(&Output) -> u64| {
@@ -505,7 +572,18 @@ impl Run<'_> {
         configurations.sort();
         let mut flows = flows(name, facts, &dns, self.options.parallel);
         link::settle_ech(&mut flows, &configurations, &self.options.ech);
-        let linked = link::sessions_seen_again(name, &flows);
+        let (linked, (rules, findings)) = rayon::join(
+            || link::sessions_seen_again(name, &flows),
+            || {
+                let ids = findings.iter().filter_map(|f| f.raw.rule.as_deref()).collect();
+                let rules = self.options.rules.texts(&ids);
+                let told = |f: FlowFinding| {
+                    let number = first_frames.binary_search(&f.flow).map_or(0, |at| at as u64 + 1);
+                    f.raw.into_finding(name, number, Some(f.direction), f.frames)
+                };
+                (rules, findings.into_iter().map(told).collect::<Vec<_>>())
+            },
+        );
         let masks = self.masks().then(|| Arc::clone(&self.options.canaries));
         let mut analysis = CaptureAnalysis {
             input: Input {
@@ -528,18 +606,8 @@ impl Run<'_> {
             },
             coverage,
             flows,
-            rules: {
-                let ids = findings.iter().filter_map(|f| f.raw.rule.as_deref()).collect();
-                self.options.rules.texts(&ids)
-            },
-            findings: findings
-                .into_iter()
-                .map(|f| {
-                    let number = first_frames.binary_search(&f.flow).map_or(0, |at| at as u64 + 1);
-                    f.raw.into_finding(name, number, Some(f.direction), f.frames)
-                })
-                .chain(linked)
-                .collect(),
+            rules,
+            findings: findings.into_iter().chain(linked).collect(),
             warnings: warnings
                 .into_iter()
                 .map(|w| Warning {
@@ -550,6 +618,7 @@ impl Run<'_> {
                     data_age: None,
                 })
                 .collect(),
+            sources: self.sources(),
             observations: Vec::new(),
             dns,
             flow_times,
@@ -578,6 +647,12 @@ impl Run<'_> {
             all.push(TrafficWarning { frame: *frame, offset: *offset, what });
         }
         self.own.warnings.append(&mut all);
+    }
+
+    /// Files of rules, and of keys where canaries are sought.
+    fn sources(&self) -> Vec<ReferenceSource> {
+        let keys = (!self.options.canaries.is_empty()).then(crate::payload::keys_source);
+        self.options.rules.sources().iter().cloned().chain(keys).collect()
     }
 
     /// Planted secrets are to be hidden wherever an output would quote them.
@@ -614,6 +689,21 @@ impl Run<'_> {
 /// Nanoseconds for which an answer is not called expired after its TTL: a program that asked takes a moment to connect,
 /// and a TTL of 0 (RFC 1035 section 3.2.1) is meant for just that connection.
 const DNS_GRACE: i64 = 5_000_000_000;
+
+fn sort_dns(dns: &mut [DnsName]) {
+    dns.par_sort_by(|a, b| (a.frame, &a.name, a.address).cmp(&(b.frame, &b.name, b.address)));
+}
+
+fn sort_findings(findings: &mut [FlowFinding]) {
+    findings.par_sort_by(|a, b| {
+        (a.frames.first(), a.flow, a.raw.range, &a.raw.what).cmp(&(
+            b.frames.first(),
+            b.flow,
+            b.raw.range,
+            &b.raw.what,
+        ))
+    });
+}
 
 /// A fault of the file or of a frame as an observation.
 fn warning(frame: u64, offset: u64, time: CaptureTime, what: &str) -> Observation {
@@ -652,9 +742,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
     let mut answers: HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> = HashMap::new();
     for answer in dns {
         let known = answers.entry((answer.client, answer.address)).or_default();
-        if let Some((_, until)) =
-            known.iter_mut().find(|(k, _)| k.name == answer.name && k.pointer == answer.pointer)
-        {
+        if let Some((_, until)) = known.iter_mut().find(|(k, _)| k.name == answer.name && k.by == answer.by) {
             let latest = until.last().map_or(answer.until, |(_, t)| (*t).max(answer.until));
             until.push((answer.frame, latest));
         } else if known.len() < MAX_DNS_NAMES {
@@ -681,18 +769,27 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
         // A resolver answers for many names; its own flows are not named by its answers.
         if let Some(known) = answers.get(&(f.client.addr(), f.server.addr())) {
             // What an address is called is often asked after the fact, and no flow comes about by it.
-            let told = known.iter().filter(|(a, _)| a.pointer || a.frame < f.first_frame);
+            let told = known.iter().filter(|(a, _)| a.by == NamedBy::Pointer || a.frame < f.first_frame);
+            let resolved = |name: &str| {
+                let mut earlier = known.iter().filter(|(a, _)| a.frame < f.first_frame);
+                earlier.any(|(a, _)| a.by == NamedBy::Address && a.name == name)
+            };
             for (answer, all) in told {
-                if answer.pointer {
+                let source = answer.by.source();
+                if answer.by == NamedBy::Pointer {
                     let (name, frame) = (answer.name.clone(), answer.frame);
-                    names.push(FlowName { name, source: "dns-ptr".into(), frame, expired: false });
+                    names.push(FlowName { name, source: source.into(), frame, expired: false });
+                    continue;
+                }
+                // A hint says nothing more where the address itself was answered.
+                if answer.by == NamedBy::Hint && resolved(&answer.name) {
                     continue;
                 }
                 let before = all.partition_point(|(frame, _)| *frame < f.first_frame);
                 let until = before.checked_sub(1).and_then(|i| all.get(i)).map_or(answer.until, |(_, t)| *t);
                 names.push(FlowName {
                     name: answer.name.clone(),
-                    source: "dns".into(),
+                    source: source.into(),
                     frame: answer.frame,
                     expired: f.first_time.0 > until.0.saturating_add(DNS_GRACE),
                 });
@@ -719,7 +816,10 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
             clear_bytes: f.read[0],
             tls: f.tls.map(|t| *t),
             signatures: f.signatures,
-            call: f.call,
+            call: f.call.map(|mut call| {
+                call.times = (f.first_time, f.last_time);
+                call
+            }),
             tunnel: f.tunnel.layers().map(str::to_owned).collect(),
             rtt_ms: f.rtt_ms,
             rtt_frames: f.rtt_frames,

@@ -98,6 +98,8 @@ pub struct FlowFacts {
     pub last_frame: u64,
     /// Time of the first frame.
     pub first_time: CaptureTime,
+    /// Time of the last one.
+    pub last_time: CaptureTime,
     /// Outer layers.
     pub tunnel: Tunnel,
     /// What is read now took keys that the auditor gave.
@@ -232,9 +234,20 @@ impl FlowFacts {
     }
 }
 
-/// Lower case, without a final dot.
+/// Longest name in presentation form (RFC 1035 section 2.3.4).
+const MAX_NAME: usize = 255;
+
+/// Lower case, without a final dot, labels with letters beyond ASCII as A-labels (RFC 5890 section 2.3.2.1). What is no name of
+/// letters, digits and hyphens stays as it is.
 pub(crate) fn canonical_name(name: &str) -> String {
-    name.trim_end_matches('.').to_lowercase()
+    let name = name.trim_end_matches('.');
+    let letters = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let labels = || name.split('.').map(crate::payload::a_label).collect::<Option<Vec<String>>>();
+    match Some(name).filter(|n| !n.is_ascii() && n.len() <= MAX_NAME && n.chars().all(letters)) {
+        Some(_) => labels().map(|labels| labels.join(".")),
+        None => None,
+    }
+    .unwrap_or_else(|| name.to_lowercase())
 }
 
 /// Adds frames to evidence, which stays ascending: a frame that was waited for may be lower than those before it.
@@ -261,6 +274,29 @@ pub(super) struct FlowFinding {
     pub raw: RawFinding,
 }
 
+/// What a DNS answer names an address by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NamedBy {
+    /// An A or AAAA record.
+    Address,
+    /// `ipv4hint` or `ipv6hint` of an SVCB or HTTPS record (RFC 9460 section 7.3): where to go until the addresses are known, and
+    /// for many clients where they go.
+    Hint,
+    /// The other way round: the address was asked for, and a PTR record gave the name.
+    Pointer,
+}
+
+impl NamedBy {
+    /// The word of a report for it.
+    pub(super) fn source(self) -> &'static str {
+        match self {
+            NamedBy::Address => "dns",
+            NamedBy::Hint => "dns-hint",
+            NamedBy::Pointer => "dns-ptr",
+        }
+    }
+}
+
 /// One address of a name, as a DNS answer said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsName {
@@ -270,8 +306,8 @@ pub struct DnsName {
     pub name: String,
     /// An address it was said to have.
     pub address: IpAddr,
-    /// The other way round: the address was asked for, and a PTR record gave the name.
-    pub pointer: bool,
+    /// The record that said it.
+    pub by: NamedBy,
     /// The frame of the answer.
     pub frame: u64,
     /// Until when the answer may be used: its time and the smallest TTL on the way from the name to the address.
@@ -414,7 +450,7 @@ impl Output {
         &mut self,
         facts: &FlowFacts,
         direction: Direction,
-        (name, address, pointer): (&str, IpAddr, bool),
+        (name, address, by): (&str, IpAddr, NamedBy),
         ttl: u32,
         (frame, time): (u64, CaptureTime),
     ) {
@@ -427,7 +463,7 @@ impl Output {
             return;
         }
         let until = CaptureTime(time.0.saturating_add(i64::from(ttl).saturating_mul(1_000_000_000)));
-        self.dns.push(DnsName { client, name: canonical_name(name), address, pointer, frame, until });
+        self.dns.push(DnsName { client, name: canonical_name(name), address, by, frame, until });
     }
 
     pub(super) fn warn(
@@ -500,8 +536,19 @@ impl<'a> Place<'a> {
     pub(super) fn base(&self) -> u64 {
         match self.source {
             Source::Stream { base, .. } => base,
-            Source::Datagram(_) => 0,
+            Source::Datagram(segment) => segment.start,
         }
+    }
+
+    /// The same from so many bytes farther on.
+    fn from(&self, bytes: u64) -> Place<'a> {
+        let source = match self.source {
+            Source::Stream { provenance, base } => Source::Stream { provenance, base: base + bytes },
+            Source::Datagram(s) => {
+                Source::Datagram(Segment { start: s.start + bytes, file_offset: s.file_offset + bytes, ..s })
+            }
+        };
+        Place { source, ..*self }
     }
 
     fn segments(&self, range: Range<usize>) -> impl Iterator<Item = &'a Segment> {
@@ -719,6 +766,7 @@ impl Shard {
         // A frame may hold several packets of a flow (an aggregate of IEEE 802.11).
         flow.facts.frames += u64::from(flow.facts.frames == 0 || flow.facts.last_frame != p.frame);
         flow.facts.last_frame = p.frame;
+        flow.facts.last_time = p.time;
         if p.counted {
             // The fragments are in the ledger; the engine takes this sum off them again.
             self.ledger.add(REASSEMBLED, p.payload.len() as u64);
@@ -779,6 +827,7 @@ impl Shard {
             first_frame: p.frame,
             last_frame: p.frame,
             first_time: p.time,
+            last_time: p.time,
             tunnel: p.tunnel,
             decrypted: false,
             findings: 0,
@@ -1064,6 +1113,7 @@ impl Flow {
             reprobe: false,
             ending: self.over,
             unpacked: false,
+            parts: Vec::new(),
             options: sink.shared.options,
             secrets: sink.shared.secrets,
         }
@@ -1096,7 +1146,7 @@ impl Flow {
                     };
                     let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
                     let step = dissector.stream(direction, rest, &mut cx);
-                    let (switch, reprobe, unpacked) = (cx.switch, cx.reprobe, cx.unpacked);
+                    let (switch, reprobe, unpacked, parts) = (cx.switch, cx.reprobe, cx.unpacked, cx.parts);
                     self.app = App::Known(dissector);
                     stream.search.unpacked = unpacked;
                     if let Some((id, next)) = switch {
@@ -1112,13 +1162,16 @@ impl Flow {
                             let shown = n.min(rest.len());
                             let taken = rest.get(..shown).unwrap_or_default();
                             let at = stream.taken;
-                            self.account(
+                            let place = Place {
+                                source: Source::Stream { provenance: &stream.provenance, base: at },
+                                fragments: sink.shared.fragments,
+                            };
+                            self.account_parts(
                                 direction,
                                 &mut stream.search,
-                                &stream.provenance,
-                                class,
+                                place,
+                                (class, &parts),
                                 taken,
-                                at,
                                 sink,
                             );
                             stream.skip = (n - shown) as u64;
@@ -1261,6 +1314,31 @@ impl Flow {
         self.account_at(direction, search, place, class, data, sink);
     }
 
+    /// Counts the parts of what was taken each by its class, and what is in none of them by the class of all.
+    fn account_parts(
+        &mut self,
+        direction: Direction,
+        search: &mut Search,
+        place: Place<'_>,
+        (class, parts): (Class, &[(Range<usize>, Class)]),
+        data: &[u8],
+        sink: &mut Sink<'_>,
+    ) {
+        let mut at = 0;
+        let all = [(data.len()..data.len(), class)];
+        for (range, part) in parts.iter().chain(&all) {
+            // Whatever a dissector says, each byte is counted once.
+            let start = range.start.clamp(at, data.len());
+            let end = range.end.clamp(start, data.len());
+            for (from, to, class) in [(at, start, class), (start, end, *part)] {
+                if let Some(bytes) = data.get(from..to).filter(|bytes| !bytes.is_empty()) {
+                    self.account_at(direction, search, place.from(from as u64), class, bytes, sink);
+                }
+            }
+            at = end;
+        }
+    }
+
     fn account_at(
         &mut self,
         direction: Direction,
@@ -1274,6 +1352,7 @@ impl Flow {
         self.facts.add_read(class.reading, data.len() as u64);
         if class.reading == Reading::Encrypted {
             self.settle(direction, search, place, sink);
+            self.search_over(direction, search, place, sink);
             return;
         }
         if class.reading == Reading::Handshake {
@@ -1300,12 +1379,38 @@ impl Flow {
         if canaries.is_empty() {
             return;
         }
-        let (base, mut all) = (place.base(), Vec::new());
-        let frames_of = |start: u64, end: u64| place.of_stream(start, end);
+        let mut all = Vec::new();
+        let (base, frames_of) = (place.base(), |start: u64, end: u64| place.of_stream(start, end));
         let opened = !search.unpacked;
         search
             .scanner
             .feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));
+        self.tell_found(direction, place, data.len() as u64, all, sink);
+    }
+
+    /// No more bytes adjoin those that were searched: what a container holds back that is not whole is searched.
+    fn search_over(
+        &mut self,
+        direction: Direction,
+        search: &mut Search,
+        place: Place<'_>,
+        sink: &mut Sink<'_>,
+    ) {
+        let mut all = Vec::new();
+        search.scanner.finish(&sink.shared.options.canaries, &mut |f| all.push(f));
+        self.tell_found(direction, place, 0, all, sink);
+    }
+
+    fn tell_found(
+        &mut self,
+        direction: Direction,
+        place: Place<'_>,
+        length: u64,
+        all: Vec<Found>,
+        sink: &mut Sink<'_>,
+    ) {
+        let canaries = &sink.shared.options.canaries;
+        let (base, frames_of) = (place.base(), |start: u64, end: u64| place.of_stream(start, end));
         for found in all {
             match found {
                 Found::Here(hit) => {
@@ -1318,7 +1423,7 @@ impl Flow {
                     sink.out.finding(&mut self.facts, direction, frames, raw);
                 }
                 Found::GivenUp(_, why) => {
-                    let frames = frames_of(base, base.saturating_add(data.len() as u64));
+                    let frames = frames_of(base, base.saturating_add(length));
                     sink.out.warn(&self.facts, direction, &frames, why, false);
                 }
             }
@@ -1448,11 +1553,12 @@ impl Flow {
                 reprobe: false,
                 ending: false,
                 unpacked: false,
+                parts: Vec::new(),
                 options: sink.shared.options,
                 secrets: sink.shared.secrets,
             };
             let class = dissector.datagram(direction, payload, &mut cx);
-            let (switch, reprobe) = (cx.switch, cx.reprobe);
+            let (switch, reprobe, parts) = (cx.switch, cx.reprobe, cx.parts);
             self.app = match switch {
                 Some((id, next)) => {
                     self.facts.protocol(id);
@@ -1461,7 +1567,9 @@ impl Flow {
                 None if reprobe => App::Probing,
                 None => App::Known(dissector),
             };
-            self.account_at(direction, &mut Search::default(), place, class, payload, sink);
+            let mut search = Search::default();
+            self.account_parts(direction, &mut search, place, (class, &parts), payload, sink);
+            self.search_over(direction, &mut search, place, sink);
         } else {
             self.probes = self.probes.saturating_add(1);
             if self.probes < MAX_PROBES {
@@ -1474,7 +1582,9 @@ impl Flow {
             }
             self.unknown = Some(searches);
             self.apply_rules(direction, &mut Search::default(), place, payload, sink);
-            self.search(direction, &mut Search::default(), place, payload, sink);
+            let mut search = Search::default();
+            self.search(direction, &mut search, place, payload, sink);
+            self.search_over(direction, &mut search, place, sink);
         }
     }
 
@@ -1497,6 +1607,7 @@ impl Flow {
                 reprobe: false,
                 ending: true,
                 unpacked: false,
+                parts: Vec::new(),
                 options: sink.shared.options,
                 secrets: sink.shared.secrets,
             };
@@ -1534,6 +1645,7 @@ impl Flow {
                 fragments: sink.shared.fragments,
             };
             self.settle(direction, &mut stream.search, place, sink);
+            self.search_over(direction, &mut stream.search, place, sink);
             self.judge_unknown(direction, &stream.search, Some(place), sink);
         }
         self.app = App::Unknown;

@@ -14,7 +14,7 @@ use std::ops::Range;
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
 use super::http_body::{Allowance, Body as Content, Framing};
-use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, is_token, join};
+use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, is_token, join, shown_host};
 use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step, http2, tor, websocket};
 use crate::model::Direction;
@@ -643,7 +643,7 @@ impl Http {
                 version: head.version(),
                 stream: None,
                 method: method.to_owned(),
-                host: head.shown("host").map(|host| host.to_lowercase()),
+                host: head.first("host").map(|host| shown_host(host, masking)),
                 target: mask_target(target, masking),
                 user_agent: head.shown("user-agent"),
                 body_bytes: 0,
@@ -1415,6 +1415,7 @@ pub(super) mod tests {
             ("-a.example", None),
             ("evil<script>", None),
             ("user@chat.example", None),
+            ("B\u{fc}cher.example.", Some("xn--bcher-kva.example")),
         ] {
             let talk = Talk::opened().up(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
             let names = talk.read().flows[0].names.clone();

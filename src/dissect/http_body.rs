@@ -169,7 +169,7 @@ impl Body {
         match std::mem::replace(&mut self.engine, Engine::Plain) {
             Engine::Zstd { mut stream, .. } => {
                 let content = &mut self.content;
-                stream.finish(&mut all.budget, &mut |piece| cx.search_in(content, piece, Vec::new(), 0));
+                stream.finish(&mut |piece| cx.search_in(content, piece, Vec::new(), 0));
             }
             Engine::Inflate(inflate) => all.spare = Some(inflate),
             Engine::Brotli { .. } => {}

@@ -9,6 +9,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::Frames;
+use super::flow::canonical_name;
 use crate::model::{FindingKind, Severity};
 use crate::payload::credential::http_authorization;
 use crate::payload::mask::{escape, is_secret_name};
@@ -241,10 +242,49 @@ pub(super) fn host_name(host: &[u8]) -> Option<&str> {
         (1..=63).contains(&l.len())
             && !l.starts_with('-')
             && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && l.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
     };
     // Names do not end in a number (RFC 3696 section 2); addresses do.
     let top = name.rsplit('.').next().unwrap_or_default();
     let named = name.len() <= 253 && name.split('.').all(label) && !top.bytes().all(|b| b.is_ascii_digit());
     named.then_some(name)
+}
+
+/// An authority without a user's name and password, which are against the rules and sent nonetheless.
+pub(super) fn without_user(host: &[u8], masking: Masking) -> String {
+    let host = String::from_utf8_lossy(host);
+    match host.rsplit_once('@') {
+        Some((_, host)) if masking == Masking::On => escape(&format!("…@{host}")),
+        _ => escape(&host),
+    }
+}
+
+/// The host of a request as observations show it: lower case, A-labels, without a final dot, with its port.
+pub(super) fn shown_host(host: &[u8], masking: Masking) -> String {
+    let shown = without_user(host, masking);
+    match shown.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(']') => {
+            format!("{}:{port}", canonical_name(name))
+        }
+        _ => canonical_name(&shown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_shown_in_one_spelling() {
+        for (host, shown) in [
+            ("Chat.Example.:8080", "chat.example:8080"),
+            ("chat.example.", "chat.example"),
+            ("B\u{fc}cher.Example", "xn--bcher-kva.example"),
+            ("[2001:DB8::1]:443", "[2001:db8::1]:443"),
+            ("me:secret@chat.example", "\u{2026}@chat.example"),
+            ("\u{1}.example", "\\u{1}.example"),
+        ] {
+            assert_eq!(shown_host(host.as_bytes(), Masking::On), shown, "{host:?}");
+        }
+    }
 }

@@ -5,8 +5,8 @@
 
 use flate2::Decompress;
 
+pub(super) use crate::payload::unpack::Fault;
 use crate::payload::unpack::inflate;
-pub(super) use crate::payload::unpack::{Fault, PIECE};
 
 /// Content of one message that is unpacked.
 pub(super) const MAX_MESSAGE: u64 = 1 << 20;
@@ -112,6 +112,7 @@ mod tests {
     use flate2::Compression;
 
     use super::*;
+    use crate::payload::unpack::PIECE;
 
     fn packed(data: &[u8]) -> Vec<u8> {
         let mut writer = flate2::write::DeflateEncoder::new(Vec::new(), Compression::best());

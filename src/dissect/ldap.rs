@@ -1,7 +1,8 @@
 //! LDAP's step to TLS (RFC 4511 section 4.14).
 //!
-//! Takes both directions; reads a `StartTLS` request that comes first and its answer, and hands over to TLS. Sessions that begin
-//! otherwise are not recognised, and what follows a refusal is opaque.
+//! Takes both directions; reads a `StartTLS` request and its answer, and hands over to TLS. Of the messages before it (a client asks
+//! the server's root entry first, say) only their frame is read, and only on the usual ports is a session known by them. What
+//! follows a refusal is opaque, as is what a SASL layer wraps.
 
 use super::packet::IpProto;
 use super::reader::{Reader, Short};
@@ -15,8 +16,9 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     title: "LDAP",
     source: "RFC 4511 section 4.14",
     over: &[IpProto::TCP],
-    ports: &[389],
-    reads: "the step to TLS (StartTLS) as the first message; sessions without it are not recognised",
+    // Active Directory's global catalogue has the second.
+    ports: &[389, 3268],
+    reads: "the step to TLS (StartTLS); of messages before it their frames; sessions without it only on these ports",
     probe,
     start: || Box::new(StepToTls::<Ldap>::default()),
 };
@@ -24,6 +26,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 /// Longest message that is read.
 const MAX_MESSAGE: usize = 1024;
+/// Longest message that may come before the step.
+const MAX_BEFORE: usize = 4 << 20;
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -31,6 +35,31 @@ const ENUMERATED: u8 = 0x0a;
 const EXTENDED_REQUEST: u8 = 0x77;
 const EXTENDED_RESPONSE: u8 = 0x78;
 const REQUEST_NAME: u8 = 0x80;
+
+/// Operations of a client and of a server (RFC 4511 section 4.1.1).
+const REQUESTS: [u8; 10] = [0x60, 0x42, 0x63, 0x66, 0x68, 0x4a, 0x6c, 0x6e, 0x50, EXTENDED_REQUEST];
+const RESPONSES: [u8; 11] = [0x61, 0x64, 0x65, 0x73, 0x67, 0x69, 0x6b, 0x6d, 0x6f, EXTENDED_RESPONSE, 0x79];
+
+/// The size of the message that begins here, by its frame; `Ok(None)` when a sender in this direction has none like it.
+fn frame(d: Direction, data: &[u8]) -> Result<Option<usize>, Short> {
+    let mut r = Reader::new(data);
+    if r.u8("tag")? != SEQUENCE {
+        return Ok(None);
+    }
+    let Some(n) = length(&mut r)?.filter(|n| (5..=MAX_BEFORE).contains(n)) else { return Ok(None) };
+    let size = r.at() + n;
+    if r.u8("tag of the id")? != INTEGER {
+        return Ok(None);
+    }
+    let Some(id) = length(&mut r)?.filter(|id| (1..=4).contains(id)) else { return Ok(None) };
+    r.take("message id", id)?;
+    let operation = r.u8("operation")?;
+    let known =
+        if d == Direction::Up { REQUESTS.contains(&operation) } else { RESPONSES.contains(&operation) };
+    let Some(within) = length(&mut r)? else { return Ok(None) };
+    // Behind the operation only controls may follow.
+    Ok((known && r.at() + within <= size).then_some(size))
+}
 
 /// The length of a BER element (definite forms of up to four bytes); `None` for others.
 fn length(r: &mut Reader<'_>) -> Result<Option<usize>, Short> {
@@ -92,10 +121,16 @@ fn probe(p: &Probe<'_>) -> Match {
     if p.direction != Direction::Up || !p.from_start {
         return Match::No;
     }
+    let on_port = p.server_on(PROTOCOL.ports);
     match request(p.data) {
         Ok(Some(_)) => Match::Yes,
-        Err(_) if p.server_on(PROTOCOL.ports) => Match::Maybe,
-        _ => Match::No,
+        _ if !on_port => Match::No,
+        Err(_) => Match::Maybe,
+        Ok(None) => match frame(Direction::Up, p.data) {
+            Ok(Some(_)) => Match::Yes,
+            Ok(None) => Match::No,
+            Err(_) => Match::Maybe,
+        },
     }
 }
 
@@ -108,6 +143,10 @@ struct Ldap {
 impl Agreement for Ldap {
     const CLASS: Class = Class::clear("ldap");
     const FIRST: Direction = Direction::Up;
+
+    fn before(&mut self, d: Direction, data: &[u8]) -> Result<Option<usize>, Short> {
+        frame(d, data)
+    }
 
     fn first(&mut self, data: &[u8]) -> Result<Option<usize>, Short> {
         let Some((size, id)) = request(data)? else { return Ok(None) };
@@ -142,6 +181,45 @@ mod tests {
         let refused = connection(389, &[(Up, ask), (Down, answered(2)), (Up, b"\x30\x05\x02".to_vec())]);
         assert_eq!(refused.flows[0].app_protocols, ["ldap"]);
         assert_eq!((refused.coverage.classes["ldap"], refused.coverage.classes["opaque"]), (size, 3));
+    }
+
+    /// A message with this id and operation.
+    fn message_of(id: u8, operation: u8, content: &[u8]) -> Vec<u8> {
+        let inner =
+            [&[2, 1, id, operation, 0x82][..], &(content.len() as u16).to_be_bytes(), content].concat();
+        [&[0x30, 0x84][..], &(inner.len() as u32).to_be_bytes(), &inner].concat()
+    }
+
+    #[test]
+    fn a_search_may_come_before_the_step() {
+        let hello = client_hello("directory.example");
+        let search = message_of(9, 0x63, &[4, 0, 10, 1, 0]);
+        // A long entry, and the end of the search.
+        let (entry, done) = (message_of(9, 0x64, &[5; 3000]), message_of(9, 0x65, &[10, 1, 0, 4, 0, 4, 0]));
+        let (ask, answer) = (asked(), answered(0));
+        let agreed = [(Up, &search[..]), (Down, &entry), (Down, &done), (Up, &ask), (Down, &answer)];
+        let size: usize = agreed.iter().map(|(_, m)| m.len()).sum();
+        let pieces: Vec<_> = agreed.iter().copied().chain([(Up, &hello[..])]).collect();
+        for port in [389, 3268] {
+            let analysis = connection(port, &pieces);
+            assert_eq!(analysis.flows[0].app_protocols, ["ldap", "tls"]);
+            assert_eq!(analysis.flows[0].names[0].name, "directory.example");
+            assert_eq!(analysis.coverage.classes["ldap"], size as u64);
+        }
+        assert!(!connection(3990, &pieces).flows[0].app_protocols.contains(&"ldap".to_owned()), "elsewhere");
+        // Byte by byte, and what is no message of its side.
+        step_to_tls(
+            "ldap",
+            389,
+            &[(Up, &search), (Down, &done), (Up, &ask), (Down, &answer)],
+            &hello,
+            (size - entry.len()) as u64,
+        );
+        let odd = connection(389, &[(Up, &search[..]), (Down, &search), (Up, &ask)]);
+        assert_eq!(odd.coverage.classes["opaque"], (search.len() + ask.len()) as u64);
+        for cut in 0..search.len() {
+            assert!(cut >= 13 || frame(Up, &search[..cut]).is_err(), "{cut}");
+        }
     }
 
     #[test]

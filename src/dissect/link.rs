@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt as _};
+use rayon::prelude::*;
 
 use super::ech::{EchConfig, EchConfigs, EchOffer};
 use crate::model::{Direction, Finding, FindingKind, Flow, Severity};
@@ -22,8 +23,8 @@ pub(super) type EchSeen = (EchConfig, u64);
 /// `unknown`; where name and suite are the same, a random id fits once in 256. A name that servers publish as a cover is no name of
 /// the destination either way, for keys change and the name does not.
 pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen], listed: &EchConfigs) {
-    for flow in flows {
-        let Some(tls) = flow.tls.as_mut().filter(|t| t.ech.as_deref() == Some("unknown")) else { continue };
+    flows.par_iter_mut().for_each(|flow| {
+        let Some(tls) = flow.tls.as_mut().filter(|t| t.ech.as_deref() == Some("unknown")) else { return };
         let (Some(sni), Some(id), Some(suite), Some(enc), Some(frame)) = (
             tls.sni.as_deref(),
             tls.ech_config_id,
@@ -31,7 +32,7 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen], listed:
             tls.ech_enc_bytes,
             tls.client_hello,
         ) else {
-            continue;
+            return;
         };
         let offer = EchOffer { sni, id: id.into(), suite, enc };
         let cover = is_cover(sni, frame, configurations, listed);
@@ -44,7 +45,7 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen], listed:
                 name.source = "ech-outer".into();
             }
         }
-    }
+    });
 }
 
 /// Whether a hello in `frame` uses one of the configurations seen before, or one that is `listed`.

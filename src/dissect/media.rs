@@ -288,7 +288,7 @@ mod tests {
         ];
         let analysis = datagrams(5060, &list);
         let call = analysis.flows[0].call.clone().unwrap();
-        assert_eq!((call.invited, call.answered), (Some(1), Some(4)));
+        assert_eq!((call.dialogs[0].invited, call.dialogs[0].answered), (Some(1), Some(4)));
         let told = crate::leakage::calls(&analysis.flows, &|_| None);
         let exposed: Vec<_> =
             told[0].exposed.iter().map(|e| (e.address.as_str(), e.kind.as_str(), e.before_answer)).collect();

@@ -75,8 +75,11 @@ use std::ops::Range;
 
 use crate::model::{CaptureTime, Direction, FindingKind, Severity};
 use crate::payload::{Masking, RawFinding};
-use flow::Place;
+use flow::{NamedBy, Place};
 use unwrapped::Unwrapped;
+
+/// Ids that a flow's `app_protocols` may have beside those of [`PROTOCOLS`]: what runs within another protocol.
+pub const INSIDE_PROTOCOLS: [&str; 5] = ["dot", "doh", "doq", "http3", "tor"];
 
 /// All protocols, probed in this order. Help, documentation and tests are made from this table.
 pub static PROTOCOLS: &[&Protocol] = &[
@@ -322,6 +325,7 @@ pub struct Cx<'a> {
     pub(in crate::dissect) reprobe: bool,
     pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) unpacked: bool,
+    pub(in crate::dissect) parts: Vec<(Range<usize>, Class)>,
     pub(in crate::dissect) options: &'a Options,
     pub(in crate::dissect) secrets: &'a Secrets,
 }
@@ -337,6 +341,15 @@ impl Cx<'_> {
     #[must_use]
     pub fn ends(&self) -> (IpProto, Endpoint, Endpoint) {
         (self.facts.proto, self.facts.client, self.facts.server)
+    }
+
+    /// These bytes of what is taken have a class of their own, as the packets do that share a datagram; those between parts and
+    /// behind the last one have the class that the dissector gives for all. Parts come in their order.
+    pub fn part(&mut self, range: Range<usize>, class: Class) {
+        match self.parts.last_mut() {
+            Some((last, same)) if last.end == range.start && *same == class => last.end = range.end,
+            _ => self.parts.push((range, class)),
+        }
     }
 
     /// The frames that brought a range.
@@ -542,14 +555,21 @@ impl Cx<'_> {
     pub fn dns_answer(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
         let frames = self.place.frames(range);
         let at = (frames.complete, frames.time);
-        self.out.dns_answer(self.facts, self.direction, (name, address, false), ttl, at);
+        self.out.dns_answer(self.facts, self.direction, (name, address, NamedBy::Address), ttl, at);
+    }
+
+    /// An SVCB or HTTPS record hints that `name` is served at `address`, for `ttl` seconds.
+    pub fn dns_hint(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
+        let frames = self.place.frames(range);
+        let at = (frames.complete, frames.time);
+        self.out.dns_answer(self.facts, self.direction, (name, address, NamedBy::Hint), ttl, at);
     }
 
     /// A PTR record: the holder of `address` calls it `name`.
     pub fn dns_pointer(&mut self, name: &str, address: std::net::IpAddr, ttl: u32, range: Range<usize>) {
         let frames = self.place.frames(range);
         let at = (frames.complete, frames.time);
-        self.out.dns_answer(self.facts, self.direction, (name, address, true), ttl, at);
+        self.out.dns_answer(self.facts, self.direction, (name, address, NamedBy::Pointer), ttl, at);
     }
 
     /// A DNS answer had this ECH configuration.
@@ -594,6 +614,11 @@ impl Cx<'_> {
     pub fn reprobe(&mut self) {
         self.reprobe = true;
     }
+}
+
+/// Whether bytes begin as a text does that is long enough: of ciphertext one in 10^10 would.
+fn readable(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<24>().is_some_and(|first| first.iter().all(|b| matches!(b, b' '..=b'~')))
 }
 
 #[cfg(test)]

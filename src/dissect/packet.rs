@@ -82,12 +82,73 @@ pub struct FlowKey {
     pub proto: IpProto,
 }
 
-/// Outer layers of a tunnelled packet, outermost first.
+/// A layer around a packet that is listed: a tunnel, or what stands between link and IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    Vlan,
+    Mpls,
+    Pppoe,
+    Ah,
+    Ipip,
+    FourInSix,
+    SixInFour,
+    SixInSix,
+    Gre,
+    Erspan,
+    Pptp,
+    Vxlan,
+    VxlanGpe,
+    Geneve,
+    Gtp,
+    Teredo,
+}
+
+impl Layer {
+    /// The field's word for it.
+    fn name(self) -> &'static str {
+        match self {
+            // A tag of IEEE 802.1Q or 802.1ad each.
+            Layer::Vlan => "vlan",
+            // A label stack (RFC 3032).
+            Layer::Mpls => "mpls",
+            // RFC 2516.
+            Layer::Pppoe => "pppoe",
+            // RFC 4302.
+            Layer::Ah => "ah",
+            // RFC 2003.
+            Layer::Ipip => "ipip",
+            // RFC 2473, IPv4 and IPv6 in IPv6.
+            Layer::FourInSix => "4in6",
+            Layer::SixInSix => "6in6",
+            // RFC 4213.
+            Layer::SixInFour => "6in4",
+            // RFC 2784.
+            Layer::Gre => "gre",
+            Layer::Erspan => "erspan",
+            // RFC 2637.
+            Layer::Pptp => "pptp",
+            // RFC 7348, and its draft with a protocol field.
+            Layer::Vxlan => "vxlan",
+            Layer::VxlanGpe => "vxlan-gpe",
+            // RFC 8926.
+            Layer::Geneve => "geneve",
+            // 3GPP TS 29.281.
+            Layer::Gtp => "gtp",
+            // RFC 4380.
+            Layer::Teredo => "teredo",
+        }
+    }
+}
+
+/// Layers around a packet that are listed; more are read and not listed.
+const MAX_LAYERS: usize = 8;
+
+/// Outer layers of a packet, outermost first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tunnel([Option<&'static str>; MAX_DEPTH as usize]);
+pub struct Tunnel([Option<Layer>; MAX_LAYERS]);
 
 impl Tunnel {
-    fn with(mut self, layer: &'static str) -> Tunnel {
+    fn with(mut self, layer: Layer) -> Tunnel {
         if let Some(free) = self.0.iter_mut().find(|l| l.is_none()) {
             *free = Some(layer);
         }
@@ -96,12 +157,12 @@ impl Tunnel {
 
     /// The layers' names.
     pub fn layers(&self) -> impl Iterator<Item = &'static str> {
-        self.0.into_iter().flatten()
+        self.0.into_iter().flatten().map(Layer::name)
     }
 
     /// No tunnel.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.0[0].is_none()
     }
 }
@@ -388,6 +449,7 @@ impl<'a> Decoder<'_, 'a> {
                 0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => match bytes {
                     [_, _, a, b, rest @ ..] => {
                         self.header(4);
+                        self.tunnel = self.tunnel.with(Layer::Vlan);
                         kind = u16::from_be_bytes([*a, *b]);
                         bytes = rest;
                         if kind < 0x600 {
@@ -400,6 +462,7 @@ impl<'a> Decoder<'_, 'a> {
                 0x8864 => match bytes.split_at_checked(6) {
                     Some((_, rest)) => {
                         self.header(6);
+                        self.tunnel = self.tunnel.with(Layer::Pppoe);
                         return self.ppp(rest);
                     }
                     None => return self.malformed(bytes, "cut PPPoE header"),
@@ -411,6 +474,7 @@ impl<'a> Decoder<'_, 'a> {
 
     /// MPLS label stack (RFC 3032); what is inside is told by its first nibble, as Wireshark does.
     fn mpls(&mut self, mut bytes: &'a [u8]) -> Decoded<'a> {
+        self.tunnel = self.tunnel.with(Layer::Mpls);
         while let [_, _, c, _, rest @ ..] = bytes {
             self.header(4);
             bytes = rest;
@@ -446,6 +510,8 @@ impl<'a> Decoder<'_, 'a> {
         self.header(skipped + used);
         match protocol {
             0x0021 | 0x0057 => self.ip(rest),
+            // RFC 3032 section 4.3.
+            0x0281 | 0x0283 => self.mpls(rest),
             _ => self.other(rest),
         }
     }
@@ -547,7 +613,9 @@ impl<'a> Decoder<'_, 'a> {
                 payload = bytes.get(header..end).unwrap_or_default();
                 proto = AUTHENTICATION;
             }
-            LaxIpSlice::Ipv6(v6) if authenticated(v6.extensions()) => self.tunnel = self.tunnel.with("ah"),
+            LaxIpSlice::Ipv6(v6) if authenticated(v6.extensions()) => {
+                self.tunnel = self.tunnel.with(Layer::Ah);
+            }
             _ => {}
         }
         self.ledger.network += header as u64;
@@ -597,7 +665,7 @@ impl<'a> Decoder<'_, 'a> {
         counted: bool,
     ) -> Decoded<'a> {
         if self.depth < MAX_DEPTH
-            && let Some(inner) = self.ip_tunnel(proto, payload)
+            && let Some(inner) = self.ip_tunnel(src.is_ipv6(), proto, payload)
         {
             return inner;
         }
@@ -605,7 +673,7 @@ impl<'a> Decoder<'_, 'a> {
             let Some((next, size)) = authentication_header(payload) else {
                 return self.uncounted_malformed(payload, counted, "malformed authentication header");
             };
-            self.enter("ah", size);
+            self.enter(Layer::Ah, size);
             return self.transport(src, dst, next, payload.get(size..).unwrap_or_default(), counted);
         }
         let (mut sport, mut dport, mut tcp, mut data) = (0, 0, TcpInfo::default(), payload);
@@ -670,26 +738,24 @@ impl<'a> Decoder<'_, 'a> {
     }
 
     /// Enters a tunnel: what was counted as network header of this datagram stays so.
-    fn enter(&mut self, layer: &'static str, header: usize) {
+    fn enter(&mut self, layer: Layer, header: usize) {
         self.depth += 1;
         self.tunnel = self.tunnel.with(layer);
         self.header(header);
     }
 
-    /// IP in IP (RFC 2003, 4213, 2473) and GRE (RFC 2784, 2890, 2637; ERSPAN).
-    fn ip_tunnel(&mut self, proto: IpProto, payload: &'a [u8]) -> Option<Decoded<'a>> {
-        match (proto.0, payload.first().map(|b| b >> 4)) {
-            (4, Some(4)) => {
-                self.enter("ipip", 0);
-                Some(self.ip(payload))
-            }
-            (41, Some(6)) => {
-                self.enter("6in4", 0);
-                Some(self.ip(payload))
-            }
-            (47, _) => self.gre(payload),
-            _ => None,
-        }
+    /// IP in IP (RFC 2003, 4213, 2473) and GRE (RFC 2784, 2890, 2637; ERSPAN), within IPv6 or IPv4.
+    fn ip_tunnel(&mut self, in_six: bool, proto: IpProto, payload: &'a [u8]) -> Option<Decoded<'a>> {
+        let layer = match (proto.0, payload.first().map(|b| b >> 4), in_six) {
+            (4, Some(4), false) => Layer::Ipip,
+            (4, Some(4), true) => Layer::FourInSix,
+            (41, Some(6), false) => Layer::SixInFour,
+            (41, Some(6), true) => Layer::SixInSix,
+            (47, ..) => return self.gre(payload),
+            _ => return None,
+        };
+        self.enter(layer, 0);
+        Some(self.ip(payload))
     }
 
     fn gre(&mut self, payload: &'a [u8]) -> Option<Decoded<'a>> {
@@ -722,23 +788,23 @@ impl<'a> Decoder<'_, 'a> {
         let inner = r.rest();
         match kind {
             0x0800 | 0x86dd => {
-                self.enter("gre", r.at());
+                self.enter(Layer::Gre, r.at());
                 Some(self.ip(inner))
             }
             0x6558 => {
-                self.enter("gre", r.at());
+                self.enter(Layer::Gre, r.at());
                 Some(self.ethernet(inner))
             }
             0x88be | 0x22eb => {
-                self.enter("erspan", r.at());
+                self.enter(Layer::Erspan, r.at());
                 Some(self.ethernet(inner))
             }
             0x880b if !inner.is_empty() => {
-                self.enter("pptp", r.at());
+                self.enter(Layer::Pptp, r.at());
                 Some(self.ppp(inner))
             }
             0x8847 => {
-                self.enter("gre", r.at());
+                self.enter(Layer::Gre, r.at());
                 Some(self.mpls(inner))
             }
             _ => None,
@@ -756,30 +822,38 @@ impl<'a> Decoder<'_, 'a> {
             let [flags, 0, 0, next, ..] = *data.first_chunk::<8>()? else { return None };
             let inner = data.get(8..).filter(|_| flags & 0xcc == 0x0c)?;
             if next == 3 && inner.len() >= 14 {
-                self.enter("vxlan-gpe", 8 + udp);
+                self.enter(Layer::VxlanGpe, 8 + udp);
                 return Some(self.ethernet(inner));
             }
             if matches!(next, 1 | 2) && starts_ip(inner) {
-                self.enter("vxlan-gpe", 8 + udp);
+                self.enter(Layer::VxlanGpe, 8 + udp);
                 return Some(self.ip(inner));
             }
             return None;
         }
         if at(4789) || at(8472) {
-            let [flags, reserved @ .., _] = *data.first_chunk::<8>()?;
+            let [flags, bits, group @ .., _, _, _, _] = *data.first_chunk::<8>()?;
             // Answers come to an ephemeral port; there only a header without any other bit is believed.
-            let known = if dport == 4789 || dport == 8472 { flags & 0x08 != 0 } else { flags == 0x08 };
-            if !known || !reserved.starts_with(&[0, 0, 0]) || data.len() < 8 + 14 {
+            let known = if dport == 4789 || dport == 8472 { flags & 0x08 != 0 } else { flags & 0x7f == 0x08 };
+            // With a group policy (the flag G, draft-smith-vxlan-group-policy) the id of the group and the bits D and A are no longer
+            // reserved.
+            let reserved = match flags & 0x80 {
+                // At the port that is its own they are ignored (RFC 7348 section 5).
+                _ if dport == 4789 => true,
+                0 => bits == 0 && group == [0; 2],
+                _ => bits & !0x48 == 0,
+            };
+            if !known || !reserved || data.len() < 8 + 14 {
                 return None;
             }
-            self.enter("vxlan", 8 + udp);
+            self.enter(Layer::Vxlan, 8 + udp);
             return Some(self.ethernet(data.get(8..)?));
         }
         if dport == 6081 {
             let [v, _, a, b, ..] = *data else { return None };
             let size = 8 + usize::from(v & 0x3f) * 4;
             let inner = data.get(size..).filter(|i| v >> 6 == 0 && i.len() >= 14)?;
-            self.enter("geneve", size + udp);
+            self.enter(Layer::Geneve, size + udp);
             let kind = u16::from_be_bytes([a, b]);
             return Some(if kind == 0x6558 { self.ethernet(inner) } else { self.ethertype(kind, inner) });
         }
@@ -791,8 +865,11 @@ impl<'a> Decoder<'_, 'a> {
             if flags >> 4 != 3 || kind != 0xff {
                 return None;
             }
+            // Any of the three flags (extension, sequence, N-PDU) brings all four bytes; what those say whose flag is clear is not to be read (3GPP TS 29.281 section
+            // 5.1). So the last one names an extension header only with its own flag.
             if flags & 7 != 0 {
-                let mut next = *r.take("GTP options", 4).ok()?.get(3)?;
+                let next = *r.take("GTP options", 4).ok()?.get(3)?;
+                let mut next = if flags & 4 == 0 { 0 } else { next };
                 while next != 0 {
                     let words = usize::from(r.u8("GTP extension length").ok()?);
                     let rest = r.take("GTP extension", (words * 4).checked_sub(1)?).ok()?;
@@ -803,7 +880,7 @@ impl<'a> Decoder<'_, 'a> {
             if !starts_ip(inner) {
                 return None;
             }
-            self.enter("gtp", r.at() + udp);
+            self.enter(Layer::Gtp, r.at() + udp);
             return Some(self.ip(inner));
         }
         let teredo = at(3544);
@@ -822,7 +899,7 @@ impl<'a> Decoder<'_, 'a> {
             if !teredo && !is_strict_teredo(inner) {
                 return None;
             }
-            self.enter("teredo", data.len() - inner.len() + udp);
+            self.enter(Layer::Teredo, data.len() - inner.len() + udp);
             return Some(self.ip(inner));
         }
         None
@@ -1066,6 +1143,106 @@ mod tests {
         p.extend([0, 0]);
         p.extend(payload);
         p
+    }
+
+    /// The outer layers of a datagram to a port, and whether its content is reached.
+    fn inside(port: u16, payload: &[u8]) -> (Vec<String>, bool) {
+        let analysis = read(101, &[udp(port, payload)]);
+        let flow = &analysis.flows[0];
+        (flow.tunnel.clone(), flow.server.ends_with(":53999") || flow.client.ends_with(":53999"))
+    }
+
+    #[test]
+    fn outer_layers_have_the_words_of_the_field() {
+        let four = udp(53_999, b"in clear, whatever is around it");
+        let six = |next: u8, content: &[u8]| {
+            let mut p = vec![0x60, 0, 0, 0];
+            p.extend((content.len() as u16).to_be_bytes());
+            p.extend([next, 64]);
+            p.extend([0x20; 32]);
+            p.extend(content);
+            p
+        };
+        let inner = six(17, &four[20..]);
+        let ethernet = |kind: [u8; 2], content: &[u8]| [&[2; 12][..], &kind, content].concat();
+        let (tag, ip) = ([0, 7], [8, 0]);
+        let session =
+            [&[0x11, 0, 0, 1][..], &(2 + four.len() as u16).to_be_bytes(), &[0, 0x21], &four].concat();
+        let label = |last: u8| [0, 1, last, 64];
+        for (link, frame, layers) in [
+            (101, v4(4, &four, (0, false)), &["ipip"][..]),
+            (101, v4(41, &inner, (0, false)), &["6in4"]),
+            (101, six(4, &four), &["4in6"]),
+            (101, six(41, &inner), &["6in6"]),
+            (101, six(41, &six(4, &four)), &["6in6", "4in6"]),
+            (1, ethernet([0x81, 0], &[&tag[..], &ip, &four].concat()), &["vlan"]),
+            (
+                1,
+                ethernet([0x88, 0xa8], &[&tag[..], &[0x81, 0], &tag, &ip, &four].concat()),
+                &["vlan", "vlan"],
+            ),
+            (1, ethernet([0x88, 0x47], &[&label(0)[..], &label(1), &four].concat()), &["mpls"]),
+            (1, ethernet([0x88, 0x64], &session), &["pppoe"]),
+            (1, ethernet([0x81, 0], &[&tag[..], &[0x88, 0x64], &session].concat()), &["vlan", "pppoe"]),
+            (1, ethernet(ip, &four), &[]),
+        ] {
+            let analysis = read(link, &[frame]);
+            assert_eq!(analysis.flows.len(), 1, "{layers:?}");
+            assert_eq!(analysis.flows[0].tunnel, layers);
+            assert_eq!(analysis.coverage.classes["text"], 31, "{layers:?}");
+        }
+        // More than can be listed are read all the same.
+        let many = [[0, 7, 0x81, 0]; 20].concat();
+        let analysis = read(1, &[ethernet([0x81, 0], &[&many[..], &tag, &ip, &four].concat())]);
+        assert_eq!(analysis.flows[0].tunnel, ["vlan"; super::MAX_LAYERS]);
+    }
+
+    #[test]
+    fn vxlan_with_a_group_policy() {
+        let frame = [&[2; 12][..], &[8, 0], &udp(53_999, b"content")].concat();
+        let header = |flags: u8, bits: u8, group: [u8; 2]| {
+            [&[flags, bits][..], &group, &[0, 0, 7, 0], &frame].concat()
+        };
+        for (name, payload, read) in [
+            ("plain", header(0x08, 0, [0, 0]), true),
+            ("group policy", header(0x88, 0, [0, 9]), true),
+            ("applied, not to be learned from", header(0x88, 0x48, [1, 9]), true),
+            ("a group without the flag", header(0x08, 0, [0, 9]), true),
+            ("another bit", header(0x88, 0x01, [0, 9]), true),
+            ("no network id", header(0x80, 0, [0, 9]), false),
+        ] {
+            let (layers, reached) = inside(4789, &payload);
+            assert_eq!((layers == ["vxlan"], reached), (read, read), "{name}");
+            for cut in 0..8 + 14 {
+                assert_eq!(inside(4789, &payload[..cut]).0, [""; 0], "{name}, {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn gtp_reads_extensions_only_with_their_flag() {
+        let inner = udp(53_999, b"content");
+        let header = |flags: u8, more: &[u8]| {
+            let length = ((more.len() + inner.len()) as u16).to_be_bytes();
+            [&[0x30 | flags, 0xff][..], &length, &[0, 0, 0, 1], more, &inner].concat()
+        };
+        let extension = [1, 0, 0, 0];
+        for (name, payload, read) in [
+            ("plain", header(0, &[]), true),
+            ("sequence number", header(2, &[0, 7, 0, 0]), true),
+            ("sequence number, and what is not to be read", header(2, &[0, 7, 0, 0x85]), true),
+            ("number of an N-PDU", header(1, &[9, 9, 7, 0xc0]), true),
+            ("extension", header(4, &[&[9, 9, 7, 0x85][..], &extension].concat()), true),
+            ("extension and sequence number", header(6, &[&[0, 7, 0, 0x85][..], &extension].concat()), true),
+            ("no extension behind", header(4, &[0, 0, 0, 0]), true),
+            ("an extension of no length", header(4, &[0, 0, 0, 0x85, 0]), false),
+        ] {
+            let (layers, reached) = inside(2152, &payload);
+            assert_eq!((layers == ["gtp"], reached), (read, read), "{name}");
+            for cut in 0..8 {
+                assert_eq!(inside(2152, &payload[..cut]).0, [""; 0], "{name}, {cut}");
+            }
+        }
     }
 
     const SNAP: [u8; 8] = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];

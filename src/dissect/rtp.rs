@@ -391,7 +391,7 @@ impl Rtp {
             self.streams.iter().filter(|((from, _), s)| *from == d && (s.known || self.known)).collect();
         streams.sort_by_key(|((_, ssrc), s)| (s.first_frame, *ssrc));
         for ((_, ssrc), s) in streams {
-            call::media(relayed, s.bytes, s.first_frame, cx);
+            call::media(d, relayed, s.bytes, s.first_frame, cx);
             // Among certain streams, sources of a packet or two are media too, but no stream to speak of.
             if !s.known {
                 continue;

@@ -4,7 +4,7 @@
 //! the session description says. Log-ins, keys in clear, the parties and a peer's public address are findings. Reads
 //! the headers that these need, not all; bodies other than SDP are counted only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::packet::IpProto;
 use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step, call, media, stun};
-use crate::model::{CandidateSource, Direction, FindingKind, Severity};
+use crate::model::{Direction, FindingKind, Severity};
 use crate::payload::mask::escape;
 use crate::payload::{Masking, RawFinding, credential};
 
@@ -37,6 +37,12 @@ const MAX_HEAD: usize = 1 << 16;
 
 /// Log-ins and keys of one flow that are told apart.
 const MAX_TOLD: usize = 16;
+
+/// Characters of a Call-ID by which calls are told apart.
+const MAX_CALL_ID: usize = 256;
+
+/// INVITEs within a call whose answers are known as theirs; the latest ones of a flow.
+const MAX_AGAIN: usize = 64;
 
 /// Methods of RFC 3261 and its extensions (IANA SIP parameters).
 const METHODS: [&str; 14] = [
@@ -110,6 +116,8 @@ struct Sip {
     told: BTreeSet<String>,
     parties_told: bool,
     peer_told: bool,
+    /// INVITEs within a call, by Call-ID, number and direction.
+    again: VecDeque<(String, u32, Direction)>,
 }
 
 impl Dissector for Sip {
@@ -228,9 +236,22 @@ impl<'a> Message<'a> {
         self.fields.iter().find(|f| f.name == name).map(|f| f.value)
     }
 
+    /// What tells calls apart (RFC 3261 section 20.8); empty without it.
+    fn call_id(&self) -> String {
+        self.field("call-id").unwrap_or_default().chars().take(MAX_CALL_ID).collect()
+    }
+
     fn address(&self, name: &str, masking: Masking) -> Option<String> {
         self.field(name).map(|value| mask_address(value, masking))
     }
+}
+
+/// Whether From or To has a tag: a parameter of the header, not of the address in angle brackets (RFC 3261 section 20.10).
+fn has_tag(value: &str) -> bool {
+    let parameters = value.rsplit_once('>').map_or(value, |(_, rest)| rest).split(';').skip(1);
+    parameters
+        .filter_map(|p| p.trim().split_once('='))
+        .any(|(name, _)| name.trim().eq_ignore_ascii_case("tag"))
 }
 
 /// The full name of a header (compact forms: RFC 3261 section 7.3.3).
@@ -284,16 +305,7 @@ impl Sip {
         self.parties(m, at, masking, cx);
         let sdp = self.session(m, at, masking, cx);
         let range = at..at + m.body.end.max(m.body.start);
-        let frame = cx.frame(range.clone());
-        match m.start {
-            Start::Request { method: "INVITE", .. } => call::invited(frame, cx),
-            Start::Response { status: 200..=299, .. }
-                if m.field("cseq").is_some_and(|v| v.to_ascii_uppercase().ends_with("INVITE")) =>
-            {
-                call::answered(frame, cx);
-            }
-            _ => {}
-        }
+        self.progress(m, cx.frame(range.clone()), cx);
         match m.start {
             Start::Request { method, uri } => cx.emit("sip.request", range, || Request {
                 method,
@@ -305,6 +317,36 @@ impl Sip {
                 reason: escape(reason),
                 common: Common::of(m, transport, masking, sdp),
             }),
+        }
+    }
+
+    /// How far the call has come. An INVITE with a tag in To changes a call that is there (RFC 3261 section 14): it is no
+    /// invitation, and what answers it is not the answer to one.
+    fn progress(&mut self, m: &Message<'_>, frame: u64, cx: &mut Cx<'_>) {
+        let (call_id, d) = (m.call_id(), cx.direction);
+        call::continued(&call_id, frame, cx);
+        // The number counts one side's requests of a call (RFC 3261 section 20.16).
+        let mut parts = m.field("cseq").unwrap_or_default().split_ascii_whitespace();
+        let (number, method) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let number = number.parse::<u32>().unwrap_or_default();
+        match m.start {
+            Start::Request { method: "INVITE", .. } if m.field("to").is_some_and(has_tag) => {
+                let again = (call_id, number, d);
+                if !self.again.contains(&again) {
+                    if self.again.len() >= MAX_AGAIN {
+                        self.again.pop_front();
+                    }
+                    self.again.push_back(again);
+                }
+            }
+            Start::Request { method: "INVITE", .. } => call::invited(&call_id, frame, cx),
+            Start::Response { status: 200..=299, .. } if method.eq_ignore_ascii_case("INVITE") => {
+                let within = (call_id, number, d.reverse());
+                if !self.again.contains(&within) {
+                    call::answered(&within.0, frame, cx);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -368,7 +410,7 @@ impl Sip {
                     ports.extend(port.filter(|port| *port > 0));
                     session.media.push(escape(text.get(2..).unwrap_or_default()));
                 }
-                Some("a=") => self.attribute(text, range, &mut session, masking, cx),
+                Some("a=") => self.attribute(text, range, (m, &mut session), masking, cx),
                 _ => {}
             }
         }
@@ -377,7 +419,7 @@ impl Sip {
         let frame = cx.frame(whole);
         for port in ports {
             if let Some(ip) = connection.filter(|ip| !ip.is_unspecified()) {
-                call::announced(SocketAddr::new(ip, port), frame, cx);
+                call::described(&m.call_id(), SocketAddr::new(ip, port), "peer", frame, cx);
             }
         }
         Some(session)
@@ -387,7 +429,7 @@ impl Sip {
         &mut self,
         line: &str,
         range: Range<usize>,
-        session: &mut Session,
+        (m, session): (&Message<'_>, &mut Session),
         masking: Masking,
         cx: &mut Cx<'_>,
     ) {
@@ -396,7 +438,7 @@ impl Sip {
             let (_, client, server) = cx.ends();
             let ip = candidate.address.ip();
             let frame = cx.frame(range.clone());
-            call::candidate(candidate.address, candidate.kind, CandidateSource::Sdp, frame, cx);
+            call::described(&m.call_id(), candidate.address, candidate.kind, frame, cx);
             // A relay's address does not tell where its user is, and the flow's own ends are in every packet.
             let tells = candidate.kind != "relay" && ip != client.addr() && ip != server.addr();
             if tells && media::is_public(ip) && !std::mem::replace(&mut self.peer_told, true) {
@@ -643,6 +685,74 @@ mod tests {
         }
         let endless = format!("BYE sip:a@b.example SIP/2.0\r\n{}", "X: y\r\n".repeat(40_000));
         assert_eq!(of_kind(&connection(5060, &[(Up, &endless)]), "sip.request").len(), 0);
+    }
+
+    #[test]
+    fn calls_of_one_socket_are_told_apart_by_call_id() {
+        let sdp = |ip: &str, port: u16| format!("v=0\r\nc=IN IP4 {ip}\r\nm=audio {port} RTP/AVP 0\r\n");
+        let message = |line: &str, id: &str, to: &str, cseq: &str, sdp: &str| {
+            format!(
+                "{line}\r\nCall-ID: {id}\r\nTo: <sip:b@sip.example;tag=x>{to}\r\nCSeq: {cseq}\r\n\
+                 Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+                sdp.len()
+            )
+        };
+        let (invite, fine) = ("INVITE sip:b@sip.example SIP/2.0", "SIP/2.0 200 OK");
+        let own = sdp("192.168.0.7", 40_000);
+        let list = [
+            (Up, message(invite, "one", "", "1 INVITE", &own)),
+            (Down, message(fine, "one", ";tag=2", "1 INVITE", &sdp("198.51.100.9", 7000))),
+            // A change of the first call, and the answer to that.
+            (Up, message(invite, "one", ";TAG=2", "2 INVITE", &own)),
+            (Down, message(fine, "one", ";tag=2", "2 INVITE", &sdp("198.51.100.9", 7000))),
+            // A second call that nobody answers.
+            (Up, message(invite, "two", "", "1 INVITE", &sdp("192.168.0.7", 40_002))),
+            (Down, message("SIP/2.0 183 Progress", "two", ";tag=3", "1 INVITE", &sdp("198.51.100.10", 7100))),
+            // A call that had begun before the capture.
+            (Down, message(invite, "old", ";tag=4", "9 INVITE", &sdp("198.51.100.11", 7200))),
+            (Up, message(fine, "old", ";tag=4", "9 INVITE", &own)),
+            (Up, message("BYE sip:b@sip.example SIP/2.0", "one", ";tag=2", "3 BYE", "")),
+        ];
+        let analysis = datagrams(5060, &list);
+        let call = analysis.flows[0].call.clone().unwrap();
+        let told: Vec<_> = call
+            .dialogs
+            .iter()
+            .map(|d| (d.call_id.as_str(), d.invited, d.answered, (d.first_frame, d.last_frame)))
+            .collect();
+        assert_eq!(
+            told,
+            [("one", Some(1), Some(2), (1, 9)), ("two", Some(5), None, (5, 6)), ("old", None, None, (7, 8))]
+        );
+        let all = crate::leakage::calls(&analysis.flows, &|_| None);
+        let told: Vec<_> = all
+            .iter()
+            .map(|c| (c.flows[0], c.answered, c.exposed[0].address.as_str(), c.exposed_before_answer))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (1, Some(2), "198.51.100.9:7000", 0),
+                (1, None, "198.51.100.10:7100", 1),
+                // What is seen of a call that had begun before the capture does not come before its answer.
+                (1, None, "198.51.100.11:7200", 0)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_tag_of_the_address_is_none_of_the_header() {
+        for (value, tag) in [
+            ("<sip:b@sip.example>;tag=1", true),
+            ("\"B; tag=2\" <sip:b@sip.example>; x=1 ; Tag = 1", true),
+            ("sip:b@sip.example;tag=1", true),
+            ("<sip:b@sip.example;tag=1>", false),
+            ("<sip:b@sip.example>;tags=1", false),
+            ("sip:b@sip.example", false),
+            ("", false),
+        ] {
+            assert_eq!(has_tag(value), tag, "{value}");
+        }
     }
 
     #[test]

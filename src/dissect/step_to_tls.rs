@@ -1,4 +1,5 @@
-//! Protocols of which only the step to TLS is read: one message of each side, then TLS or nothing that can be told.
+//! Protocols of which only the step to TLS is read: what may come before it, one message of each side, then TLS or nothing that can
+//! be told.
 //!
 //! Takes both directions; asks the protocol ([`Agreement`]) what the two messages are, and hands over to TLS. Whatever is not as it has
 //! to be, and all that follows a refusal, is opaque.
@@ -15,6 +16,19 @@ pub(super) trait Agreement: Default + Send {
     const CLASS: Class;
     /// Who speaks first.
     const FIRST: Direction;
+
+    /// The size of a message that may come before the step, which the session goes on with; `Ok(None)` when it is none.
+    ///
+    /// # Errors
+    /// [`Short`]: it cannot be told yet.
+    fn before(&mut self, d: Direction, data: &[u8]) -> Result<Option<usize>, Short> {
+        // The other side comes first where packets were captured out of their order.
+        if d == Self::FIRST {
+            Ok(None)
+        } else {
+            Err(Short { field: "first message", at: 0, needed: 1, left: data.len() })
+        }
+    }
 
     /// The size of the first message; `Ok(None)` when it is another.
     ///
@@ -48,7 +62,11 @@ pub(super) struct StepToTls<A> {
 impl<A: Agreement> Dissector for StepToTls<A> {
     fn stream(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
         let size = match (self.stage, d == A::FIRST) {
-            (Stage::First, true) => self.agreement.first(data).inspect(|_| self.stage = Stage::Second),
+            (Stage::First, true) => match self.agreement.first(data) {
+                Ok(None) => self.agreement.before(d, data),
+                first => first.inspect(|_| self.stage = Stage::Second),
+            },
+            (Stage::First, false) => self.agreement.before(d, data),
             (Stage::Second, false) => self.agreement.second(data).map(|answer| {
                 let (size, granted) = answer?;
                 self.stage = Stage::Rest;
@@ -57,8 +75,7 @@ impl<A: Agreement> Dissector for StepToTls<A> {
                 }
                 Some(size)
             }),
-            // The other side comes first where packets were captured out of their order.
-            (Stage::First, false) | (Stage::Second, true) => return Step::More(data.len() + 1),
+            (Stage::Second, true) => return Step::More(data.len() + 1),
             (Stage::Rest, _) => Ok(None),
         };
         match size {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::media::{self, Piece};
 use super::packet::IpProto;
 use super::{Class, Cx, Match, Probe, Protocol, Reader, Short, call};
-use crate::model::{CandidateSource, FindingKind, Severity};
+use crate::model::{FindingKind, Severity};
 use crate::payload::mask::escape;
 use crate::payload::{Masking, RawFinding};
 
@@ -193,14 +193,19 @@ impl Stun {
             for (kind, address, _) in &m.addresses {
                 match *kind {
                     XOR_PEER_ADDRESS => {
-                        call::candidate(*address, "peer", CandidateSource::Stun, frame, cx);
+                        call::candidate(*address, "peer", frame, cx);
                     }
                     XOR_RELAYED_ADDRESS => {
-                        call::candidate(*address, "relay", CandidateSource::Stun, frame, cx);
+                        call::candidate(*address, "relay", frame, cx);
                     }
                     _ => {}
                 }
             }
+        }
+        // A question to a STUN server has no attribute of ICE; what has one goes to the other party, or over a relay to it.
+        if m.kind == BINDING && m.ice && m.stopped.is_none() {
+            let frame = cx.frame(piece.range());
+            call::check(piece.carried.is_some(), frame, cx);
         }
         let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
         cx.emit("stun.message", piece.range(), || Seen {
@@ -325,6 +330,8 @@ const ALLOCATE: u16 = 0x0003;
 
 const MAPPED_ADDRESS: u16 = 0x0001;
 const USERNAME: u16 = 0x0006;
+/// Binding Request (RFC 8489 section 5).
+const BINDING: u16 = 0x0001;
 const ERROR_CODE: u16 = 0x0009;
 const CHANNEL_NUMBER: u16 = 0x000c;
 /// DESTINATION-ADDRESS of the drafts of TURN: where a Send Request of Microsoft's dialect goes ([MS-TURN] section 2.2.2.8).
@@ -336,6 +343,10 @@ const NONCE: u16 = 0x0015;
 const XOR_RELAYED_ADDRESS: u16 = 0x0016;
 const REQUESTED_TRANSPORT: u16 = 0x0019;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+/// PRIORITY, ICE-CONTROLLED and ICE-CONTROLLING (RFC 8445 section 16.1): only the checks of ICE have them.
+const PRIORITY: u16 = 0x0024;
+const ICE_CONTROLLED: u16 = 0x8029;
+const ICE_CONTROLLING: u16 = 0x802a;
 /// Not assigned by IANA; the log-in of WhatsApp's calls to its relays.
 const WHATSAPP_LOGIN: u16 = 0x4000;
 /// XOR-MAPPED-ADDRESS of the drafts before RFC 5389, as Microsoft and old servers send it.
@@ -389,6 +400,8 @@ struct Message {
     asks_transport: bool,
     /// The attribute by which WhatsApp logs in to its relays is there, and holds something.
     whatsapp_login: bool,
+    /// An attribute of ICE is there.
+    ice: bool,
     stopped: Option<Short>,
 }
 
@@ -455,6 +468,7 @@ impl Message {
             kind => kind,
         };
         self.asks_transport |= kind == REQUESTED_TRANSPORT;
+        self.ice |= matches!(kind, PRIORITY | ICE_CONTROLLED | ICE_CONTROLLING);
         self.whatsapp_login |= kind == WHATSAPP_LOGIN && value.len() >= 16;
         match kind {
             USERNAME => self.username = text(),
@@ -624,6 +638,39 @@ mod tests {
         }
         let head = [&kind.to_be_bytes()[..], &(body.len() as u16).to_be_bytes(), &COOKIE, &[7; 12]];
         [&head.concat()[..], &body].concat()
+    }
+
+    #[test]
+    fn checks_of_ice_that_nobody_answers_show_addresses() {
+        let told = |list: &[(crate::model::Direction, Vec<u8>)]| {
+            crate::leakage::calls(&datagrams(7000, list).flows, &|_| None)
+        };
+        // RFC 5769's request is a check: PRIORITY, ICE-CONTROLLED, USERNAME.
+        let check = bytes(REQUEST);
+        let all = told(&[(Up, check.clone()), (Up, check.clone()), (Down, check.clone())]);
+        let [call] = &all[..] else { panic!("{all:?}") };
+        let exposed: Vec<_> = call.exposed.iter().map(|e| (e.address.as_str(), e.frame, e.sent_to)).collect();
+        assert_eq!(exposed, [("203.0.113.9:7000", 1, Some(1))]);
+        assert_eq!((call.exposed_before_answer, call.reached_before_answer, call.answered), (1, 1, None));
+        let all = told(&[(Down, check.clone())]);
+        assert_eq!((all[0].exposed.len(), all[0].reached_before_answer), (1, 0), "nothing was sent there");
+        for (name, message) in [
+            ("a question to a STUN server", stun_with(1, &[(0x8022, b"client")])),
+            ("its answer", bytes(RESPONSE_V4)),
+            ("another request", stun_with(3, &[(0x24, &[1; 4])])),
+            ("an empty one", stun_with(1, &[])),
+        ] {
+            assert_eq!(told(&[(Up, message)]), [], "{name}");
+        }
+        for cut in 0..check.len() {
+            assert_eq!(told(&[(Up, check[..cut].to_vec())]), [], "{cut}");
+        }
+        // Through a relay: a call, but not an address of anybody.
+        let relay = [198, 51, 100, 8];
+        let carried = stun_with(0x16, &[(0x12, &peer(relay, 5000)), (0x13, &check)]);
+        let allocated = stun_with(0x103, &[(0x16, &peer(relay, 5000))]);
+        let all = told(&[(Down, allocated), (Up, carried)]);
+        assert_eq!((all.len(), all[0].exposed_before_answer, all[0].reached_before_answer), (1, 0, 0));
     }
 
     #[test]

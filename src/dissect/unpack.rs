@@ -1,14 +1,11 @@
 //! Brotli and Zstandard, unpacked within bounds (RFC 7932, RFC 8878, RFC 9659).
 //!
 //! Takes compressed bytes in order; gives what they hold. Bounds are those of [`Budget`]: a body that grows beyond measure is
-//! given up. Brotli's content comes as it is read; Zstandard's at the end of its frame, or at [`Zstd::finish`] when the bytes are
-//! cut, as far as whole blocks are there. Checksums and dictionaries are not looked at.
+//! given up. Brotli's content comes as it is read; Zstandard's as [`ZstdFrame`] gives it, frame by frame, and at [`Zstd::finish`] when
+//! the bytes are cut. Checksums and dictionaries are not looked at.
 
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-
-use super::inflate::{Budget, Fault, MAX_MESSAGE, PIECE};
-use super::{Reader, Short};
-use crate::payload::unpack::{BrotliEngine, MAX_WINDOW, brotli, unbrotli};
+use super::inflate::{Budget, Fault, MAX_MESSAGE};
+use crate::payload::unpack::{BrotliEngine, ZstdFrame, brotli, unbrotli};
 
 /// One stream of Brotli.
 pub(super) struct Brotli {
@@ -41,25 +38,14 @@ impl Brotli {
     }
 }
 
-/// The first bytes of a frame (RFC 8878 section 3.1.1).
-const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The last three bytes of a skippable frame's magic number; the first is 0x50 to 0x5f (RFC 8878 section 3.1.2).
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
-/// The largest block, packed or not (RFC 8878 section 3.1.1.2.4).
-const MAX_BLOCK: usize = 128 << 10;
-/// A frame header with a window of 128 KiB, no size and no checksum. It stands in for the frame's own one: all content is kept
-/// until the end anyway, so no reference reaches beyond it, and what is more than this window is what can be counted.
-const HEADER: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
-/// The last block of a frame, without content.
-const LAST: [u8; 3] = [1, 0, 0];
 
 /// Where a stream of Zstandard stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
     /// At a frame's first byte.
     Start,
-    /// At a block's first byte; whether a checksum follows the last one.
-    Block(bool),
+    Frame(Box<ZstdFrame>),
     /// So many bytes are of no interest.
     Skip(u64),
     /// Nothing follows that can be read.
@@ -68,25 +54,17 @@ enum Stand {
 
 /// Frames of Zstandard, one behind the other.
 pub(super) struct Zstd {
-    decoder: FrameDecoder,
     stand: Stand,
-    /// Bytes of a header or block that is not whole.
+    /// First bytes of a frame of which the kind is not known.
     pending: Vec<u8>,
-    /// Content of this frame that was counted.
+    /// Content of all frames that was counted.
     counted: u64,
-    open: bool,
 }
 
 impl Zstd {
     /// At the stream's first byte.
     pub(super) fn new() -> Zstd {
-        Zstd {
-            decoder: FrameDecoder::new(),
-            stand: Stand::Start,
-            pending: Vec::new(),
-            counted: 0,
-            open: false,
-        }
+        Zstd { stand: Stand::Start, pending: Vec::new(), counted: 0 }
     }
 
     /// Unpacks the next bytes.
@@ -102,147 +80,87 @@ impl Zstd {
         self.pending.extend_from_slice(data);
         let bytes = std::mem::take(&mut self.pending);
         let mut rest = bytes.as_slice();
-        loop {
-            match self.step(rest, budget, give) {
-                Ok(Some(taken)) => rest = rest.get(taken..).unwrap_or_default(),
-                Ok(None) => break,
-                Err(fault) => {
-                    self.finish(budget, give);
-                    return Err(fault);
+        while !rest.is_empty() {
+            let taken = match &mut self.stand {
+                Stand::Start => match kind(rest) {
+                    Some(Kind::Skippable(size)) => {
+                        self.stand = Stand::Skip(size);
+                        8
+                    }
+                    Some(Kind::Frame) => {
+                        self.counted = 0;
+                        self.stand = Stand::Frame(Box::new(ZstdFrame::new()));
+                        0
+                    }
+                    None => {
+                        self.pending = rest.to_vec();
+                        return Ok(());
+                    }
+                },
+                Stand::Frame(frame) => {
+                    let counted = &mut self.counted;
+                    let mut count = |taken, more: u64| {
+                        *counted += more;
+                        budget.spend(taken, more)?;
+                        // Of a frame nothing may have been given yet, so only here it is known how much is held.
+                        if *counted > MAX_MESSAGE { Err(Fault::Long) } else { Ok(()) }
+                    };
+                    let pushed = frame.push(rest, &mut count, give);
+                    if frame.ended() {
+                        self.stand = if pushed.is_ok() { Stand::Start } else { Stand::End };
+                    }
+                    pushed?
                 }
-            }
+                Stand::Skip(left) => {
+                    let taken = (rest.len() as u64).min(*left);
+                    *left -= taken;
+                    if *left == 0 {
+                        self.stand = Stand::Start;
+                    }
+                    taken as usize
+                }
+                Stand::End => return Ok(()),
+            };
+            rest = rest.get(taken..).unwrap_or_default();
         }
-        self.pending = rest.to_vec();
         Ok(())
     }
 
     /// No more bytes come: gives what the blocks so far hold.
-    pub(super) fn finish(&mut self, budget: &mut Budget, give: &mut dyn FnMut(&[u8])) {
-        if self.open {
-            // The content of a frame that has ended is given as a whole.
-            let _ = self.decoder.decode_blocks(LAST.as_slice(), BlockDecodingStrategy::UptoBlocks(1));
-            let _ = self.give(budget, give);
+    pub(super) fn finish(&mut self, give: &mut dyn FnMut(&[u8])) {
+        if let Stand::Frame(mut frame) = std::mem::replace(&mut self.stand, Stand::End) {
+            frame.finish(give);
         }
         self.pending = Vec::new();
-        self.stand = Stand::End;
-    }
-
-    /// Reads the header or block at the front; gives its size, or nothing when there is no whole one.
-    fn step(
-        &mut self,
-        rest: &[u8],
-        budget: &mut Budget,
-        give: &mut dyn FnMut(&[u8]),
-    ) -> Result<Option<usize>, Fault> {
-        match self.stand {
-            Stand::Start => self.frame(rest),
-            Stand::Block(checksum) => self.block(rest, checksum, budget, give),
-            Stand::Skip(left) => {
-                let taken = (rest.len() as u64).min(left);
-                self.stand = if taken == left { Stand::Start } else { Stand::Skip(left - taken) };
-                Ok((taken > 0 || left == 0).then_some(taken as usize))
-            }
-            Stand::End => Ok((!rest.is_empty()).then_some(rest.len())),
-        }
-    }
-
-    fn frame(&mut self, rest: &[u8]) -> Result<Option<usize>, Fault> {
-        let mut r = Reader::new(rest);
-        let Ok(magic) = r.array::<4>("magic number") else { return Ok(None) };
-        if let [0x50..=0x5f, tail @ ..] = magic
-            && tail == SKIPPABLE
-        {
-            let Ok(size) = r.array("size") else { return Ok(None) };
-            self.stand = Stand::Skip(u32::from_le_bytes(size).into());
-            return Ok(Some(r.at()));
-        }
-        if magic != MAGIC {
-            return Err(Fault::Broken);
-        }
-        let Ok((window, checksum)) = frame_header(&mut r) else { return Ok(None) };
-        if window > MAX_WINDOW {
-            return Err(Fault::Broken);
-        }
-        self.decoder.reset(HEADER.as_slice()).map_err(|_| Fault::Broken)?;
-        self.counted = 0;
-        self.open = true;
-        self.stand = Stand::Block(checksum);
-        Ok(Some(r.at()))
-    }
-
-    fn block(
-        &mut self,
-        rest: &[u8],
-        checksum: bool,
-        budget: &mut Budget,
-        give: &mut dyn FnMut(&[u8]),
-    ) -> Result<Option<usize>, Fault> {
-        let Some([a, b, c]) = rest.first_chunk() else { return Ok(None) };
-        let head = u32::from_le_bytes([*a, *b, *c, 0]);
-        let (last, kind, size) = (head & 1 == 1, head >> 1 & 3, (head >> 3) as usize);
-        if size > MAX_BLOCK || kind == 3 {
-            return Err(Fault::Broken);
-        }
-        let whole = 3 + if kind == 1 { 1 } else { size };
-        let Some(block) = rest.get(..whole) else { return Ok(None) };
-        self.decoder.decode_blocks(block, BlockDecodingStrategy::UptoBlocks(1)).map_err(|_| Fault::Broken)?;
-        if last {
-            self.stand = Stand::Skip(if checksum { 4 } else { 0 });
-            budget.spend(whole as u64, 0)?;
-            self.give(budget, give)?;
-        } else {
-            let known = self.decoder.can_collect() as u64;
-            let more = known.saturating_sub(self.counted);
-            self.counted = self.counted.max(known);
-            budget.spend(whole as u64, more)?;
-            // Nothing was given yet, so only here it is known how much is held.
-            if self.counted > MAX_MESSAGE {
-                return Err(Fault::Long);
-            }
-        }
-        Ok(Some(whole))
-    }
-
-    /// Gives the content of the frame, which has ended.
-    fn give(&mut self, budget: &mut Budget, give: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
-        self.open = false;
-        let content = self.decoder.collect().unwrap_or_default();
-        let bounds = budget.spend(0, (content.len() as u64).saturating_sub(self.counted));
-        content.chunks(PIECE).for_each(give);
-        bounds
     }
 }
 
-/// Window size and checksum flag, read behind the magic number (RFC 8878 section 3.1.1.1).
-fn frame_header(r: &mut Reader<'_>) -> Result<(u64, bool), Short> {
-    let descriptor = r.u8("descriptor")?;
-    let single = descriptor & 0x20 != 0;
-    let mut window = 0;
-    if !single {
-        let byte = r.u8("window")?;
-        let base = 1_u64 << (10 + (byte >> 3));
-        window = base + base / 8 * u64::from(byte & 7);
+/// What a frame is.
+enum Kind {
+    Frame,
+    /// With so many bytes behind its length.
+    Skippable(u64),
+}
+
+/// The kind of the frame that begins here, once it can be told; what is none is left to [`ZstdFrame`] to refuse.
+fn kind(data: &[u8]) -> Option<Kind> {
+    let (magic, rest) = data.split_first_chunk::<4>()?;
+    if let [0x50..=0x5f, tail @ ..] = *magic
+        && tail == SKIPPABLE
+    {
+        let size = rest.first_chunk::<4>()?;
+        return Some(Kind::Skippable(u32::from_le_bytes(*size).into()));
     }
-    r.take("dictionary", [0, 1, 2, 4].get(usize::from(descriptor & 3)).copied().unwrap_or_default())?;
-    let size = match descriptor >> 6 {
-        0 => usize::from(single),
-        1 => 2,
-        2 => 4,
-        _ => 8,
-    };
-    let content = r.take("content size", size)?;
-    if single {
-        window = content.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte));
-        if size == 2 {
-            window += 256;
-        }
-    }
-    Ok((window, descriptor & 4 != 0))
+    Some(Kind::Frame)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::payload::unpack::MAX_BLOCK;
+
+    /// A frame header with a window of 128 KiB.
+    const HEADER: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
 
     pub(in crate::dissect) fn brotli(data: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -264,7 +182,7 @@ pub(super) mod tests {
         };
         let fault = data.chunks(size).find_map(|part| push(part).err());
         if fault.is_none() {
-            b.finish(budget, &mut give);
+            b.finish(&mut give);
         }
         (out, fault)
     }

@@ -123,9 +123,17 @@ impl Unwrapped {
         direction: Direction,
         options: &Options,
     ) -> Vec<(Vec<u64>, Result<RawFinding, String>)> {
-        let mut sightings = Vec::new();
+        let (mut hits, mut found, mut sightings) = (Vec::new(), Vec::new(), Vec::new());
+        self.scanner.finish(&options.canaries, &mut |what| match what {
+            Found::Here(hit) | Found::Within(hit, _) => hits.push(hit),
+            Found::GivenUp(_, why) => found.push((Vec::new(), Err(why))),
+        });
+        let masking = options.masking();
+        found
+            .extend(hits.iter().filter_map(|hit| self.placed(options.canaries.finding(hit, masking, false))));
         self.rules.finish(&options.rules, &mut |s| sightings.push(s));
-        self.tell(&sightings, direction, options)
+        found.extend(self.tell(&sightings, direction, options));
+        found
     }
 
     fn tell(

@@ -7,6 +7,8 @@
 use serde::Serialize;
 
 use super::random::Random;
+use crate::controls::wilson;
+use crate::model::Control;
 
 /// Runs at each dose below which nothing is judged.
 pub const MIN_REPEATS: usize = 5;
@@ -150,6 +152,56 @@ pub fn read(trials: &[Trial], seed: u64) -> (Option<Slope>, Reading) {
         Reading::Unclear
     };
     (slope, reading)
+}
+
+/// Bytes a contact of an upload that is planted: a number as an integer, the smallest form that keeps every digit.
+const PLANTED: f64 = 8.0;
+/// Plantings of one size.
+const PLANTINGS: u64 = 100;
+/// Sizes for which the smallest that is found is looked up, bytes a contact.
+const SIZES: [f64; 6] = [5.0, 6.0, 8.0, 10.0, 16.0, 32.0];
+/// Runs of a dose that plantings are made of, so that many runs do not take minutes; fewer runs find less, so that the power is not overstated.
+const MAX_REPEATS: usize = 10;
+
+/// The power of "nothing": uploads of `PLANTED` bytes a contact are put into runs drawn anew from those of each dose, and the same
+/// reading looks for growth. `None` where the runs themselves do not read as nothing.
+#[must_use]
+pub fn power(trials: &[Trial], seed: u64) -> Option<Control> {
+    if read(trials, seed).1 != Reading::Nothing {
+        return None;
+    }
+    let mut doses: std::collections::BTreeMap<u32, Vec<u64>> = std::collections::BTreeMap::new();
+    for trial in trials {
+        let runs = doses.entry(trial.contacts).or_default();
+        if runs.len() < MAX_REPEATS {
+            runs.push(trial.bytes_up);
+        }
+    }
+    let mut random = Random::new(seed);
+    let mut found = |size: f64, plantings: u64| {
+        let planted = (0..plantings).filter(|n| {
+            let mut drawn = Vec::new();
+            for (contacts, runs) in &doses {
+                for _ in 0..runs.len() {
+                    let bytes = runs.get(random.below(runs.len())).copied().unwrap_or_default();
+                    let upload = (size * f64::from(*contacts)) as u64;
+                    drawn.push(Trial { contacts: *contacts, bytes_up: bytes.saturating_add(upload) });
+                }
+            }
+            matches!(read(&drawn, seed ^ n).1, Reading::PerContact { .. } | Reading::Padded)
+        });
+        planted.count() as u64
+    };
+    let hits = found(PLANTED, PLANTINGS);
+    // From the largest down, as long as all of twenty are found.
+    let reached = SIZES.iter().rev().take_while(|size| found(**size, 20) == 20).last();
+    Some(Control {
+        planted: PLANTINGS,
+        found: hits,
+        power: hits as f64 / PLANTINGS as f64,
+        ci95: wilson(PLANTINGS, hits),
+        smallest_bytes: reached.map(|size| *size as u64),
+    })
 }
 
 /// Sizes that stay while the address book grows, and jump later: between neighbouring doses the medians differ by less than half of
@@ -372,6 +424,27 @@ mod tests {
         // Without a run on an empty address book the growth has no ground.
         let no_zero: Vec<Trial> = [10, 100, 1000].into_iter().flat_map(|n| [trial(n); 5]).collect();
         assert_eq!(read(&no_zero, 1).1, Reading::TooFewRuns);
+    }
+
+    #[test]
+    fn silence_has_the_power_that_plantings_show() {
+        let trials = |noise: f64| -> Vec<Trial> {
+            let mut r = Random::new(5);
+            let mut sent =
+                |contacts| Trial { contacts, bytes_up: (30_000.0 + noise * normal(&mut r)).max(0.0) as u64 };
+            [0, 10, 100, 1000].into_iter().flat_map(|n| [0; 5].map(|_| n)).map(&mut sent).collect()
+        };
+        let quiet = power(&trials(200.0), 1).unwrap();
+        assert_eq!((quiet.planted, quiet.found), (100, 100), "{quiet:?}");
+        assert!(quiet.ci95[0] > 0.95 && quiet.smallest_bytes.is_some_and(|bytes| bytes <= 8), "{quiet:?}");
+        assert_eq!(power(&trials(200.0), 1), Some(quiet), "the seed repeats it");
+        // Where the spread of the runs hides so small an upload, silence is not read at all.
+        assert_eq!(power(&trials(8000.0), 1), None);
+        let grown: Vec<Trial> = trials(200.0)
+            .into_iter()
+            .map(|t| Trial { bytes_up: t.bytes_up + 32 * u64::from(t.contacts), ..t })
+            .collect();
+        assert_eq!(power(&grown, 1), None, "what is seen needs no power");
     }
 
     #[test]

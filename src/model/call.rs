@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::CaptureTime;
+
 /// Where an address of a party was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -25,14 +27,35 @@ pub struct FlowCall {
     pub relayed_bytes: u64,
     /// The first frame with media.
     pub first_media: Option<u64>,
+    /// First frames with a connectivity check or media that went by themselves, from the client and from the server.
+    pub direct: [Option<u64>; 2],
+    /// The first frame with a connectivity check of ICE, also within a relay's messages.
+    pub first_check: Option<u64>,
     /// The server is a relay (TURN).
     pub relay: bool,
     /// Addresses of the parties in clear, in their order.
     pub candidates: Vec<FlowCandidate>,
-    /// Frame of the first INVITE.
+    /// Times of the flow's first and last packet.
+    pub times: (CaptureTime, CaptureTime),
+    /// The calls that SIP sets up over it, in the order of their first messages.
+    pub dialogs: Vec<FlowDialog>,
+}
+
+/// One call that SIP sets up over a flow: what has one Call-ID (RFC 3261 section 20.8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowDialog {
+    /// The Call-ID; empty where the message had none.
+    pub call_id: String,
+    /// Its first frame.
+    pub first_frame: u64,
+    /// Its last frame.
+    pub last_frame: u64,
+    /// Frame of the first INVITE that opens it (without a tag in To, RFC 3261 section 14.1).
     pub invited: Option<u64>,
-    /// Frame of the first answer of success to an INVITE.
+    /// Frame of the first answer of success to such an INVITE.
     pub answered: Option<u64>,
+    /// Addresses of the parties in its session descriptions, in their order.
+    pub candidates: Vec<FlowCandidate>,
 }
 
 /// An address of a party, as a flow showed it.
@@ -97,6 +120,9 @@ pub struct Call {
     pub exposed_before_answer: u64,
     /// How many of `exposed` are of a local network.
     pub local_addresses: u64,
+    /// To how many of `exposed` the device itself had sent something before the answer (`sent_to`): they know its address.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reached_before_answer: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -117,4 +143,8 @@ pub struct ExposedAddress {
     pub frame: u64,
     /// Seen before the answer.
     pub before_answer: bool,
+    /// First frame with a connectivity check of ICE (RFC 8445 section 7) or media that the device sent there: from then on
+    /// whoever is there knows the device's address. Absent where none was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<u64>,
 }

@@ -20,7 +20,7 @@ pub mod text;
 mod transform;
 pub mod unpack;
 
-use crate::model::{Confidence, Direction, Finding, FindingKind, Severity};
+use crate::model::{Confidence, Direction, Finding, FindingKind, ReferenceSource, Severity};
 
 pub use canary::{CanaryError, CanarySet, CanaryState, Hit};
 pub use canary_file::{CanaryFile, CanaryFileError};
@@ -30,11 +30,35 @@ pub use imap::ImapLogin;
 pub use mask::{Masking, mask, mask_header, mask_target};
 pub use scan::{Found, Scanner};
 pub use text::{Readability, Run, TextMeter};
+pub(crate) use transform::a_label;
 pub use transform::{Key, KeyError, KeyOver, Keys};
 
 /// The line of an offset in a text, from 1.
 fn line(text: &str, offset: usize) -> usize {
     text.get(..offset).unwrap_or_default().matches('\n').count() + 1
+}
+
+/// A file of data as the report's list of sources names it: by the date and licence that stand at its top.
+fn source(name: &str, text: &str) -> ReferenceSource {
+    use sha2::Digest as _;
+    let top = |key: &str| {
+        let mut lines = text.lines().take_while(|line| !line.starts_with('['));
+        let value = lines.find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
+        value.unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
+    };
+    ReferenceSource {
+        name: name.to_owned(),
+        as_of: top("as_of"),
+        licence: top("licence"),
+        sha256: crate::capture::hex(&sha2::Sha256::digest(text.as_bytes())),
+        attribution: String::new(),
+    }
+}
+
+/// The file of published keys, for the report's list of sources.
+#[must_use]
+pub fn keys_source() -> ReferenceSource {
+    source("hash-keys", transform::KEYS_BUILT_IN)
 }
 
 /// All ways to write a value that are searched for, the value itself first: for controls.
@@ -74,6 +98,56 @@ pub fn layers() -> Vec<(String, String, &'static str)> {
         spelling::IDS.map(|(id, says)| (format!("`{id}`"), says.to_owned(), "another spelling, innermost")),
     );
     all
+}
+
+/// Layers that dissectors take off before they search, as `encoding` names them.
+const CARRIERS: [&str; 12] = [
+    "chunked",
+    "http2-data",
+    "gzip",
+    "deflate",
+    "br",
+    "zstd",
+    "hpack",
+    "qpack",
+    "websocket-mask",
+    "permessage-deflate",
+    "websocket-fragments",
+    "quic-datagram",
+];
+/// What a finding says of a form that is not exact: letters in another case, line breaks within.
+const INEXACT: [&str; 2] = ["case", "folded"];
+
+/// The word without what says to how many bytes a digest was cut (`sha256/8`); `None` where it was cut to no size that is searched.
+fn uncut(word: &str) -> Option<&str> {
+    match word.split_once('/') {
+        None => Some(word),
+        Some((digest, cut)) => ["8", "10", "16"].contains(&cut).then_some(digest),
+    }
+}
+
+/// The words that `encoding` of a finding may hold, without digests that were cut and keys of one's own.
+pub(crate) fn encodings() -> Vec<&'static str> {
+    let mut all: Vec<&str> = transform::TRANSFORMS.iter().flat_map(|t| t.ids).copied().collect();
+    all.extend(spelling::IDS.map(|(id, _)| id));
+    all.extend(CARRIERS);
+    all.extend(INEXACT);
+    all.extend(transform::DIGESTS.iter().map(|d| d.id));
+    all
+}
+
+/// Whether a finding may have this word in its `encoding`.
+pub(crate) fn is_encoding(word: &str) -> bool {
+    let digest = |name: &str| {
+        transform::DIGESTS.iter().any(|d| d.id == name) || Keys::embedded().iter().any(|k| k.name() == name)
+    };
+    encodings().contains(&word) || uncut(word).is_some_and(digest)
+}
+
+/// Whether a word of an `encoding` is a digest, with a key or without: what is no other layer is a key of the auditor's own.
+pub(crate) fn is_digest(word: &str) -> bool {
+    let plain = |name: &str| transform::DIGESTS.iter().all(|d| d.id != name) && encodings().contains(&name);
+    uncut(word).is_some_and(|name| !plain(name))
 }
 
 /// A finding before it is known in which flow and capture it lies.

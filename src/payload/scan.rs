@@ -89,6 +89,10 @@ pub struct Scanner {
 #[derive(Debug)]
 struct Container {
     start: u64,
+    /// Where the bytes end that were read of it.
+    end: u64,
+    /// How many containers deep it may go, itself among them.
+    depth: usize,
     layers: Vec<String>,
     text: Option<Decoder>,
     unpacker: Unpacker,
@@ -149,6 +153,13 @@ impl Scanner {
         self.feed_at(set, offset, bytes, if containers { MAX_DEPTH } else { 0 }, marks, found);
     }
 
+    /// No more bytes come, or none that adjoin: what a container that is not whole holds back is searched.
+    pub fn finish(&mut self, set: &CanarySet, found: &mut dyn FnMut(Found)) {
+        if let Some(mut container) = self.open.take() {
+            container.finish(set, found);
+        }
+    }
+
     fn feed_at(
         &mut self,
         set: &CanarySet,
@@ -162,7 +173,7 @@ impl Scanner {
             return;
         }
         if !self.canaries.adjoins(offset) {
-            self.open = None;
+            self.finish(set, found);
             self.busy = 0;
         }
         let end = offset.saturating_add(bytes.len() as u64);
@@ -192,6 +203,8 @@ impl Scanner {
             let text = marker.text.map(|text| Decoder { text, bits: 0, have: 0, ended: false });
             let mut container = Container {
                 start: at,
+                end: at,
+                depth,
                 layers,
                 text,
                 unpacker: Unpacker::new(marker.coding),
@@ -264,22 +277,20 @@ impl Container {
                 (&decoded[..], text.ended, Some(used))
             }
         };
-        let (layers, start, all_marks) = (&self.layers, self.start, &self.marks);
-        let end = offset.saturating_add(bytes.len() as u64);
-        let (inner, content) = (&mut self.inner, &mut self.content);
-        let mut outer = |what: Found| {
-            let hit = match what {
-                Found::Here(hit) | Found::Within(hit, _) => hit,
-                Found::GivenUp(_, why) => return found(Found::GivenUp(start, why)),
-            };
-            let encoding = layers.iter().cloned().chain(hit.encoding).collect();
-            found(Found::Within(Hit { encoding, start, end, ..hit }, all_marks.clone()));
+        let (layers, start) = (&self.layers, self.start);
+        self.end = offset.saturating_add(bytes.len() as u64);
+        let mut content = Content {
+            layers,
+            range: (start, self.end),
+            marks: &self.marks,
+            inner: &mut self.inner,
+            size: &mut self.content,
         };
-        let pushed = self.unpacker.push(packed, &mut |piece| {
-            inner.feed_at(set, *content, piece, depth - 1, &mut |_, _| Vec::new(), &mut outer);
-            *content += piece.len() as u64;
-        });
+        let pushed = self.unpacker.push(packed, &mut |piece| content.search(set, piece, depth - 1, found));
         self.taken += packed.len() as u64;
+        if self.taken > MAX_TAKEN {
+            self.unpacker.finish(&mut |piece| content.search(set, piece, depth - 1, found));
+        }
         let mut give_up = |why: &str| found(Found::GivenUp(start, format!("{}: {why}", layers.join(" in "))));
         match pushed {
             Ok(taken) => {
@@ -306,11 +317,66 @@ impl Container {
             }
         }
         if ended {
+            // A text may end before what it holds does.
+            self.finish(set, found);
             Pushed::Ended(offset.saturating_add(used.unwrap_or(bytes.len()) as u64))
         } else {
             Pushed::More
         }
     }
+
+    /// Searches what the unpacking holds back, and the containers inside.
+    fn finish(&mut self, set: &CanarySet, found: &mut dyn FnMut(Found)) {
+        let depth = self.depth.saturating_sub(1);
+        let mut content = Content {
+            layers: &self.layers,
+            range: (self.start, self.end),
+            marks: &self.marks,
+            inner: &mut self.inner,
+            size: &mut self.content,
+        };
+        self.unpacker.finish(&mut |piece| content.search(set, piece, depth, found));
+        content.finish(set, found);
+    }
+}
+
+/// What a container holds, on its way to the search in it.
+struct Content<'c> {
+    layers: &'c [String],
+    range: (u64, u64),
+    marks: &'c [u64],
+    inner: &'c mut Scanner,
+    size: &'c mut u64,
+}
+
+impl Content<'_> {
+    fn search(&mut self, set: &CanarySet, piece: &[u8], depth: usize, found: &mut dyn FnMut(Found)) {
+        let (layers, range, marks) = (self.layers, self.range, self.marks);
+        let mut outer = |what: Found| outside(layers, range, marks, what, found);
+        self.inner.feed_at(set, *self.size, piece, depth, &mut |_, _| Vec::new(), &mut outer);
+        *self.size += piece.len() as u64;
+    }
+
+    fn finish(&mut self, set: &CanarySet, found: &mut dyn FnMut(Found)) {
+        let (layers, range, marks) = (self.layers, self.range, self.marks);
+        self.inner.finish(set, &mut |what| outside(layers, range, marks, what, found));
+    }
+}
+
+/// What was found inside, as the outside knows it.
+fn outside(
+    layers: &[String],
+    (start, end): (u64, u64),
+    marks: &[u64],
+    what: Found,
+    found: &mut dyn FnMut(Found),
+) {
+    let hit = match what {
+        Found::Here(hit) | Found::Within(hit, _) => hit,
+        Found::GivenUp(_, why) => return found(Found::GivenUp(start, why)),
+    };
+    let encoding = layers.iter().cloned().chain(hit.encoding).collect();
+    found(Found::Within(Hit { encoding, start, end, ..hit }, marks.to_vec()));
 }
 
 #[cfg(test)]
@@ -368,6 +434,25 @@ mod tests {
 
     #[test]
     fn depth_and_size_are_bounded() {
+        // Cut off: two blocks as they are, with a window of 8 MiB, of which the second is not all there.
+        let cut = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x68, 0x58, 0, 0][..], b"canary-4711", &[0x59, 0, 0], b"wor"]
+            .concat();
+        let (mut scanner, mut told) = (Scanner::default(), Vec::new());
+        let set = CanarySet::new(&[("c".into(), "canary-4711".into())]).unwrap();
+        scanner.feed(&set, 0, &cut, true, &mut |_, _| vec![7], &mut |found| told.push(found));
+        // The block is not packed, so that its bytes are seen in clear too.
+        assert!(matches!(told[..], [Found::Here(_)]), "nothing comes before the end: {told:?}");
+        told.clear();
+        scanner.finish(&set, &mut |found| told.push(found));
+        let [Found::Within(hit, marks)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(
+            (&hit.encoding[0][..], hit.start, hit.end, &marks[..]),
+            ("zstd", 0, cut.len() as u64, &[7][..])
+        );
+        // Each of many is in the one before, and all are cut: no deeper than others.
+        let nested = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x68, 0x00, 0x00, 0x10].repeat(10_000);
+        scanner.feed(&set, 1000, &nested, true, &mut |_, _| Vec::new(), &mut |_| ());
+        scanner.finish(&set, &mut |_| ());
         let deep = (0..5).fold(b"words and canary-4711".to_vec(), |data, _| packed(Coding::Gzip, &data));
         assert!(found(&deep, 1400).is_empty());
         let three = (0..3).fold(b"words and canary-4711".to_vec(), |data, _| packed(Coding::Gzip, &data));

@@ -180,8 +180,32 @@ impl TextMeter {
             }
         }
         self.seen += bytes.len() as u32;
-        for (place, &byte) in bytes.iter().enumerate() {
-            self.byte(offset.saturating_add(place as u64), byte);
+        let mut done = 0;
+        while let Some(&byte) = bytes.get(done) {
+            let at = offset.saturating_add(done as u64);
+            let rest = bytes.get(done..).unwrap_or_default();
+            let printable = rest.iter().take_while(|b| matches!(b, b' '..=b'~')).count();
+            if printable > 0 && self.pending.want == 0 {
+                self.printable(at, rest.get(..printable).unwrap_or_default());
+                done += printable;
+            } else {
+                self.byte(at, byte);
+                done += 1;
+            }
+        }
+    }
+
+    /// Printable ASCII, the first of it at `at`, as [`TextMeter::character`] would take it one by one.
+    fn printable(&mut self, at: u64, bytes: &[u8]) {
+        let number = bytes.len() as u64;
+        self.readable += bytes.len() as u32;
+        if self.run.characters == 0 {
+            self.run.start = at;
+        }
+        self.run.end = at.saturating_add(number);
+        self.run.characters += number;
+        if self.variety.count_ones() < MIN_VARIETY {
+            self.variety = bytes.iter().fold(self.variety, |variety, b| variety | 1 << b);
         }
     }
 

@@ -1,14 +1,15 @@
 //! Compressed content, unpacked within bounds: gzip (RFC 1952), zlib (RFC 1950), deflate (RFC 1951), Brotli (RFC 7932) and
 //! Zstandard (RFC 8878).
 //!
-//! Takes compressed bytes in order; gives what they hold in pieces. Keeps the format's window and no content. What grows beyond
-//! measure is given up: [`Fault`]. Checksums and dictionaries are not looked at. The way in for [`super::scan`], which knows a coding by
-//! its first bytes. Dissectors, whose bounds go over several messages, use its parts: `inflate`, `unbrotli`, `gzip_header` and
-//! the names ([`Coding::named`]).
+//! Takes compressed bytes in order; gives what they hold in pieces. Keeps the format's window and no content, but for frames of
+//! Zstandard with a window above 128 KiB, whose content is kept to their end. What grows beyond measure is
+//! given up: [`Fault`]. Checksums and dictionaries are not looked at. The way in for [`super::scan`], which knows a coding by its
+//! first bytes. Dissectors, whose bounds go over several messages, use its parts: `inflate`, `unbrotli`, `ZstdFrame`, `gzip_header`
+//! and the names ([`Coding::named`]).
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
-use ruzstd::decoding::FrameDecoder;
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// Content of one container that is unpacked.
 pub const MAX_CONTENT: u64 = 8 << 20;
@@ -20,8 +21,8 @@ pub const MAX_RATIO: u64 = 100;
 pub(crate) const PIECE: usize = 8 << 10;
 /// A header of gzip that is longer is no header.
 pub(crate) const MAX_HEADER: usize = 4 << 10;
-/// A block of Zstandard with its headers.
-const MAX_BLOCK: usize = (128 << 10) + 64;
+/// The largest block of Zstandard, packed or not (RFC 8878 section 3.1.1.2.4).
+pub(crate) const MAX_BLOCK: usize = 128 << 10;
 /// The largest window that a frame of Zstandard may ask for (RFC 9659 section 3).
 pub(crate) const MAX_WINDOW: u64 = 8 << 20;
 
@@ -82,8 +83,7 @@ enum Engine {
     Header(Vec<u8>),
     Inflate(Box<Decompress>),
     Brotli(Box<BrotliEngine>),
-    /// With the bytes of a block that is not complete.
-    Zstd(Box<FrameDecoder>, Vec<u8>),
+    Zstd(Box<ZstdFrame>),
 }
 
 /// One container that is being unpacked.
@@ -109,11 +109,7 @@ impl Unpacker {
             Coding::Zlib => Engine::Inflate(Box::new(Decompress::new(true))),
             Coding::Deflate => Engine::Inflate(Box::new(Decompress::new(false))),
             Coding::Brotli => Engine::Brotli(brotli()),
-            Coding::Zstd => {
-                let mut decoder = FrameDecoder::new();
-                decoder.set_max_window_size(MAX_WINDOW);
-                Engine::Zstd(Box::new(decoder), Vec::new())
-            }
+            Coding::Zstd => Engine::Zstd(Box::new(ZstdFrame::new())),
         };
         Unpacker { engine, ended: false, taken: 0, given: 0 }
     }
@@ -147,12 +143,9 @@ impl Unpacker {
             };
         }
         let (mut taken, mut given) = (self.taken, self.given);
-        let mut limited = |more: u64, piece: &[u8]| {
+        let mut spend = |more: u64, held: u64| {
             taken += more;
-            given += piece.len() as u64;
-            if !piece.is_empty() {
-                give(piece);
-            }
+            given += held;
             if given > FREE.saturating_add(taken.saturating_mul(MAX_RATIO)) {
                 Err(Fault::Bomb)
             } else if given > MAX_CONTENT {
@@ -161,17 +154,34 @@ impl Unpacker {
                 Ok(())
             }
         };
+        if let Engine::Zstd(frame) = &mut self.engine {
+            let done = frame.push(data, &mut spend, give)?;
+            self.ended = frame.ended();
+            (self.taken, self.given) = (taken, given);
+            return Ok(done);
+        }
+        let mut limited = |more: u64, piece: &[u8]| {
+            if !piece.is_empty() {
+                give(piece);
+            }
+            spend(more, piece.len() as u64)
+        };
         let done = match &mut self.engine {
-            Engine::Header(_) => return Err(Fault::Broken),
+            Engine::Header(_) | Engine::Zstd(_) => return Err(Fault::Broken),
             Engine::Inflate(engine) => inflate(engine, data, &mut self.ended, &mut limited)?,
             Engine::Brotli(state) => unbrotli(state, data, &mut self.ended, &mut limited)?,
-            Engine::Zstd(decoder, held) => {
-                unzstd(decoder, held, data, self.taken == 0, &mut self.ended, &mut limited)?
-            }
         };
         self.taken = taken;
         self.given = given;
         Ok(done)
+    }
+
+    /// No more bytes come: gives what was unpacked and is not given yet.
+    pub fn finish(&mut self, give: &mut dyn FnMut(&[u8])) {
+        if let Engine::Zstd(frame) = &mut self.engine {
+            frame.finish(give);
+        }
+        self.ended = true;
     }
 }
 
@@ -249,51 +259,206 @@ pub(crate) fn unbrotli(
     Ok(done)
 }
 
-fn unzstd(
-    decoder: &mut FrameDecoder,
-    held: &mut Vec<u8>,
-    data: &[u8],
-    mut at_start: bool,
-    ended: &mut bool,
-    round: &mut Round<'_>,
-) -> Result<usize, Fault> {
-    let mut piece = [0; PIECE];
-    let before = held.len();
-    held.extend_from_slice(data);
-    let mut done = 0;
-    loop {
-        let rest = held.get(done..).unwrap_or_default();
-        if at_start && rest.len() < 18 {
-            // The frame's header may be cut, which the decoder takes for a fault.
-            break;
-        }
-        // No more than a block: what is unpacked and not yet given stays bounded.
-        let part = rest.get(..MAX_BLOCK.min(rest.len())).unwrap_or(rest);
-        let (taken, given) = decoder.decode_from_to(part, &mut piece).map_err(|_| Fault::Broken)?;
-        if taken > part.len() {
-            // The decoder waits for a checksum that is not all there, and says that it took it.
-            break;
-        }
-        done += taken;
-        at_start &= taken == 0;
-        round(taken as u64, piece.get(..given).unwrap_or_default())?;
-        if decoder.is_finished() && given == 0 && taken == 0 {
-            *ended = true;
-            break;
-        }
-        if taken == 0 && given == 0 {
-            break;
+/// Counts bytes that were taken and bytes that they hold. What it fails with, ends the container.
+pub(crate) type Count<'a> = dyn FnMut(u64, u64) -> Result<(), Fault> + 'a;
+
+/// The first bytes of a frame (RFC 8878 section 3.1.1).
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// A frame header with a window of 128 KiB, no size and no checksum. It stands in for the frame's own one, so that memory grows with
+/// what is there and not with what is announced: content of a larger window is kept until the frame's end, so no reference
+/// reaches beyond it, and what is more than this window is what can be counted.
+const HEADER: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
+const HEADER_WINDOW: u64 = 128 << 10;
+/// The last block of a frame, without content.
+const LAST: [u8; 3] = [1, 0, 0];
+
+/// Where a frame of Zstandard stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    /// In its header.
+    Header,
+    /// At a block's first byte; whether a checksum follows the last one.
+    Block(bool),
+    /// So many bytes of the checksum are to come.
+    Checksum(usize),
+    /// Nothing follows that can be read.
+    End,
+}
+
+/// One frame of Zstandard (RFC 8878) that is being unpacked. Gives content as it is read where the frame's window is small, else at the
+/// frame's end; at [`ZstdFrame::finish`] when the bytes are cut, as far as whole blocks are there.
+pub(crate) struct ZstdFrame {
+    decoder: FrameDecoder,
+    stand: Stand,
+    /// Bytes of a header or block that is not whole.
+    pending: Vec<u8>,
+    /// Content that was counted, and of it what was given.
+    counted: u64,
+    given: u64,
+    /// Content is given as soon as no reference can reach it.
+    flowing: bool,
+    /// The decoder holds content.
+    open: bool,
+}
+
+impl ZstdFrame {
+    /// At the frame's first byte.
+    pub(crate) fn new() -> ZstdFrame {
+        ZstdFrame {
+            decoder: FrameDecoder::new(),
+            stand: Stand::Header,
+            pending: Vec::new(),
+            counted: 0,
+            given: 0,
+            flowing: false,
+            open: false,
         }
     }
-    if *ended {
-        held.clear();
-        return Ok(done.saturating_sub(before));
+
+    /// All of the frame was read.
+    pub(crate) fn ended(&self) -> bool {
+        self.stand == Stand::End
     }
-    held.drain(..done.min(held.len()));
-    if held.len() > MAX_BLOCK {
-        return Err(Fault::Broken);
+
+    /// Unpacks the next bytes; gives how many of them belong to the frame.
+    ///
+    /// # Errors
+    /// [`Fault`]: it cannot go on. What was unpacked before it is given.
+    pub(crate) fn push(
+        &mut self,
+        data: &[u8],
+        count: &mut Count<'_>,
+        give: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, Fault> {
+        let before = self.pending.len();
+        let mut bytes = std::mem::take(&mut self.pending);
+        bytes.extend_from_slice(data);
+        let mut at = 0;
+        while !self.ended() {
+            match self.step(bytes.get(at..).unwrap_or_default(), count, give) {
+                Ok(Some(taken)) => at += taken,
+                Ok(None) => {
+                    bytes.drain(..at.min(bytes.len()));
+                    self.pending = bytes;
+                    return Ok(data.len());
+                }
+                Err(fault) => {
+                    self.finish(give);
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(at.saturating_sub(before))
     }
-    Ok(data.len())
+
+    /// No more bytes come: gives what the blocks so far hold.
+    pub(crate) fn finish(&mut self, give: &mut dyn FnMut(&[u8])) {
+        if std::mem::take(&mut self.open) {
+            // The content of a frame that has ended is given as a whole.
+            let _ = self.decoder.decode_blocks(LAST.as_slice(), BlockDecodingStrategy::UptoBlocks(1));
+            self.give(give);
+        }
+        self.pending = Vec::new();
+        self.stand = Stand::End;
+    }
+
+    /// Reads the header or block at the front; gives its size, or nothing when there is no whole one.
+    fn step(
+        &mut self,
+        rest: &[u8],
+        count: &mut Count<'_>,
+        give: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<usize>, Fault> {
+        match self.stand {
+            Stand::Header => {
+                let Some(header) = zstd_header(rest) else { return Ok(None) };
+                let (size, window, checksum) = header?;
+                if window > MAX_WINDOW {
+                    return Err(Fault::Broken);
+                }
+                self.decoder.reset(HEADER.as_slice()).map_err(|_| Fault::Broken)?;
+                self.flowing = window <= HEADER_WINDOW;
+                self.open = true;
+                self.stand = Stand::Block(checksum);
+                Ok(Some(size))
+            }
+            Stand::Block(checksum) => self.block(rest, checksum, count, give),
+            Stand::Checksum(left) => {
+                let taken = rest.len().min(left);
+                self.stand = if taken == left { Stand::End } else { Stand::Checksum(left - taken) };
+                Ok((taken > 0).then_some(taken))
+            }
+            Stand::End => Ok(None),
+        }
+    }
+
+    fn block(
+        &mut self,
+        rest: &[u8],
+        checksum: bool,
+        count: &mut Count<'_>,
+        give: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<usize>, Fault> {
+        let Some([a, b, c]) = rest.first_chunk() else { return Ok(None) };
+        let head = u32::from_le_bytes([*a, *b, *c, 0]);
+        let (last, kind, size) = (head & 1 == 1, head >> 1 & 3, (head >> 3) as usize);
+        if size > MAX_BLOCK || kind == 3 {
+            return Err(Fault::Broken);
+        }
+        let whole = 3 + if kind == 1 { 1 } else { size };
+        let Some(block) = rest.get(..whole) else { return Ok(None) };
+        self.decoder.decode_blocks(block, BlockDecodingStrategy::UptoBlocks(1)).map_err(|_| Fault::Broken)?;
+        let known = self.given + self.decoder.can_collect() as u64;
+        let more = known.saturating_sub(self.counted);
+        self.counted = self.counted.max(known);
+        if last {
+            self.open = false;
+            self.stand = if checksum { Stand::Checksum(4) } else { Stand::End };
+            self.give(give);
+        } else if self.flowing {
+            self.give(give);
+        }
+        count(whole as u64, more)?;
+        Ok(Some(whole))
+    }
+
+    /// Gives what the decoder lets go of.
+    fn give(&mut self, give: &mut dyn FnMut(&[u8])) {
+        let content = self.decoder.collect().unwrap_or_default();
+        self.given += content.len() as u64;
+        content.chunks(PIECE).for_each(give);
+    }
+}
+
+/// Size of a frame's header, its window, and whether a checksum ends the frame (RFC 8878 section 3.1.1.1), once all of it is there.
+fn zstd_header(data: &[u8]) -> Option<Result<(usize, u64, bool), Fault>> {
+    if data.iter().zip(MAGIC).any(|(a, b)| *a != b) {
+        return Some(Err(Fault::Broken));
+    }
+    let descriptor = *data.get(4)?;
+    let single = descriptor & 0x20 != 0;
+    let (mut at, mut window) = (5, 0);
+    if !single {
+        let byte = *data.get(at)?;
+        let base = 1_u64 << (10 + (byte >> 3));
+        window = base + base / 8 * u64::from(byte & 7);
+        at += 1;
+    }
+    at += [0, 1, 2, 4].get(usize::from(descriptor & 3)).copied().unwrap_or_default();
+    let size = match descriptor >> 6 {
+        0 => usize::from(single),
+        1 => 2,
+        2 => 4,
+        _ => 8,
+    };
+    let content = data.get(at..at + size)?;
+    if single {
+        window = content.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        if size == 2 {
+            window += 256;
+        }
+    }
+    Some(Ok((at + size, window, descriptor & 4 != 0)))
 }
 
 /// Size of gzip's header (RFC 1952 section 2.3), once all of it is there.
@@ -383,6 +548,42 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_is_cut_is_given_at_the_end_of_its_bytes() {
+        // Two blocks as they are, in frames with windows of 128 KiB, 1 MiB and 8 MiB.
+        for window in [0x38, 0x50, 0x68] {
+            let frame =
+                [&[0x28, 0xb5, 0x2f, 0xfd, 0, window, 0x28, 0, 0][..], b"hello", &[0x29, 0, 0], b"world"]
+                    .concat();
+            for cut in 0..frame.len() {
+                let (mut unpacker, mut out) = (Unpacker::new(Coding::Zstd), Vec::new());
+                for byte in frame[..cut].chunks(1) {
+                    unpacker.push(byte, &mut |piece| out.extend_from_slice(piece)).unwrap();
+                }
+                assert!(!unpacker.ended());
+                unpacker.finish(&mut |piece| out.extend_from_slice(piece));
+                assert_eq!(out, if cut < 14 { &b""[..] } else { b"hello" }, "{window} {cut}");
+                assert!(unpacker.ended());
+            }
+        }
+        // With a small window content comes before the end, and is the same.
+        let text: Vec<u8> = (0..400_000_u32).flat_map(|n| (n % 1009).to_string().into_bytes()).collect();
+        let blocks: Vec<u8> = text
+            .chunks(100_000)
+            .flat_map(|part| [&((part.len() as u32) << 3).to_le_bytes()[..3], part].concat())
+            .collect();
+        let frame = [&HEADER[..], &blocks, &LAST].concat();
+        let (mut unpacker, mut out) = (Unpacker::new(Coding::Zstd), Vec::new());
+        unpacker.push(&frame[..frame.len() - 3], &mut |piece| out.extend_from_slice(piece)).unwrap();
+        assert!(
+            !out.is_empty() && text.starts_with(&out) && out.len() + (256 << 10) > text.len(),
+            "{}",
+            out.len()
+        );
+        unpacker.push(&LAST, &mut |piece| out.extend_from_slice(piece)).unwrap();
+        assert!(out == text && unpacker.ended());
+    }
+
+    #[test]
     fn bombs_and_noise_are_given_up() {
         for coding in ALL {
             let bomb = packed(coding, &vec![0; 32 << 20]);
@@ -391,7 +592,8 @@ pub(super) mod tests {
                 .chunks(1400)
                 .find_map(|part| unpacker.push(part, &mut |piece| size += piece.len() as u64).err());
             assert!(matches!(fault, Some(Fault::Bomb | Fault::Long)), "{coding:?}: {fault:?}");
-            assert!(size <= MAX_CONTENT + (1 << 17), "{coding:?}: {size}");
+            // What one block and the decoder's own window hold was not counted yet.
+            assert!(size <= MAX_CONTENT + 3 * MAX_BLOCK as u64, "{coding:?}: {size}");
             let mut state = 1_u64;
             for seed in 0..300_u64 {
                 state = state.wrapping_add(seed);

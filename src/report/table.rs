@@ -3,7 +3,7 @@
 //! Takes a [`Report`], the wording, the terminal's width and whether it shows colour; gives text that ends with a newline.
 //! Everything dynamic is escaped; colour marks only what a word says as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use comfy_table::{
@@ -27,6 +27,9 @@ const GAP: u16 = 2;
 const NARROWEST: usize = 60;
 /// Frames named of the first evidence; the page and the JSON have them all.
 const FRAMES: usize = 4;
+/// Commands for open claims that get a line, and claims named with each; the page and the JSON have them all.
+const MAX_NEXT: usize = 5;
+const MAX_NEXT_IDS: usize = 4;
 /// Calls that get a line; the page and the JSON have them all.
 const MAX_CALLS: usize = 20;
 
@@ -84,7 +87,66 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
             let _ = writeln!(out, "{}", if colour { coloured(line) } else { uncoloured(line) });
         }
     }
-    out + &conclusions(report, wording, width) + &calls(report, wording, width)
+    out + &disagreements(report, wording, width)
+        + &next_steps(report, wording, width)
+        + &conclusions(report, wording, width)
+        + &calls(report, wording, width)
+}
+
+/// A line for each claim on which runs do not agree: what each kind of runs shows.
+fn disagreements(report: &Report, wording: &Wording, width: Option<usize>) -> String {
+    let mut out = String::new();
+    for claim in report.claims.iter().filter(|c| c.runs_disagree) {
+        if out.is_empty() {
+            let _ = writeln!(out, "\n{}", wording.text("section-disagreements"));
+        }
+        let kinds = claim.runs.iter().filter(|r| r.verdict != Verdict::Inconclusive);
+        let kinds: Vec<String> = kinds.map(|kind| words::kind_of_runs(kind, wording)).collect();
+        let line = wording.with(
+            "disagreement-line",
+            &[("claim", Arg::Text(&claim.id)), ("kinds", Arg::Text(&kinds.join("; ")))],
+        );
+        let _ = writeln!(out, "{}", hanging(&line, width));
+    }
+    out
+}
+
+/// What would decide the claims that are open, one command for all claims that it can decide, those first that decide most. Of messengers
+/// that no capture has nothing is said: every one of their claims is open. A command stands on one line, however long, to be copied.
+fn next_steps(report: &Report, wording: &Wording, width: Option<usize>) -> String {
+    let seen: BTreeSet<&str> = report.flows.iter().filter_map(|f| f.messenger.as_deref()).collect();
+    let mut by_command: BTreeMap<&str, (&str, Vec<&str>)> = BTreeMap::new();
+    for claim in report.claims.iter().filter(|c| seen.contains(c.messenger.as_str())) {
+        for next in &claim.next {
+            let what = wording.pick(&next.what);
+            by_command.entry(&next.command).or_insert((what, Vec::new())).1.push(&claim.id);
+        }
+    }
+    let mut all: Vec<_> = by_command.into_iter().collect();
+    all.sort_by_key(|(command, (_, ids))| (std::cmp::Reverse(ids.len()), *command));
+    let mut out = String::new();
+    for (command, (what, ids)) in all.iter().take(MAX_NEXT) {
+        if out.is_empty() {
+            let _ = writeln!(out, "\n{}", wording.text("section-next"));
+        }
+        let named: Vec<&str> = ids.iter().take(MAX_NEXT_IDS).copied().collect();
+        let left = (ids.len() - named.len()) as u64;
+        let more =
+            if left > 0 { wording.with("table-more", &[("n", Arg::Count(left))]) } else { String::new() };
+        let line = wording.with(
+            "next-line",
+            &[
+                ("what", Arg::Text(what)),
+                ("claims", Arg::Text(format!("{} {more}", named.join(", ")).trim_end())),
+            ],
+        );
+        let _ = writeln!(out, "{}\n    {}", hanging(&line, width), escape_terminal(command));
+    }
+    let left = all.len().saturating_sub(MAX_NEXT) as u64;
+    if left > 0 {
+        let _ = writeln!(out, "{}", wording.with("more-in-json", &[("n", Arg::Count(left))]));
+    }
+    out
 }
 
 /// A line for each conclusion of which anything was decided by traffic; the page has all.
@@ -134,6 +196,10 @@ fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
         } else {
             String::new()
         };
+        let reached = match call.reached_before_answer {
+            0 => String::new(),
+            n => wording.with("call-line-reached", &[("n", Arg::Count(n))]),
+        };
         let flow = call.flows.first().copied().unwrap_or_default();
         let label = escape_terminal(&format!("{}#{flow}", call.capture)).into_owned();
         let exposed = call.exposed.iter().filter(|e| e.kind != "relay").count() as u64;
@@ -146,6 +212,7 @@ fn calls(report: &Report, wording: &Wording, width: Option<usize>) -> String {
                 ("servers", Arg::Text(&servers)),
                 ("exposed", Arg::Count(exposed)),
                 ("before", Arg::Count(call.exposed_before_answer)),
+                ("reached", Arg::Text(&reached)),
             ],
         );
         let _ = writeln!(out, "{}", hanging(&line, width));
@@ -162,6 +229,14 @@ fn row(claim: &ClaimResult, wording: &Wording) -> [String; 4] {
     let mut verdict = format!("{} {}", placeholder(claim.verdict), wording.verdict(claim.verdict));
     if !claim.reason.is_empty() {
         let _ = write!(verdict, " ({})", wording.reason(&claim.reason));
+    }
+    if claim.runs_disagree {
+        let _ = write!(verdict, " ({})", wording.text("runs-disagree"));
+    }
+    if let Some(protection) = &claim.protection
+        && protection.verdict == Verdict::Contradicted
+    {
+        let _ = write!(verdict, " ({})", wording.text("does-not-protect"));
     }
     [
         escape_terminal(short).into_owned(),

@@ -296,6 +296,44 @@ mod tests {
         assert_eq!(de.date("2026-01"), "2026-01");
     }
 
+    /// Every class of the coverage ledger that the dissectors' sources name, and those of headers and of the file.
+    fn classes() -> std::collections::BTreeSet<String> {
+        let mut classes: std::collections::BTreeSet<String> = ["file".to_owned(), "unread".to_owned()].into();
+        classes.extend(crate::dissect::Overhead::default().fields().map(|(name, _)| name.to_owned()));
+        let name = regex::Regex::new(
+            r#"Class::(?:handshake|encrypted|opaque|clear)\(\s*"([^"]+)"|ledger\.add\(\s*"([^"]+)""#,
+        )
+        .unwrap();
+        let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/dissect")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+                    let named = name.captures_iter(text).filter_map(|c| c.get(1).or(c.get(2)));
+                    classes.extend(named.map(|n| n.as_str().to_owned()));
+                }
+            }
+        }
+        classes
+    }
+
+    #[test]
+    fn every_class_of_the_ledger_has_words() {
+        let classes = classes();
+        assert!(classes.len() > 70, "{classes:?}");
+        for lang in Lang::ALL {
+            let wording = Wording::new(lang);
+            for class in &classes {
+                let id = format!("ledger-{}", class.replace('.', "-"));
+                assert!(wording.has(&id), "write a line {id} into locales/{lang}.ftl");
+            }
+        }
+    }
+
     #[test]
     fn knows_its_languages() {
         for lang in Lang::ALL {

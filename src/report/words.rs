@@ -3,7 +3,8 @@
 use super::wording::{Arg, Wording};
 use crate::model::{
     Agreement, Basis, Confidence, Criterion, Destination, Direction, Embedded, EmbeddedForm, EndName,
-    FindingKind, Jurisdiction, JurisdictionWhy, Role, Severity, Unverified, Vantage, Verdict, Zone,
+    FindingKind, Jurisdiction, JurisdictionWhy, Role, RunsVerdict, Severity, Unverified, Vantage, Verdict,
+    Zone,
 };
 
 /// Every verdict in the order in which reports count them.
@@ -196,6 +197,7 @@ pub(crate) fn name_source_id(source: &str) -> Option<&'static str> {
         "certificate" => "name-certificate",
         "http-host" => "name-http-host",
         "xmpp-to" => "name-xmpp-to",
+        "dns-hint" => "name-dns-hint",
         "dns-ptr" => "name-dns-ptr",
         "reverse" => "name-reverse",
         _ => return None,
@@ -335,5 +337,26 @@ pub fn cloud_text(destination: &Destination, wording: &Wording) -> Option<String
             "place-region",
             &[("provider", provider), ("region", Arg::Text(region)), ("source", source)],
         ),
+    )
+}
+
+/// What runs of one kind show alone, in one line.
+pub(crate) fn kind_of_runs(runs: &RunsVerdict, wording: &Wording) -> String {
+    let mut verdict = wording.verdict(runs.verdict);
+    if !runs.reason.is_empty() {
+        verdict = format!("{verdict} ({})", wording.reason(&runs.reason));
+    }
+    let app = runs.app.clone().unwrap_or_else(|| wording.text("runs-unknown-app"));
+    let day = runs.day.as_deref().map_or_else(|| wording.text("runs-unknown-day"), |day| wording.date(day));
+    let vantage = runs.vantage.map_or("vantage-unknown", vantage_id);
+    wording.with(
+        "runs-line",
+        &[
+            ("verdict", Arg::Text(&verdict)),
+            ("app", Arg::Text(&app)),
+            ("day", Arg::Text(&day)),
+            ("vantage", Arg::Text(&wording.text(vantage))),
+            ("n", Arg::Count(runs.count)),
+        ],
     )
 }

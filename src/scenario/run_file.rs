@@ -29,7 +29,7 @@ pub enum ScenarioError {
     },
     /// The file is no run description.
     #[error(
-        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, recording, canaries"
+        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, contacts (a number), recording, canaries"
     )]
     Broken {
         /// The file.
@@ -40,6 +40,30 @@ pub enum ScenarioError {
         what: String,
     },
 }
+
+/// The steps that scenarios are made of; a claim can ask for no others.
+pub const STEPS: [&str; 20] = [
+    "register",
+    "register-minimal",
+    "contact-sync",
+    "contact-deny",
+    "text-1to1",
+    "text-group",
+    "media",
+    "attach",
+    "call-1to1",
+    "call-relay",
+    "call-group",
+    "idle",
+    "push-wake",
+    "typing",
+    "presence",
+    "second-device",
+    "web-login",
+    "restore",
+    "secret-chat",
+    "own-server",
+];
 
 /// The largest run description that is believed.
 const MAX_RUN: u64 = 1 << 20;

@@ -81,6 +81,7 @@ fn comparison() -> Comparison {
 /// Two messengers, every verdict, every way in which sources agree or not.
 pub(crate) fn report() -> Report {
     Report {
+        criteria: Vec::new(),
         catalogue: Vec::new(),
         controls: 0,
         comparison: comparison(),
@@ -188,6 +189,7 @@ fn inputs() -> Vec<Input> {
                 device: Some("emulator, Android 13".into()),
                 recorder: Some("tcpdump 4.99.3".into()),
                 provenance: Some("made for this test".into()),
+                contacts: None,
                 recording: None,
                 canaries: BTreeMap::new(),
             }),
@@ -411,6 +413,7 @@ fn calls() -> Vec<Call> {
         source: CandidateSource::Sdp,
         frame,
         before_answer,
+        sent_to: (kind == "srflx").then_some(14),
     };
     vec![
         Call {
@@ -434,6 +437,7 @@ fn calls() -> Vec<Call> {
                 exposed("203.0.113.50:49152", "relay", 12, true),
             ],
             exposed_before_answer: 1,
+            reached_before_answer: 1,
             local_addresses: 1,
         },
         Call { capture: "conversations-2024.pcap.gz".into(), flows: vec![9], ..Call::default() },
@@ -724,6 +728,7 @@ pub(crate) fn hostile() -> Report {
             device: Some(bad()),
             recorder: Some(bad()),
             provenance: Some(bad()),
+            contacts: None,
             recording: Some(metaleak::model::CaptureNote {
                 interface: bad(),
                 filter: Some(bad()),
@@ -800,6 +805,20 @@ pub(crate) fn hostile() -> Report {
         claim.text = Text { en: bad(), de: bad() };
         claim.explanation = Text { en: bad(), de: bad() };
         claim.reason = bad();
+        claim.runs_disagree = true;
+        claim.runs = vec![RunsVerdict {
+            day: Some(bad()),
+            app: Some(bad()),
+            reason: bad(),
+            captures: vec![bad()],
+            ..RunsVerdict::default()
+        }];
+        claim.next = vec![Next { what: Text { en: bad(), de: bad() }, command: bad() }];
+        claim.protection = Some(Protection {
+            explanation: Text { en: bad(), de: bad() },
+            rate_source: bad(),
+            ..Protection::default()
+        });
         claim.sources = vec![bad(), format!("https://x/{HOSTILE}"), "https://x/\"onclick=alert(1)".into()];
         for evidence in &mut claim.evidence {
             evidence.capture = bad();

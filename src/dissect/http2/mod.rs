@@ -17,7 +17,7 @@ use self::frames::{
     SETTINGS,
 };
 use super::http_body::{Allowance, Body, Framing};
-use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, join};
+use super::http_message::{Kind, MAX_SHOWN, Secrets, Seen, host_name, join, shown_host, without_user};
 use super::packet::IpProto;
 use super::unwrapped::Unwrapped;
 use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Step};
@@ -500,7 +500,7 @@ impl Http2 {
                 version: "2",
                 stream: Some(block.head.stream),
                 method: escape(&String::from_utf8_lossy(method)),
-                host: authority.map(|host| without_user(host, masking).to_lowercase()),
+                host: authority.map(|host| shown_host(host, masking)),
                 target: mask_target(&target, masking),
                 user_agent: fields.shown("user-agent"),
                 body_bytes: 0,
@@ -605,15 +605,6 @@ fn search_fields(fields: &[hpack::Pair], block: &Block, single: bool, cx: &mut C
         }
     }
     cx.search_in(&mut Unwrapped::from_beginning(&["hpack"]), &hidden, block.frames.all.clone(), block.offset);
-}
-
-/// An authority without a user's name and password, which are against the rules and sent nonetheless.
-pub(super) fn without_user(host: &[u8], masking: Masking) -> String {
-    let host = String::from_utf8_lossy(host);
-    match host.rsplit_once('@') {
-        Some((_, host)) if masking == Masking::On => escape(&format!("…@{host}")),
-        _ => escape(&host),
-    }
 }
 
 /// The fields of a block.

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::qpack::{Decoder, QpackError};
-use super::http_message::{Kind, Secrets, Seen, host_name, join};
-use super::http2::{Fields, without_user};
+use super::http_message::{Kind, Secrets, Seen, host_name, join, shown_host};
+use super::http2::Fields;
 use super::unwrapped::Unwrapped;
 use super::{Cx, Frames, Reader, Short};
 use crate::model::Direction;
@@ -413,7 +413,7 @@ impl Http3 {
                 version: "3",
                 stream,
                 method: escape(&String::from_utf8_lossy(method)),
-                host: authority.map(|host| without_user(host, masking).to_lowercase()),
+                host: authority.map(|host| shown_host(host, masking)),
                 target: mask_target(&target, masking),
                 user_agent: fields.shown("user-agent"),
                 body_bytes: 0,

@@ -4,7 +4,10 @@
 //! negotiation, and the hellos inside, which go to [`tls`](super::tls). The keys of Initial packets follow from the connection id
 //! that the client chose first (after a Retry, from the server's), so both sides are opened without any secret. Versions 1
 //! and 2, drafts 23 to 34, Google's T050 and T051; of Google's older versions the hello (`google.rs`). Handshake, 0-RTT and
-//! 1-RTT packets are opened where secrets of the connection are known (`later.rs`), else counted; a flow that shows only short headers is not called QUIC.
+//! 1-RTT packets are opened where secrets of the connection are known (`later.rs`), else counted; a flow that shows only short headers is not called QUIC. So a
+//! connection that goes on from another port or address is not linked to what it was: who migrates takes another connection id, and
+//! ids after the first come in sealed `NEW_CONNECTION_ID` frames (RFC 9000 sections 5.1.1 and 9.5). Where only a translator changes the
+//! port the id stays, and could be known again; that is not done, for flows of other ports are read apart, each on its own thread.
 //!
 //! `version` in observations: `v1`, `v2`, `draft-29`, `Q046`, `T051`, any other as `0x1a2a3a4a`.
 
@@ -27,7 +30,7 @@ use keys::{Opened, Role};
 use later::{Around, Later, MAX_LENGTHS, Stage};
 
 use super::packet::IpProto;
-use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, early_data};
+use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, early_data, readable};
 use crate::capture::hex;
 use crate::model::Direction;
 
@@ -40,7 +43,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     ports: &[443, 853],
     reads: "Initial packets of both sides (versions 1 and 2, drafts 23 to 34, Google's T050 and T051) with client and server hello, \
             Retry, version negotiation, Google's hellos up to Q050; with a key log the \
-            other packets, HTTP/3 and DNS inside",
+            other packets, HTTP/3 and DNS inside; not linked: what goes on from another port or address, which is a flow of its own and \
+            opaque, as a migrating client takes an id that was only told in sealed packets (RFC 9000 section 9.5)",
     probe,
     start: || Box::new(Quic::default()),
 };
@@ -54,6 +58,9 @@ const DECRYPTED: Class = Class::encrypted("quic.decrypted");
 const UNDECRYPTED: Class = Class::opaque("quic.undecrypted");
 /// Packets of a connection none of whose hellos could be read.
 const UNVERIFIED: Class = Class::opaque("quic.unverified");
+
+/// Zeros behind the last packet of a datagram, by which some fill it up.
+const FILLED: Class = Class::handshake("padding");
 
 /// Packets that are looked at in one datagram; the rest is counted unseen.
 const MAX_COALESCED: usize = 16;
@@ -90,34 +97,28 @@ fn versions<'a>(long: &Long<'a>) -> impl Iterator<Item = Version> + use<'a> {
     whole.iter().take(64).map(|v| Version(u32::from_be_bytes(*v)))
 }
 
-/// What the parts of a datagram are, in bytes: packets of several kinds share one.
-#[derive(Default)]
-struct Tally {
-    setup: usize,
-    handshake: usize,
-    application: usize,
-    decrypted: usize,
-    undecrypted: usize,
-    unread: usize,
+/// What a packet is: several kinds share a datagram (RFC 9000 section 12.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Setup,
+    Handshake,
+    Application,
+    Decrypted,
+    Undecrypted,
+    Unread,
 }
 
-impl Tally {
-    /// The class of the larger part; `begun` is whether a hello of the flow was read.
-    fn class(&self, begun: bool) -> Class {
-        let sealed = |class| if begun { class } else { UNVERIFIED };
-        let mut most = (HANDSHAKE, self.setup);
-        for (class, bytes) in [
-            (sealed(HANDSHAKE_SEALED), self.handshake),
-            (sealed(APPLICATION), self.application),
-            (DECRYPTED, self.decrypted),
-            (UNDECRYPTED, self.undecrypted),
-            (UNVERIFIED, self.unread),
-        ] {
-            if bytes > most.1 {
-                most = (class, bytes);
-            }
+impl Part {
+    /// Its class; `begun` is whether a hello of the flow was read.
+    fn class(self, begun: bool) -> Class {
+        match self {
+            Part::Setup => HANDSHAKE,
+            Part::Handshake if begun => HANDSHAKE_SEALED,
+            Part::Application if begun => APPLICATION,
+            Part::Decrypted => DECRYPTED,
+            Part::Undecrypted => UNDECRYPTED,
+            Part::Handshake | Part::Application | Part::Unread => UNVERIFIED,
         }
-        most.0
     }
 }
 
@@ -132,12 +133,20 @@ struct Quic {
     lengths: [Vec<usize>; 2],
 }
 
+/// Whether a packet with a short header may stand behind those to this connection id: it has the fixed bit, and the same id (RFC
+/// 9000 sections 12.2 and 17.3.1). Where no packet is before it, nothing is asked.
+fn follows(rest: &[u8], id: Option<&[u8]>) -> bool {
+    let Some(id) = id else { return true };
+    rest.first().is_some_and(|b| b & 0x40 != 0) && rest.get(1..).is_some_and(|r| r.starts_with(id))
+}
+
 impl Dissector for Quic {
     fn datagram(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Class {
         if let Some(header) = google::header(data) {
             return self.google(&header, data.len(), cx);
         }
-        let mut tally = Tally::default();
+        // Whether a hello was read is known at the end of the datagram.
+        let mut parts: Vec<(Range<usize>, Part)> = Vec::new();
         let mut id = None;
         let mut at = 0;
         for _ in 0..MAX_COALESCED {
@@ -146,14 +155,15 @@ impl Dissector for Quic {
                 // Some fill a datagram up behind its last packet.
                 None => break,
                 Some(0) if rest.iter().all(|b| *b == 0) => {
-                    at = data.len();
+                    cx.part(at..data.len(), FILLED);
                     break;
                 }
+                // Anything may stand behind a packet, and ciphertext does not look like a text.
+                Some(_) if readable(rest) => break,
+                Some(0..=0x7f) if !follows(rest, id) => break,
                 Some(0..=0x7f) => {
                     // Short headers tell no length: there is never a packet behind one.
-                    let size = rest.len();
-                    *self.short(d, rest, at, &mut tally, cx) += size;
-                    at = data.len();
+                    parts.push((at..data.len(), self.short(d, rest, at, cx)));
                     break;
                 }
                 Some(_) => {}
@@ -163,11 +173,17 @@ impl Dissector for Quic {
                 break;
             };
             let size = long.size.min(rest.len());
-            *self.packet(d, &long, rest, at, &mut tally, cx) += size;
-            at += size.max(1);
+            let size = size.max(1);
+            parts.push((at..at + size, self.packet(d, &long, rest, at, cx)));
+            at += size;
         }
-        tally.unread += data.len().saturating_sub(at);
-        tally.class(self.begun)
+        // What is filled up comes behind all packets.
+        let filled = std::mem::take(&mut cx.parts);
+        for (range, part) in parts {
+            cx.part(range, part.class(self.begun));
+        }
+        cx.parts.extend(filled);
+        Part::Unread.class(self.begun)
     }
 
     fn finish(&mut self, d: Direction, _: &[u8], cx: &mut Cx<'_>) {
@@ -188,16 +204,8 @@ impl Dissector for Quic {
 }
 
 impl Quic {
-    /// Reads the packet with a long header at index `at` of the datagram, the start of `rest`; gives where to count it.
-    fn packet<'t>(
-        &mut self,
-        d: Direction,
-        long: &Long<'_>,
-        rest: &[u8],
-        at: usize,
-        tally: &'t mut Tally,
-        cx: &mut Cx<'_>,
-    ) -> &'t mut usize {
+    /// Reads the packet with a long header at index `at` of the datagram, the start of `rest`; gives what it is.
+    fn packet(&mut self, d: Direction, long: &Long<'_>, rest: &[u8], at: usize, cx: &mut Cx<'_>) -> Part {
         let range = at..at + long.size.min(rest.len());
         if long.version.known() {
             note_length(d.pick(&mut self.lengths), long.scid.len());
@@ -211,14 +219,14 @@ impl Quic {
                     token_bytes: long.token.len(),
                     opened: opened.is_some(),
                 });
-                let Some((role, opened)) = opened else { return &mut tally.unread };
+                let Some((role, opened)) = opened else { return Part::Unread };
                 self.crypto(d, role, long.version, &opened, &Arc::new(cx.frames(range)), cx);
-                &mut tally.setup
+                Part::Setup
             }
             Kind::Retry => {
                 self.connections.retry(d, long.scid);
                 cx.emit("quic.retry", range, || Retry { ids: ids(), token_bytes: long.token.len() });
-                &mut tally.setup
+                Part::Setup
             }
             Kind::Negotiation => {
                 cx.emit("quic.version_negotiation", range, || Negotiation {
@@ -226,16 +234,16 @@ impl Quic {
                     scid: hex(long.scid),
                     versions: versions(long).map(Version::label).collect(),
                 });
-                &mut tally.setup
+                Part::Setup
             }
-            Kind::Handshake => self.long(d, Stage::Handshake, long, rest, range, tally, cx),
+            Kind::Handshake => self.long(d, Stage::Handshake, long, rest, range, cx),
             Kind::ZeroRtt => {
                 let bytes = range.len();
                 early_data::sent(bytes as u64, range.clone(), cx);
                 cx.emit("quic.zero_rtt", range.clone(), || ZeroRtt { ids: ids(), bytes });
-                self.long(d, Stage::Early, long, rest, range, tally, cx)
+                self.long(d, Stage::Early, long, rest, range, cx)
             }
-            Kind::Unknown => &mut tally.unread,
+            Kind::Unknown => Part::Unread,
         }
     }
 
@@ -255,45 +263,36 @@ impl Quic {
     }
 
     /// Opens a packet with a long header that is no Initial.
-    #[expect(clippy::too_many_arguments, reason = "the packet, its place, and where to count it")]
-    fn long<'t>(
+    fn long(
         &mut self,
         d: Direction,
         stage: Stage,
         long: &Long<'_>,
         rest: &[u8],
         range: Range<usize>,
-        tally: &'t mut Tally,
         cx: &mut Cx<'_>,
-    ) -> &'t mut usize {
+    ) -> Part {
         let Some(role) = self.known(d, cx) else {
-            return if stage == Stage::Early { &mut tally.application } else { &mut tally.handshake };
+            return if stage == Stage::Early { Part::Application } else { Part::Handshake };
         };
         let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {
-            return &mut tally.unread;
+            return Part::Unread;
         };
         let around =
             Around { version: long.version, secrets: cx.secrets, cipher: connection.handshake.cipher };
         let opened =
             rest.get(..long.size).and_then(|packet| later.open_long(role, stage, long, packet, &around));
-        let Some(payload) = opened else { return &mut tally.undecrypted };
+        let Some(payload) = opened else { return Part::Undecrypted };
         self.later_frames(d, role, stage, &payload, range, cx);
-        &mut tally.decrypted
+        Part::Decrypted
     }
 
     /// Opens a packet with a short header.
-    fn short<'t>(
-        &mut self,
-        d: Direction,
-        packet: &[u8],
-        at: usize,
-        tally: &'t mut Tally,
-        cx: &mut Cx<'_>,
-    ) -> &'t mut usize {
-        let Some(role) = self.known(d, cx) else { return &mut tally.application };
+    fn short(&mut self, d: Direction, packet: &[u8], at: usize, cx: &mut Cx<'_>) -> Part {
+        let Some(role) = self.known(d, cx) else { return Part::Application };
         let lengths = d.reverse().pick(&mut self.lengths);
         let (Some(connection), Some(later)) = (&mut self.connections.current, &mut self.later) else {
-            return &mut tally.unread;
+            return Part::Unread;
         };
         let around = Around {
             version: connection.version(),
@@ -301,10 +300,10 @@ impl Quic {
             cipher: connection.handshake.cipher,
         };
         let Some(payload) = later.open_short(role, lengths, packet, &around) else {
-            return &mut tally.undecrypted;
+            return Part::Undecrypted;
         };
         self.later_frames(d, role, Stage::Traffic, &payload, at..at + packet.len(), cx);
-        &mut tally.decrypted
+        Part::Decrypted
     }
 
     fn later_frames(

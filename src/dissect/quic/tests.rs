@@ -18,6 +18,16 @@ fn unhex(text: &str) -> Vec<u8> {
 
 /// What is read of datagrams between one client and one server, each of them a frame.
 fn read(datagrams: &[Datagram]) -> CaptureAnalysis {
+    let options = Options { observe: true, ..Options::default() };
+    analyse_bytes("made.pcap", &file(datagrams), &options).unwrap()
+}
+
+fn searching(datagrams: &[Datagram], canaries: crate::payload::CanarySet) -> CaptureAnalysis {
+    let options = Options { canaries: std::sync::Arc::new(canaries), ..Options::default() };
+    analyse_bytes("made.pcap", &file(datagrams), &options).unwrap()
+}
+
+fn file(datagrams: &[Datagram]) -> Vec<u8> {
     let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 101, 0, 0, 0];
     for (n, (up, payload)) in datagrams.iter().enumerate() {
         let size = 28 + payload.len();
@@ -29,7 +39,7 @@ fn read(datagrams: &[Datagram]) -> CaptureAnalysis {
         file.extend([from.1, to.1, (8 + payload.len()) as u16, 0].map(u16::to_be_bytes).concat());
         file.extend(payload);
     }
-    analyse_bytes("made.pcap", &file, &Options { observe: true, ..Options::default() }).unwrap()
+    file
 }
 
 /// Observations as `kind frame+frame field`, with the one field that tells most.
@@ -324,19 +334,19 @@ fn connections_change_ids_and_versions_and_follow_each_other() {
 }
 
 #[test]
-fn bytes_are_counted_by_the_larger_part_of_a_datagram() {
-    let short = |n: usize| vec![0x5a; n];
+fn bytes_are_counted_by_what_each_packet_is() {
+    let short = |n: usize| [&[0x5a][..], &vec![0xf8; n - 1]].concat();
     let initial = CLIENT.hello(0, "chat.example");
     let answer = SERVER.packet(0, &crypto(0, &server_hello()));
     let size = |packet: &Vec<u8>| packet.len() as u64;
-    let (most_handshake, padded) =
-        ([answer.clone(), sealed(0xe0, 500)].concat(), [initial.clone(), vec![0; 900]].concat());
-    let mixed = [sealed(0xe0, 100), short(300)].concat();
+    let coalesced = [answer.clone(), sealed(0xe0, 500)].concat();
+    let padded = [initial.clone(), vec![0; 900]].concat();
+    let mixed = [&sealed(0xe0, 100)[..], b"\x5aclie", &short(300)[5..]].concat();
     let analysis = read(&[
-        (true, padded.clone()),
-        (false, most_handshake.clone()),
+        (true, padded),
+        (false, coalesced),
         (true, sealed(0xd0, 60)), // 0-RTT
-        (false, mixed.clone()),
+        (false, mixed),
         (false, short(25)),
         (true, sealed(0xe0, 60)),
     ]);
@@ -350,11 +360,43 @@ fn bytes_are_counted_by_the_larger_part_of_a_datagram() {
         (seen.frame, seen.fields["bytes"].as_u64(), &seen.fields["version"]),
         (3, Some(early), &"v1".into())
     );
-    assert_eq!(sums, [size(&padded), size(&most_handshake) + handshake, early + size(&mixed) + 25, 0]);
+    let all_sealed = size(&sealed(0xe0, 500)) + size(&sealed(0xe0, 100)) + handshake;
+    assert_eq!(sums, [size(&initial) + size(&answer), all_sealed, early + 300 + 25, 0]);
+    assert_eq!(bytes(&analysis, "padding"), 900);
     // Another connection's id in the same datagram is not looked at.
     let stranger = Made { origin: b"stranger", dcid: b"stranger", ..CLIENT }.hello(0, "stranger.example");
     let analysis = read(&[(true, [initial, stranger].concat())]);
     assert_eq!(hellos(&analysis), ["tls.client_hello 1 \"chat.example\""]);
+}
+
+#[test]
+fn what_is_no_packet_is_searched_wherever_it_stands() {
+    let text = b"email=anna@example.org&password=geheimwort123";
+    for (name, behind, searched) in [
+        ("text", &text[..], true),
+        ("a byte without the fixed bit", &[&[0x01][..], text].concat(), true),
+        ("a packet to nobody that is known", &[&[0x41][..], b"abcd", text].concat(), true),
+        ("a packet of this connection", &[&[0x41][..], b"clie", &[0xf8; 40]].concat(), false),
+    ] {
+        let analysis = read(&[
+            (true, CLIENT.hello(0, "chat.example")),
+            (false, [&sealed(0xe0, 100)[..], behind].concat()),
+        ]);
+        let opaque = bytes(&analysis, "quic.unverified");
+        assert_eq!(opaque, if searched { behind.len() as u64 } else { 0 }, "{name}");
+        let canary = crate::payload::CanarySet::new(&[("word".into(), "geheimwort123".into())]).unwrap();
+        let datagrams =
+            [(true, CLIENT.hello(0, "chat.example")), (false, [&sealed(0xe0, 100)[..], behind].concat())];
+        let found = searching(&datagrams, canary).findings;
+        assert_eq!(
+            found.iter().any(|f| f.kind == crate::model::FindingKind::Canary),
+            searched,
+            "{name}: {found:?}"
+        );
+    }
+    // A whole datagram too.
+    let analysis = read(&[(true, CLIENT.hello(0, "chat.example")), (false, text.to_vec())]);
+    assert_eq!(bytes(&analysis, "quic.application"), 0);
 }
 
 #[test]
@@ -430,7 +472,7 @@ fn googles_own_handshake() {
     in_crypto[0] = 8;
     let q050 = google(b"Q050").packet(0, &in_crypto);
     for (name, packet, later) in [("Q046", q046, 0x40), ("Q043", q043, 0x0c), ("Q050", q050, 0x40)] {
-        let short = [&[later][..], &[0x5a; 40]].concat();
+        let short = [&[later][..], &[0xf8; 40]].concat();
         let analysis = read(&[(true, packet.clone()), (false, short.clone())]);
         assert_eq!(
             seen(&analysis),
@@ -453,5 +495,31 @@ fn googles_own_handshake() {
     for version in [b"T050", b"T051"] {
         let analysis = read(&[(true, google(version).packet(0, &tls))]);
         assert_eq!(hellos(&analysis), ["tls.client_hello 1 \"chat.example\""]);
+    }
+}
+
+#[test]
+fn packets_of_one_datagram_are_counted_each_by_its_class() {
+    let dcid = b"clie";
+    let sealed = [&[0xe3, 0, 0, 0, 1, 4][..], dcid, &[4], b"serv", &[0x40, 60], &[0xf8; 60]].concat();
+    let short = [&[0x41][..], dcid, &[0xf8; 90]].concat();
+    let answer = SERVER.packet(0, &crypto(0, &server_hello()));
+    let first = CLIENT.hello(0, "a.example");
+    let filled = [first.clone(), vec![0; 33]].concat();
+    let shared = [answer.clone(), sealed.clone(), short.clone()].concat();
+    let analysis = read(&[(true, filled.clone()), (false, shared.clone())]);
+    let class = |name| bytes(&analysis, name);
+    assert_eq!(class("quic.handshake"), (first.len() + answer.len()) as u64);
+    assert_eq!(class("quic.handshake-encrypted"), sealed.len() as u64);
+    assert_eq!(class("quic.application"), short.len() as u64);
+    assert_eq!(class("padding"), 33);
+    assert_eq!(analysis.coverage.classes.values().sum::<u64>(), analysis.coverage.total);
+    // Without the hello the same is ciphertext of nobody knows what, but for what can be opened.
+    let analysis = read(&[(false, shared)]);
+    assert_eq!(bytes(&analysis, "quic.handshake-encrypted") + bytes(&analysis, "quic.application"), 0);
+    // Cut anywhere, everything is counted once.
+    for cut in 1..filled.len() {
+        let analysis = read(&[(true, filled[..cut].to_vec())]);
+        assert_eq!(analysis.coverage.classes.values().sum::<u64>(), analysis.coverage.total, "{cut}");
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Certificate {
     pub(super) not_after: Option<String>,
     /// Algorithm and size of the public key.
     key: Option<String>,
-    /// Algorithm of the issuer's signature: a name where it is a common one, else its OID.
+    /// Algorithm of the issuer's signature: a name where it is a common one, else its OID; of RSASSA-PSS with the hash.
     signature: Option<String>,
     sha256: String,
     /// Validity, seconds since 1970.
@@ -32,6 +32,13 @@ pub(super) struct Certificate {
     /// Too short by NIST SP 800-57 part 1 (112 bits of strength).
     #[serde(skip)]
     weak_key: bool,
+    /// The signature is by a hash that is given up.
+    #[serde(skip)]
+    weak_signature: bool,
+    /// Whether the key that signed is the certificate's own, by its key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2), or as
+    /// none is named; `None` where only the signer's is there. The signature itself is not checked.
+    #[serde(skip)]
+    own_key: Option<bool>,
     /// Common name of the subject, for certificates without alternative names.
     #[serde(skip)]
     common_name: Option<String>,
@@ -39,9 +46,11 @@ pub(super) struct Certificate {
 
 /// What is wrong with a chain as sent, as far as it can be told without a list of trusted roots.
 ///
-/// `expired`, `not-yet-valid` (the leaf at the time of the capture), `self-issued` (the leaf names itself as its issuer),
-/// `name-mismatch` (none of the leaf's names fits `sni`, RFC 9525 section 6.3), `weak-key` (RSA or DSA under 2048 bits, EC
-/// under 224), `weak-signature` (MD2, MD5 or SHA-1 below the root), `chain-order` (a certificate is not followed by its issuer).
+/// `expired`, `not-yet-valid` (the leaf at the time of the capture), `expired-intermediate`, `not-yet-valid-intermediate` (one that
+/// was sent above it and is no root), `self-issued` (the leaf names itself as its issuer, RFC 5280 section 3.2), `self-signed`
+/// (and by its key identifiers its own key has signed it), `name-mismatch` (none of the leaf's names fits `sni`, RFC 9525 section
+/// 6.3), `weak-key` (RSA or DSA under 2048 bits, EC under 224), `weak-signature` (MD2, MD5 or SHA-1 below the root, RSASSA-PSS with
+/// them too), `chain-order` (a certificate is not followed by its issuer).
 pub(super) fn faults(chain: &[Arc<Certificate>], sni: Option<&str>, time: CaptureTime) -> Vec<&'static str> {
     let Some(leaf) = chain.first() else { return Vec::new() };
     let now = time.0.div_euclid(1_000_000_000);
@@ -54,14 +63,16 @@ pub(super) fn faults(chain: &[Arc<Certificate>], sni: Option<&str>, time: Captur
     check("expired", leaf.validity.is_some_and(|(_, end)| now > end));
     check("not-yet-valid", leaf.validity.is_some_and(|(start, _)| now < start));
     let self_issued = |c: &Certificate| c.subject.is_some() && c.subject == c.issuer;
+    // A root is trusted by being known, not by its dates; programs differ in what they make of them.
+    let between = || chain.iter().skip(1).filter(|c| !self_issued(c)).filter_map(|c| c.validity);
+    check("expired-intermediate", between().any(|(_, end)| now > end));
+    check("not-yet-valid-intermediate", between().any(|(start, _)| now < start));
     check("self-issued", self_issued(leaf));
+    check("self-signed", self_issued(leaf) && leaf.own_key == Some(true));
     let named = !leaf.dns_names.is_empty() || leaf.common_name.is_some();
     check("name-mismatch", named && sni.is_some_and(|name| !leaf.names(name)));
     check("weak-key", chain.iter().any(|c| c.weak_key));
-    let weak = |c: &Arc<Certificate>| {
-        !self_issued(c) && c.signature.as_deref().is_some_and(|s| WEAK.iter().any(|(_, name)| *name == s))
-    };
-    check("weak-signature", chain.iter().any(weak));
+    check("weak-signature", chain.iter().any(|c| !self_issued(c) && c.weak_signature));
     let follows = |pair: &[Arc<Certificate>]| match pair {
         [one, next] => one.issuer.is_none() || next.subject.is_none() || one.issuer == next.subject,
         _ => true,
@@ -100,7 +111,6 @@ static WEAK: &[(&str, &str)] = &[
 
 /// The common ones of today (RFC 8017, RFC 5758, RFC 8410).
 static STRONG: &[(&str, &str)] = &[
-    ("1.2.840.113549.1.1.10", "rsassaPss"),
     ("1.2.840.113549.1.1.11", "sha256WithRSAEncryption"),
     ("1.2.840.113549.1.1.12", "sha384WithRSAEncryption"),
     ("1.2.840.113549.1.1.13", "sha512WithRSAEncryption"),
@@ -111,11 +121,64 @@ static STRONG: &[(&str, &str)] = &[
     ("1.3.101.113", "Ed448"),
 ];
 
-fn algorithm(oid: String) -> String {
-    match WEAK.iter().chain(STRONG).find(|(known, _)| *known == oid) {
-        Some((_, name)) => (*name).to_owned(),
-        None => oid,
+/// RSASSA-PSS (RFC 8017), whose parameters name the hash.
+const PSS: &str = "1.2.840.113549.1.1.10";
+
+/// Hashes of RSASSA-PSS (RFC 4055 section 2.1, RFC 3279 section 2.2.1), and whether they are given up.
+static HASHES: &[(&str, &str, bool)] = &[
+    ("1.2.840.113549.2.2", "MD2", true),
+    ("1.2.840.113549.2.5", "MD5", true),
+    ("1.3.14.3.2.26", "SHA-1", true),
+    ("2.16.840.1.101.3.4.2.4", "SHA-224", false),
+    ("2.16.840.1.101.3.4.2.1", "SHA-256", false),
+    ("2.16.840.1.101.3.4.2.2", "SHA-384", false),
+    ("2.16.840.1.101.3.4.2.3", "SHA-512", false),
+];
+
+/// Name of a signature's algorithm, and whether it is given up.
+fn algorithm(id: &x509_parser::x509::AlgorithmIdentifier<'_>) -> (String, bool) {
+    use x509_parser::signature_algorithm::RsaSsaPssParams;
+
+    let oid = id.algorithm.to_id_string();
+    if oid == PSS {
+        // A hash that is not named is SHA-1 (RFC 4055 section 3.1).
+        let Some(params) = id.parameters.as_ref().and_then(|p| RsaSsaPssParams::try_from(p).ok()) else {
+            return ("rsassaPss".to_owned(), false);
+        };
+        let hash = params.hash_algorithm_oid().to_id_string();
+        let (name, weak) = HASHES
+            .iter()
+            .find(|(known, ..)| *known == hash)
+            .map_or((hash.as_str(), false), |(_, name, weak)| (*name, *weak));
+        return (format!("rsassaPss with {name}"), weak);
     }
+    let name =
+        |list: &'static [(&str, &str)]| list.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name);
+    match (name(WEAK), name(STRONG)) {
+        (Some(name), _) => (name.to_owned(), true),
+        (_, Some(name)) => (name.to_owned(), false),
+        _ => (oid, false),
+    }
+}
+
+/// Whether the key that signed is the certificate's own, by both key identifiers, or as none is named (RFC 5280 section 4.2.1.1);
+/// `None` where that one stands alone.
+fn own_key(cert: &x509_parser::certificate::X509Certificate<'_>) -> Option<bool> {
+    use x509_parser::extensions::ParsedExtension;
+
+    let (mut own, mut signed_by) = (None, None);
+    for extension in cert.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => own = Some(id.0),
+            ParsedExtension::AuthorityKeyIdentifier(id) => {
+                signed_by = id.key_identifier.as_ref().map(|id| id.0);
+            }
+            _ => {}
+        }
+    }
+    // What another key has signed names that key; only self-signed certificates may leave it out.
+    let Some(signed_by) = signed_by else { return Some(true) };
+    Some(own? == signed_by)
 }
 
 /// Certificates that one thread remembers: servers send the same ones again and again.
@@ -170,6 +233,7 @@ fn read_certificate(der: &[u8]) -> Certificate {
     let time = |t: x509_parser::time::ASN1Time| {
         jiff::Timestamp::from_second(t.timestamp()).ok().map(|t| t.to_string())
     };
+    let (signature, weak_signature) = algorithm(&cert.signature_algorithm);
     Certificate {
         serial: Some(hex(cert.raw_serial())),
         subject: Some(cert.subject().to_string()),
@@ -178,10 +242,12 @@ fn read_certificate(der: &[u8]) -> Certificate {
         not_before: time(cert.validity().not_before),
         not_after: time(cert.validity().not_after),
         key,
-        signature: Some(algorithm(cert.signature_algorithm.algorithm.to_id_string())),
+        signature: Some(signature),
         sha256,
         validity: Some((cert.validity().not_before.timestamp(), cert.validity().not_after.timestamp())),
         weak_key,
+        weak_signature,
+        own_key: own_key(&cert),
         common_name,
     }
 }
@@ -206,6 +272,7 @@ mod tests {
         Certificate {
             subject: Some("CN=ca.example".into()),
             issuer: Some("CN=root.example".into()),
+            validity: Some((0, 9_000)),
             ..leaf()
         }
     }
@@ -218,8 +285,18 @@ mod tests {
             common_name: common_name.map(str::to_owned),
             ..leaf()
         };
-        let signed = |with: &str| Certificate { signature: Some(with.into()), ..leaf() };
+        let weak = Certificate { weak_signature: true, ..leaf() };
         let own = Certificate { issuer: Some("CN=chat.example".into()), ..leaf() };
+        let own_with = |own_key| Certificate { own_key, ..own.clone() };
+        let above = |one: Certificate| {
+            vec![Arc::new(Certificate { validity: Some((0, 9_000)), ..leaf() }), Arc::new(one)]
+        };
+        let between = || Certificate { validity: Some((1_000, 2_000)), ..issuer() };
+        let root = Certificate {
+            subject: Some("CN=ca.example".into()),
+            issuer: Some("CN=ca.example".into()),
+            ..leaf()
+        };
         for (what, chain, sni, now, faults) in [
             ("fine", chain(leaf()), Some("chat.example"), 1_500, &[][..]),
             ("wildcard", chain(leaf()), Some("a.chat.example"), 1_500, &[]),
@@ -237,13 +314,98 @@ mod tests {
             ("last second", chain(leaf()), None, 2_000, &[]),
             ("expired", chain(leaf()), None, 2_001, &["expired"]),
             ("early", chain(leaf()), None, 999, &["not-yet-valid"]),
-            ("SHA-1", chain(signed("sha1WithRSAEncryption")), None, 1_500, &["weak-signature"]),
+            ("SHA-1", chain(weak), None, 1_500, &["weak-signature"]),
+            ("intermediate", above(between()), None, 2_001, &["expired-intermediate"]),
+            ("early intermediate", above(between()), None, 999, &["not-yet-valid-intermediate"]),
+            ("root", above(root), None, 2_001, &[]),
             ("short key", chain(Certificate { weak_key: true, ..leaf() }), None, 1_500, &["weak-key"]),
-            ("self-issued", vec![Arc::new(own)], None, 1_500, &["self-issued"]),
+            ("self-issued", vec![Arc::new(own.clone())], None, 1_500, &["self-issued"]),
+            ("by another key", vec![Arc::new(own_with(Some(false)))], None, 1_500, &["self-issued"]),
+            (
+                "self-signed",
+                vec![Arc::new(own_with(Some(true)))],
+                None,
+                1_500,
+                &["self-issued", "self-signed"],
+            ),
             ("order", vec![Arc::new(leaf()), Arc::new(leaf())], None, 1_500, &["chain-order"]),
             ("none", vec![], Some("chat.example"), 1_500, &[]),
         ] {
             assert_eq!(super::faults(&chain, sni, CaptureTime(now * 1_000_000_000)), faults, "{what}");
+        }
+    }
+
+    /// An element of DER.
+    fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let body = parts.concat();
+        let length = match body.len() {
+            short @ 0..128 => vec![short as u8],
+            long => vec![0x82, (long >> 8) as u8, long as u8],
+        };
+        [&[tag][..], &length, &body].concat()
+    }
+
+    /// A certificate that nobody has signed: its algorithm, and its key identifiers.
+    fn made(algorithm: &[u8], own: &[u8], signed_by: Option<&[u8]>) -> Vec<u8> {
+        let name =
+            der(0x30, &[&der(0x31, &[&der(0x30, &[&der(6, &[&[0x55, 4, 3]]), &der(12, &[b"a.example"])])])]);
+        let day = |text: &[u8]| der(0x17, &[text]);
+        let validity = der(0x30, &[&day(b"250101000000Z"), &day(b"260101000000Z")]);
+        let key = der(0x30, &[&der(0x30, &[&der(6, &[&[0x2b, 0x65, 0x70]])]), &der(3, &[&[0; 33]])]);
+        let extension = |id: u8, value: &[u8]| der(0x30, &[&der(6, &[&[0x55, 0x1d, id]]), &der(4, &[value])]);
+        let mut extensions = extension(14, &der(4, &[own]));
+        if let Some(id) = signed_by {
+            extensions.extend(extension(35, &der(0x30, &[&der(0x80, &[id])])));
+        }
+        let extensions = der(0xa3, &[&der(0x30, &[&extensions])]);
+        let version = der(0xa0, &[&der(2, &[&[2]])]);
+        let content = [&version[..], &der(2, &[&[1]]), algorithm, &name, &validity, &name, &key, &extensions];
+        der(0x30, &[&der(0x30, &content), algorithm, &der(3, &[&[0; 65]])])
+    }
+
+    /// RSASSA-PSS with these parameters.
+    fn pss(parameters: &[&[u8]]) -> Vec<u8> {
+        let oid = der(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10]]);
+        let parts: Vec<&[u8]> = std::iter::once(&*oid).chain(parameters.iter().copied()).collect();
+        der(0x30, &parts)
+    }
+
+    #[test]
+    fn the_hash_of_rsassa_pss_decides_its_strength() {
+        let hash = |oid: &[u8]| der(0x30, &[&der(0xa0, &[&der(0x30, &[&der(6, &[oid])])])]);
+        let nist = |last: u8| hash(&[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, last]);
+        for (parameters, name, weak) in [
+            (vec![nist(1)], "rsassaPss with SHA-256", false),
+            (vec![nist(3)], "rsassaPss with SHA-512", false),
+            (vec![hash(&[0x2b, 14, 3, 2, 26])], "rsassaPss with SHA-1", true),
+            // No hash is named: the default.
+            (vec![der(0x30, &[])], "rsassaPss with SHA-1", true),
+            (vec![hash(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 5])], "rsassaPss with MD5", true),
+            (vec![hash(&[0x2b, 1])], "rsassaPss with 1.3.1", false),
+            (vec![], "rsassaPss", false),
+        ] {
+            let parameters: Vec<&[u8]> = parameters.iter().map(Vec::as_slice).collect();
+            let read = read_certificate(&made(&pss(&parameters), b"one", None));
+            assert_eq!((read.signature.as_deref(), read.weak_signature), (Some(name), weak));
+        }
+    }
+
+    #[test]
+    fn key_identifiers_tell_whose_key_signed() {
+        let ed25519 = der(0x30, &[&der(6, &[&[0x2b, 0x65, 0x70]])]);
+        for (signed_by, own_key, faults) in [
+            (None, Some(true), &["self-issued", "self-signed"][..]),
+            (Some(&b"two"[..]), Some(false), &["self-issued"]),
+            (Some(b"one"), Some(true), &["self-issued", "self-signed"]),
+        ] {
+            let whole = made(&ed25519, b"one", signed_by);
+            let read = read_certificate(&whole);
+            assert_eq!((read.own_key, read.signature.as_deref()), (own_key, Some("Ed25519")));
+            let time = CaptureTime(1_750_000_000 * 1_000_000_000);
+            assert_eq!(super::faults(&[Arc::new(read)], None, time), faults);
+            for cut in 0..whole.len() {
+                assert_eq!(read_certificate(&whole[..cut]).subject, None, "{cut}");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::rules::RuleError;
 
-static BUILT_IN: &str = include_str!("../../../reference/numbering.toml");
+pub(super) static BUILT_IN: &str = include_str!("../../../reference/numbering.toml");
 
 /// The plans that are built in; a test keeps their file free of faults.
 pub(super) static PLANS: LazyLock<Plans> = LazyLock::new(|| Plans::read(BUILT_IN).unwrap_or_default());
@@ -28,6 +28,8 @@ pub(super) struct Plans {
     source: String,
     #[expect(dead_code, reason = "for readers of the file")]
     as_of: String,
+    #[expect(dead_code, reason = "for readers of the file")]
+    licence: String,
     mobile: Vec<String>,
     countries: BTreeMap<String, Country>,
 }

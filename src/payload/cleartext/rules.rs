@@ -11,9 +11,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::checks::Check;
-use crate::model::{Confidence, FindingKind, RuleText, Severity, Text};
-use crate::payload::line;
+use crate::model::{Confidence, FindingKind, ReferenceSource, RuleText, Severity, Text};
 use crate::payload::mask::{Masking, escape, mask, mask_email, mask_hidden, mask_number};
+use crate::payload::{line, source};
 
 /// The rules that are built in.
 static BUILT_IN: &str = include_str!("../../../reference/cleartext.toml");
@@ -93,6 +93,12 @@ struct FileText {
     schema: Spanned<u32>,
     #[serde(default)]
     only: bool,
+    #[serde(default)]
+    #[expect(dead_code, reason = "checked here, told by `payload::source`")]
+    as_of: Option<String>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "checked here, told by `payload::source`")]
+    licence: Option<String>,
     #[serde(default, rename = "rule")]
     rules: Vec<Spanned<RuleFields>>,
 }
@@ -196,6 +202,7 @@ pub struct Rules {
     pub(super) longest: usize,
     /// The rule for positions in pictures.
     pub(super) exif: Option<usize>,
+    sources: Vec<ReferenceSource>,
 }
 
 impl Rules {
@@ -204,7 +211,7 @@ impl Rules {
     pub fn embedded() -> Arc<Rules> {
         static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| {
             let list = read(BUILT_IN, false).map(|(_, rules)| rules).unwrap_or_default();
-            Arc::new(Rules::of(list).unwrap_or_default())
+            Arc::new(Rules::of(list, built_in_sources()).unwrap_or_default())
         });
         Arc::clone(&RULES)
     }
@@ -244,14 +251,19 @@ impl Rules {
                 return Err(broken(RuleError { line: 1, what }));
             }
         }
-        let rules = Rules::of(all).map_err(|what| RuleFileError::Broken {
+        let sources = files.iter().map(|(path, text)| {
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            source(&format!("rules {name}"), text)
+        });
+        let sources = built_in_sources().into_iter().chain(sources).collect();
+        let rules = Rules::of(all, sources).map_err(|what| RuleFileError::Broken {
             path: files.last().map_or_else(PathBuf::new, |(path, _)| (*path).to_owned()),
             fault: RuleError { line: 1, what },
         })?;
         Ok(rules)
     }
 
-    fn of(list: Vec<Rule>) -> Result<Rules, String> {
+    fn of(list: Vec<Rule>, sources: Vec<ReferenceSource>) -> Result<Rules, String> {
         let mut words: Vec<(String, u128)> = Vec::new();
         let (mut of_digits, mut exif) = (Vec::new(), None);
         for (at, rule) in list.iter().enumerate() {
@@ -280,7 +292,14 @@ impl Rules {
             list,
             of_digits,
             exif,
+            sources,
         })
+    }
+
+    /// The files that these rules are of, for the report's list of sources.
+    #[must_use]
+    pub fn sources(&self) -> &[ReferenceSource] {
+        &self.sources
     }
 
     /// No rules: every search returns at once.
@@ -340,6 +359,10 @@ impl Rules {
     }
 }
 
+fn built_in_sources() -> Vec<ReferenceSource> {
+    vec![source("cleartext", BUILT_IN), source("numbering", super::numbering::BUILT_IN)]
+}
+
 fn text_of(path: &Path) -> Result<String, RuleFileError> {
     let read = |source| RuleFileError::Read { path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(read)?.len() > MAX_FILE {
@@ -374,7 +397,7 @@ fn read(text: &str, thorough: bool) -> Result<(bool, Vec<Rule>), RuleError> {
         let (_, again) = read(text, false)?;
         let live: Vec<Rule> = again.into_iter().filter(|r| r.at > 0).collect();
         let own: Vec<String> = live.iter().map(|r| r.id.clone()).collect();
-        let set = Rules::of(live).map_err(|what| RuleError { line: 1, what })?;
+        let set = Rules::of(live, Vec::new()).map_err(|what| RuleError { line: 1, what })?;
         if let Some(first) = set.untrue(&own).into_iter().reduce(|mut all, next| {
             all.what.push_str(&format!("; line {next}"));
             all

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use crate::capture::unhex;
 
 /// The keys that are built in.
-static BUILT_IN: &str = include_str!("../../../reference/hash-keys.toml");
+pub(in crate::payload) static BUILT_IN: &str = include_str!("../../../reference/hash-keys.toml");
 
 /// Which values a key is used with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,9 @@ mod url;
 mod utf16;
 
 pub(super) use digest::DIGESTS;
+pub(super) use keyed::BUILT_IN as KEYS_BUILT_IN;
 pub use keyed::{Key, KeyError, KeyOver, Keys};
+pub(crate) use punycode::a_label;
 
 /// All transforms, in the order in which their forms are made: of equal forms the first gives its name.
 pub(super) static TRANSFORMS: &[&Transform] = &[

@@ -11,19 +11,22 @@ pub(super) static TRANSFORM: Transform = Transform {
         if text.is_ascii() {
             return Vec::new();
         }
-        let label = |label: &str| {
-            let small = label.to_lowercase();
-            if small.is_ascii() { Some(small) } else { encode(&small).map(|code| format!("xn--{code}")) }
-        };
         // A name begins behind the last `@` of an address.
         let (user, name) = text.rsplit_once('@').map_or((None, text), |(user, name)| (Some(user), name));
-        let labels: Option<Vec<String>> = name.split('.').map(label).collect();
+        let labels: Option<Vec<String>> = name.split('.').map(a_label).collect();
         let Some(labels) = labels else { return Vec::new() };
         let name = labels.join(".");
         let whole = user.map_or_else(|| name.clone(), |user| format!("{user}@{name}"));
         vec![Written { id: "punycode", bytes: whole.into_bytes(), case: Case::FREE }]
     },
 };
+
+/// A label in small letters, and one with letters beyond ASCII as an A-label (RFC 5890 section 2.3.2.1); `None` for one that
+/// cannot be written so.
+pub(crate) fn a_label(label: &str) -> Option<String> {
+    let small = label.to_lowercase();
+    if small.is_ascii() { Some(small) } else { encode(&small).map(|code| format!("xn--{code}")) }
+}
 
 /// RFC 3492 section 6.3.
 fn encode(label: &str) -> Option<String> {

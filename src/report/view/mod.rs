@@ -113,6 +113,26 @@ struct Claim {
     control: Option<String>,
     evidence: Capped<EvidenceView>,
     sources: Vec<Source>,
+    /// Said where runs contradict each other.
+    disagree: Option<String>,
+    /// What each kind of runs shows alone.
+    runs: Vec<String>,
+    protection: Option<ProtectionView>,
+    next: Vec<NextView>,
+}
+
+/// The second verdict of a claim on hashes.
+#[derive(Serialize)]
+struct ProtectionView {
+    badge: Badge,
+    text: String,
+}
+
+/// What to do, and the line for it.
+#[derive(Serialize)]
+struct NextView {
+    what: String,
+    command: String,
 }
 
 #[derive(Serialize)]
@@ -333,6 +353,17 @@ fn claim(claim: &ClaimResult, wording: &Wording) -> Claim {
             evidence(e, wording)
         }),
         sources: claim.sources.iter().map(|s| source(s)).collect(),
+        disagree: claim.runs_disagree.then(|| wording.text("runs-disagree")),
+        runs: claim.runs.iter().map(|kind| words::kind_of_runs(kind, wording)).collect(),
+        protection: claim.protection.as_ref().map(|p| ProtectionView {
+            badge: Badge::new(p.verdict, wording.verdict(p.verdict)),
+            text: wording.pick(&p.explanation).to_owned(),
+        }),
+        next: claim
+            .next
+            .iter()
+            .map(|next| NextView { what: wording.pick(&next.what).to_owned(), command: next.command.clone() })
+            .collect(),
     }
 }
 

@@ -276,7 +276,9 @@ pub(super) fn call(call: &Call, wording: &Wording) -> CallRow {
                 ("kind", Arg::Text(&e.kind)),
                 ("frame", Arg::Text(&frame)),
             ];
-            wording.with("call-address", &values)
+            let address = wording.with("call-address", &values);
+            let Some(sent) = e.sent_to.map(|frame| frame.to_string()) else { return address };
+            format!("{address}; {}", wording.with("call-address-shown", &[("frame", Arg::Text(&sent))]))
         })
         .collect();
     let left = call.exposed.iter().filter(|e| e.kind != "relay").count().saturating_sub(exposed.len());

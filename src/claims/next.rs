@@ -1,0 +1,250 @@
+//! What to do to decide a claim that is still open: for each reason a sentence and a line for a shell.
+//!
+//! Takes the claim, why it is open and what captures there are; gives [`Next`] entries. The lines use tcpdump to record and this program to
+//! judge; a test parses what they call.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::Catalogue;
+use super::language::Claim;
+use super::predicate::Facts;
+use super::wording::Words;
+use crate::model::{Next, Report, Run, Vantage};
+
+/// Captures that a line names; with more it speaks of the folder.
+const MAX_FILES: usize = 4;
+/// Seconds of a recording.
+const SECONDS: u32 = 600;
+/// The doses of METRICS E6.
+const DOSES: [u32; 4] = [0, 10, 100, 1000];
+
+/// The steps to take, the likeliest first; never empty.
+pub(super) fn steps(
+    claim: &Claim,
+    key: &str,
+    reason: &str,
+    report: &Report,
+    facts: &Facts<'_>,
+    catalogue: &Catalogue,
+    words: &Words,
+) -> Vec<Next> {
+    let line = Line { claim, report, facts, catalogue, words };
+    match (reason, key) {
+        ("vantage-unsuitable", "vantage") => line.vantage(),
+        ("vantage-unsuitable", "dose-of-others") => vec![line.doses("next-alone")],
+        ("vantage-unsuitable", _) => vec![line.place()],
+        ("too-few-runs" | "control-failed", _) if claim.waits_for_doses() => vec![line.doses("next-dose")],
+        ("too-few-runs", _) => vec![line.repeat()],
+        ("opaque", _) => line.opaque(),
+        ("control-failed", _) => vec![line.control()],
+        _ if claim.waits_for_doses() => vec![line.doses("next-dose")],
+        _ => vec![line.record("next-record")],
+    }
+}
+
+struct Line<'a> {
+    claim: &'a Claim,
+    report: &'a Report,
+    facts: &'a Facts<'a>,
+    catalogue: &'a Catalogue,
+    words: &'a Words,
+}
+
+impl Line<'_> {
+    /// What a run of the claim would say of itself; `more` holds further keys.
+    fn run(&self, steps: &[String], more: &str) -> String {
+        let list =
+            |words: &[String]| serde_json::to_string(words).unwrap_or_default().replace("\",\"", "\", \"");
+        let mut json = format!("{{\"messenger\": \"{}\", \"steps\": {}", self.claim.messenger, list(steps));
+        // Writing into a String cannot fail.
+        let _ = write!(json, ", \"vantage\": \"{}\"{more}}}", self.where_to().id());
+        json
+    }
+
+    /// Where to record: on the path where that will do, since nothing on the device changes the traffic there.
+    fn where_to(&self) -> Vantage {
+        let wanted = [Vantage::Router, Vantage::Device, Vantage::Vpn, Vantage::Server];
+        let allowed = |v: &Vantage| self.claim.vantage.is_empty() || self.claim.vantage.contains(v);
+        wanted.into_iter().find(allowed).unwrap_or(Vantage::Router)
+    }
+
+    /// The steps to run: the claim's, or a message where it names none.
+    fn steps(&self) -> Vec<String> {
+        if self.claim.steps.is_empty() { vec!["text-1to1".to_owned()] } else { self.claim.steps.clone() }
+    }
+
+    /// Those that no run of the messenger exercised yet; all where each was.
+    fn missing(&self) -> Vec<String> {
+        let captures: BTreeSet<&str> = self.facts.flows.iter().map(|f| f.capture.as_str()).collect();
+        let of_messenger = |run: &&Run| run.messenger.as_deref() == Some(self.claim.messenger.as_str());
+        let inputs = self.report.inputs.iter().filter(|i| captures.contains(i.file.as_str()));
+        let runs: Vec<&Run> = inputs.filter_map(|i| i.run.as_ref()).filter(of_messenger).collect();
+        let all = self.steps();
+        let missing: Vec<String> =
+            all.iter().filter(|s| !runs.iter().any(|r| r.steps.contains(s))).cloned().collect();
+        if missing.is_empty() { all } else { missing }
+    }
+
+    /// The options that a judgement of these claims takes.
+    fn options(&self) -> String {
+        let mut options = String::new();
+        if !self.catalogue.is_embedded() {
+            for file in self.catalogue.files() {
+                let _ = write!(options, " --claims {}", quoted(&file.file));
+            }
+        }
+        if self.claim.control == "K1" {
+            options.push_str(" --controls 200");
+        }
+        options
+    }
+
+    /// The captures there are, as a command names them.
+    fn judged(&self, more: &str) -> String {
+        let captures: BTreeSet<&str> = self.facts.flows.iter().map(|f| f.capture.as_str()).collect();
+        let options = self.options();
+        if captures.is_empty() || captures.len() > MAX_FILES {
+            return format!("metaleak study .{options}{more}");
+        }
+        let files: Vec<String> = captures.into_iter().map(quoted).collect();
+        format!("metaleak replay {}{options}{more}", files.join(" "))
+    }
+
+    fn name(&self, steps: &[String]) -> String {
+        let step = steps.first().map_or("run", String::as_str);
+        quoted(&format!("{}-{step}", self.claim.messenger))
+    }
+
+    fn next(&self, key: &str, values: &[(&str, String)], command: String) -> Next {
+        Next { what: self.words.say(key, values), command }
+    }
+
+    fn recorder(name: &str) -> String {
+        format!("timeout {SECONDS} tcpdump -i any -w {name}.pcap")
+    }
+
+    /// One run with the steps that are missing.
+    fn record(&self, key: &str) -> Next {
+        let steps = self.missing();
+        let name = self.name(&steps);
+        let command = format!(
+            "echo '{}' > {name}.run.json; {}; metaleak study .{}",
+            self.run(&steps, ""),
+            Line::recorder(&name),
+            self.options()
+        );
+        self.next(key, &[("steps", steps.join(", "))], command)
+    }
+
+    /// As many runs as are missing.
+    fn repeat(&self) -> Next {
+        let steps = self.steps();
+        let name = self.name(&steps);
+        let captures: BTreeSet<&str> = self.facts.flows.iter().map(|f| f.capture.as_str()).collect();
+        let done = super::judge::repeats(self.claim, self.report, &captures);
+        let n = self.claim.min_runs.saturating_sub(done).max(1);
+        let command = format!(
+            "for n in $(seq {n}); do echo '{}' > {name}-$n.run.json; {}; done; metaleak study .{}",
+            self.run(&steps, ""),
+            Line::recorder(&format!("{name}-$n")),
+            self.options()
+        );
+        self.next("next-repeat", &[("n", n.to_string()), ("steps", steps.join(", "))], command)
+    }
+
+    /// Five runs of each dose.
+    fn doses(&self, key: &str) -> Next {
+        let asked = |step: &&str| self.claim.steps.iter().any(|s| s == step);
+        // What a claim asks with the permission refused is not answered with it given.
+        let step = crate::leakage::STEPS.into_iter().find(asked).unwrap_or("contact-sync").to_owned();
+        let steps = vec![step];
+        let name = self.name(&steps);
+        let doses: Vec<String> = DOSES.iter().map(u32::to_string).collect();
+        // The quotes end before the dose, so that the shell fills it in.
+        let run = self.run(&steps, ", \"contacts\": '$c'");
+        let command = format!(
+            "for c in {}; do for n in $(seq {}); do echo '{run}' > {name}-$c-$n.run.json; {}; done; done; metaleak study .{}",
+            doses.join(" "),
+            crate::leakage::dose::MIN_REPEATS,
+            Line::recorder(&format!("{name}-$c-$n")),
+            self.options()
+        );
+        self.next(key, &[], command)
+    }
+
+    /// Record elsewhere; or say where it was, where nobody did.
+    fn vantage(&self) -> Vec<Next> {
+        let there = self.where_to();
+        let named = self.words.say(&format!("vantage-{}", there.id()), &[]);
+        let mut record = self.record("next-record");
+        record.what = self.words.say_in_both("next-vantage", &[("vantage", named.clone())]);
+        let mut all = vec![record];
+        let captures: BTreeSet<&str> = self.facts.flows.iter().map(|f| f.capture.as_str()).collect();
+        let unknown = self
+            .report
+            .inputs
+            .iter()
+            .filter(|i| captures.contains(i.file.as_str()))
+            .any(|i| i.run.as_ref().and_then(|r| r.vantage).is_none());
+        if unknown {
+            let what = self.words.say_in_both("next-tell-vantage", &[("vantage", named)]);
+            all.push(Next { what, command: self.judged(&format!(" --vantage {}", there.id())) });
+        }
+        all
+    }
+
+    fn place(&self) -> Next {
+        self.next("next-place", &[], self.judged(" --vantage router@PLACE"))
+    }
+
+    /// Keys where those of a key log open the flows; a whole recording where nothing could be parsed.
+    fn opaque(&self) -> Vec<Next> {
+        let with_keys = |e: &str| e.starts_with("tls") || e == "quic" || e.is_empty();
+        let mut all = Vec::new();
+        if self.facts.flows.iter().any(|f| with_keys(&f.encryption)) {
+            all.push(self.next("next-key", &[], self.judged(" --keylog KEYS.log")));
+        }
+        if all.is_empty() || self.facts.flows.iter().any(|f| f.encryption == "opaque") {
+            all.push(self.record("next-whole"));
+        }
+        all
+    }
+
+    fn control(&self) -> Next {
+        let mut next = self.record("next-control");
+        next.command = next.command.replace(" --controls 200", "");
+        next.command.push_str(" --controls 2000");
+        next
+    }
+}
+
+/// A word that a shell takes as it is.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+@%".contains(c);
+    // What looks like an option would be one.
+    let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_anywhere_are_words_of_a_shell() {
+        for (name, expected) in [
+            ("a.pcap", "a.pcap"),
+            ("-rf", "./-rf"),
+            ("a b$(x).pcap", "'a b$(x).pcap'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(name), expected);
+        }
+    }
+}
