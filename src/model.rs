@@ -327,6 +327,20 @@ pub struct ReferenceSource {
     pub attribution: String,
 }
 
+impl ReferenceSource {
+    /// A file of data, by its text.
+    pub(crate) fn of_text(name: &str, as_of: &str, licence: &str, text: &str) -> ReferenceSource {
+        use sha2::Digest as _;
+        ReferenceSource {
+            name: name.to_owned(),
+            as_of: as_of.to_owned(),
+            licence: licence.to_owned(),
+            sha256: crate::capture::hex(&sha2::Sha256::digest(text.as_bytes())),
+            attribution: String::new(),
+        }
+    }
+}
+
 /// The coverage ledger of one capture: every byte is in exactly one class.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Coverage {

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::model::CaptureTime;
 
 pub use format::Reader;
+pub(crate) use pcapng::NSS_KEY_LOG;
 pub use pcapng::{InterfaceDescription, Section};
 pub use record::{
     Counts, Ended, Limits, MAX_KEY_LOG, MarkEvent, Next, Note, Recorded, Recording, Rotation, Tap, TapPacket,

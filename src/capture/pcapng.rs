@@ -14,7 +14,7 @@ pub(super) const SECRETS: u32 = 0x0000_000a;
 /// A type "reserved for local use" (section 11.1): room in which secrets may be written later. Readers pass over it.
 pub(super) const ROOM: u32 = 0x8000_0001;
 /// Secrets type of an NSS key log (section 4.7.1).
-const KEY_LOG: u32 = 0x544c_534b;
+pub(crate) const NSS_KEY_LOG: u32 = 0x544c_534b;
 /// The longest value of an option: its length has 16 bits, and a multiple of four needs no more.
 const MAX_OPTION: usize = 65_532;
 
@@ -199,7 +199,7 @@ pub(super) fn statistics(out: &mut Vec<u8>, statistics: &Statistics) {
 /// Appends a Decryption Secrets Block (section 4.7) with a key log.
 pub(super) fn secrets(out: &mut Vec<u8>, key_log: &[u8]) {
     block(out, SECRETS, |out| {
-        out.extend_from_slice(&KEY_LOG.to_le_bytes());
+        out.extend_from_slice(&NSS_KEY_LOG.to_le_bytes());
         out.extend_from_slice(&(key_log.len() as u32).to_le_bytes());
         out.extend_from_slice(key_log);
         pad(out, key_log.len());
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(facts.secrets.len(), 1);
         assert_eq!(
             (facts.secrets[0].kind, facts.secrets[0].data.as_slice()),
-            (KEY_LOG, &b"CLIENT_RANDOM 00 11\n"[..])
+            (NSS_KEY_LOG, &b"CLIENT_RANDOM 00 11\n"[..])
         );
     }
 

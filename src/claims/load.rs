@@ -8,6 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
 use super::predicate::{Conditions, Kind, Value};
+use crate::fault::line_at;
+pub use crate::fault::{Fault, Faults as ClaimError};
 use crate::model::{Criterion, Text, Vantage};
 use crate::scenario::STEPS;
 
@@ -49,32 +51,6 @@ const MAX_SHOWN: usize = 60;
 /// Nesting of predicates that is accepted.
 const MAX_DEPTH: usize = 8;
 
-/// One fault of a claim file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The file.
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub what: String,
-    /// What to write instead.
-    pub remedy: String,
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}; {}", self.file, self.line, self.what, self.remedy)
-    }
-}
-
-/// All faults of the claim files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimError {
-    /// In the order of the files; never empty.
-    pub faults: Vec<Fault>,
-}
-
 impl ClaimError {
     fn unreadable(path: &Path, e: &std::io::Error) -> ClaimError {
         let fault = Fault {
@@ -89,10 +65,9 @@ impl ClaimError {
     /// A file that is no UTF-8; the line and the byte say where.
     fn not_text(path: &Path, e: &std::string::FromUtf8Error) -> ClaimError {
         let at = e.utf8_error().valid_up_to();
-        let before = e.as_bytes().get(..at).unwrap_or_default();
         let fault = Fault {
             file: path.to_string_lossy().into_owned(),
-            line: before.split(|byte| *byte == b'\n').count(),
+            line: line_at(e.as_bytes(), at),
             what: format!("byte {at} is no UTF-8"),
             remedy: "save the file as UTF-8; claim files are text".into(),
         };
@@ -105,15 +80,6 @@ pub(super) fn read_text(path: &Path) -> Result<String, ClaimError> {
     let bytes = std::fs::read(path).map_err(|e| ClaimError::unreadable(path, &e))?;
     String::from_utf8(bytes).map_err(|e| ClaimError::not_text(path, &e))
 }
-
-impl std::fmt::Display for ClaimError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-impl std::error::Error for ClaimError {}
 
 type Table<'i> = DeTable<'i>;
 type Node<'i> = Spanned<DeValue<'i>>;
@@ -224,8 +190,7 @@ impl Loader<'_> {
     }
 
     fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        before.split(|b| *b == b'\n').count()
+        line_at(self.text.as_bytes(), span.start)
     }
 
     /// A word that is not among the known ones; the nearest is proposed.

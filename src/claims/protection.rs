@@ -3,6 +3,8 @@
 //! Takes nothing but `reference/enumeration.toml`; gives the second verdict of claims that only hashes leave. It does not depend on any
 //! capture: that a claim is true does not make it protective.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 use super::wording::{Words, number};
@@ -41,19 +43,20 @@ struct Space {
 
 /// The verdict on hashes of telephone numbers.
 pub(super) fn of_numbers(words: &Words) -> Protection {
-    // Built in; a test keeps it free of faults.
-    let file: File = toml::from_str(FILE).unwrap_or_default();
+    // Every claim on hashes asks anew; a test keeps the file free of faults.
+    static SPACES: LazyLock<File> = LazyLock::new(|| toml::from_str(FILE).unwrap_or_default());
+    let file = &*SPACES;
     let rate = file.rate.hashes_per_second.max(1.0);
     let spaces: Vec<ValueSpace> = file
         .space
-        .into_iter()
+        .iter()
         .map(|space| ValueSpace {
-            country: space.country,
+            country: space.country.clone(),
             numbers: space.numbers,
             bits: (space.numbers as f64).log2(),
             seconds: space.numbers as f64 / rate,
-            source: space.source,
-            as_of: space.as_of,
+            source: space.source.clone(),
+            as_of: space.as_of.clone(),
         })
         .collect();
     // One country whose numbers can all be tried is enough: its people are not protected.

@@ -124,14 +124,7 @@ fn amount(wording: &Wording, amount: Amount) -> String {
 
 /// A step in words.
 fn step_in_words(step: &Step, wording: &Wording) -> String {
-    let mut text = wording.pick(&step.say).to_owned();
-    let values =
-        [("{contacts}", step.contacts), ("{characters}", step.characters), ("{seconds}", step.seconds)];
-    for (key, value) in values {
-        if let Some(value) = value {
-            text = text.replace(key, &amount(wording, value));
-        }
-    }
+    let mut text = step.filled(wording.pick(&step.say), &|value| amount(wording, value));
     if let Some(run) = &step.run {
         text = format!("{text} {}", run.join(" "));
     }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::cidr::Cidr;
 use super::error::ReferenceError;
 use super::sources::Countries;
+use crate::fault::line_at;
 
 /// A date `YYYY-MM-DD`, `YYYY-MM` or `YYYY`, or the word `undated`.
 pub(crate) fn is_date(text: &str) -> bool {
@@ -177,11 +178,6 @@ impl DataFile<'_> {
             "write schema = 1",
         ))
     }
-}
-
-/// Line of a byte, from 1.
-pub(crate) fn line_at(text: &[u8], at: usize) -> usize {
-    text.get(..at).unwrap_or_default().split(|byte| *byte == b'\n').count()
 }
 
 /// Reads a file of at most `limit` bytes; `remedy` goes with the refusal of a larger one, and of a device that does not end.

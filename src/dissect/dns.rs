@@ -5,6 +5,7 @@
 //! Does not validate signatures.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -168,10 +169,13 @@ fn read(bytes: &[u8], at: usize, transport: &str, cx: &mut Cx<'_>) {
         }
         // A name that is answered by way of aliases holds no longer than the shortest of them.
         let alias = m.records.iter().filter(|r| r.kind == "CNAME").map(|r| r.ttl).min().unwrap_or(u32::MAX);
-        let served = question.map(|(asked, _)| chain(asked, &m.records)).unwrap_or_default();
+        // Most answers hold records of the name itself alone.
+        let served =
+            LazyCell::new(|| question.map(|(asked, _)| chain(asked, &m.records)).unwrap_or_default());
         for record in &m.records {
             // What belongs to another name says nothing of the one that was asked for: a name server's address is its own.
-            let question = question.filter(|_| served.contains(&*record.name));
+            let question =
+                question.filter(|(asked, _)| *asked == record.name || served.contains(&*record.name));
             if let Some(address) = reversed(record) {
                 cx.dns_pointer(&record.value, address, record.ttl, range.clone());
             }

@@ -21,8 +21,8 @@ use super::fragment::Pool;
 use super::link;
 use super::observe::Observation;
 use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode_reassembled};
-use super::secrets::{KeyLogFaults, NSS_KEY_LOG, Secrets};
-use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, RawFrame, Reader};
+use super::secrets::{KeyLogFaults, Secrets};
+use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, NSS_KEY_LOG, RawFrame, Reader};
 use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, ReferenceSource, Warning};
 use crate::payload::{CanarySet, Masking, Rules};
 
@@ -148,7 +148,7 @@ pub fn analyse(
         held: Vec::new(),
         secrets: Secrets::above(Arc::clone(&options.secrets)),
     };
-    let mut source = Source { reader, seen: 0, ended: false };
+    let mut source = Source { reader, seen: 0 };
     if options.skip_digest {
         source.reader.without_digest();
     }
@@ -182,7 +182,6 @@ struct Source {
     reader: Reader,
     /// Secrets blocks that belong to batches before.
     seen: usize,
-    ended: bool,
 }
 
 /// A batch with the secrets that stand among its frames.
@@ -197,14 +196,13 @@ struct Read {
 impl Source {
     /// Reads the next batch; `false` at the end.
     fn read(&mut self, into: &mut Read) -> bool {
-        self.ended = self.ended || !self.reader.next(&mut into.batch);
-        into.ended = self.ended;
+        into.ended = !self.reader.next(&mut into.batch);
         into.carried.clear();
-        if !self.ended {
+        if !into.ended {
             into.carried.extend_from_slice(self.reader.facts().secrets.get(self.seen..).unwrap_or_default());
             self.seen += into.carried.len();
         }
-        !self.ended
+        !into.ended
     }
 }
 

@@ -242,12 +242,14 @@ const MAX_NAME: usize = 255;
 pub(crate) fn canonical_name(name: &str) -> String {
     let name = name.trim_end_matches('.');
     let letters = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    let labels = || name.split('.').map(crate::payload::a_label).collect::<Option<Vec<String>>>();
-    match Some(name).filter(|n| !n.is_ascii() && n.len() <= MAX_NAME && n.chars().all(letters)) {
-        Some(_) => labels().map(|labels| labels.join(".")),
-        None => None,
+    if !name.is_ascii()
+        && name.len() <= MAX_NAME
+        && name.chars().all(letters)
+        && let Some(labels) = name.split('.').map(crate::payload::a_label).collect::<Option<Vec<String>>>()
+    {
+        return labels.join(".");
     }
-    .unwrap_or_else(|| name.to_lowercase())
+    name.to_lowercase()
 }
 
 /// Adds frames to evidence, which stays ascending: a frame that was waited for may be lower than those before it.

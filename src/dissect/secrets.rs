@@ -20,9 +20,6 @@ const MAX_LINE: usize = 1024;
 /// Malformed lines whose numbers are kept.
 const MAX_NUMBERS: usize = 16;
 
-/// The type of a pcapng Decryption Secrets Block that holds a key log (draft-ietf-opsawg-pcapng section 4.7).
-pub(super) const NSS_KEY_LOG: u32 = 0x544c_534b;
-
 /// What a secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Label {

@@ -6,9 +6,9 @@
 
 use serde::Serialize;
 
-use super::random::Random;
 use crate::controls::wilson;
 use crate::model::Control;
+use crate::random::Random;
 
 /// Runs at each dose below which nothing is judged.
 pub const MIN_REPEATS: usize = 5;

@@ -5,7 +5,6 @@
 
 mod calls;
 pub mod dose;
-mod random;
 mod uploads;
 
 pub use crate::model::Leakage;

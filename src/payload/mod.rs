@@ -35,24 +35,17 @@ pub use transform::{Key, KeyError, KeyOver, Keys};
 
 /// The line of an offset in a text, from 1.
 fn line(text: &str, offset: usize) -> usize {
-    text.get(..offset).unwrap_or_default().matches('\n').count() + 1
+    crate::fault::line_at(text.as_bytes(), offset)
 }
 
 /// A file of data as the report's list of sources names it: by the date and licence that stand at its top.
 fn source(name: &str, text: &str) -> ReferenceSource {
-    use sha2::Digest as _;
     let top = |key: &str| {
         let mut lines = text.lines().take_while(|line| !line.starts_with('['));
         let value = lines.find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
         value.unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
     };
-    ReferenceSource {
-        name: name.to_owned(),
-        as_of: top("as_of"),
-        licence: top("licence"),
-        sha256: crate::capture::hex(&sha2::Sha256::digest(text.as_bytes())),
-        attribution: String::new(),
-    }
+    ReferenceSource::of_text(name, &top("as_of"), &top("licence"), text)
 }
 
 /// The file of published keys, for the report's list of sources.

@@ -15,6 +15,8 @@ use super::language::{
     StepsFile,
 };
 use crate::capture::hex;
+use crate::fault::line_at;
+pub use crate::fault::{Fault, Faults as ScenarioFaults};
 use crate::model::Text;
 
 /// Bytes of a file that are believed.
@@ -31,41 +33,6 @@ const MAX_SECONDS: u64 = 604_800;
 const SETTLE: f64 = 5.0;
 /// Seconds within which something has to be seen, unless told.
 const WITHIN: f64 = 30.0;
-
-/// One fault of a scenario file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The file.
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub what: String,
-    /// What to write instead.
-    pub remedy: String,
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}; {}", self.file, self.line, self.what, self.remedy)
-    }
-}
-
-/// All faults of a scenario and the files that it includes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScenarioFaults {
-    /// In the order of the files; never empty.
-    pub faults: Vec<Fault>,
-}
-
-impl std::fmt::Display for ScenarioFaults {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-impl std::error::Error for ScenarioFaults {}
 
 /// A scenario without faults.
 #[derive(Clone, Debug, PartialEq)]
@@ -263,7 +230,7 @@ struct At<'t> {
 
 impl At<'_> {
     fn line(&self, span: &Range<usize>) -> usize {
-        self.text.as_bytes().get(..span.start).unwrap_or_default().split(|b| *b == b'\n').count()
+        line_at(self.text.as_bytes(), span.start)
     }
 }
 

@@ -5,6 +5,7 @@
 use super::language::{Amount, Control, Order};
 use super::load::{Scenario, Step};
 use crate::model::Text;
+use crate::random::Random;
 
 /// One run through the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,24 +16,6 @@ pub struct Trial {
     pub dose: Option<u64>,
     /// Which repeat it is, from 1.
     pub repeat: u32,
-}
-
-/// `SplitMix64` (Steele, Lea, Flood 2014): small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`, each as likely (Lemire 2019, without its rejection: the bias is below 2^-50 for these sizes).
-    fn below(&mut self, end: usize) -> usize {
-        ((u128::from(self.next()) * end as u128) >> 64) as usize
-    }
 }
 
 impl Scenario {
@@ -59,7 +42,7 @@ impl Scenario {
         }
         if self.order == Order::Random {
             // Fisher and Yates, from the end.
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             for at in (1..trials.len()).rev() {
                 let other = random.below(at + 1);
                 trials.swap(at, other);
@@ -84,20 +67,19 @@ impl Step {
     /// What a person is told in a trial, with the values in their places.
     #[must_use]
     pub fn told(&self, trial: &Trial) -> Text {
-        let fill = |text: &str| {
-            let mut text = text.to_owned();
-            let values = [
-                ("{contacts}", self.contacts),
-                ("{characters}", self.characters),
-                ("{seconds}", self.seconds),
-            ];
-            for (key, amount) in values {
-                if let Some(amount) = amount {
-                    text = text.replace(key, &amount.in_trial(trial).to_string());
-                }
-            }
-            text
-        };
+        let fill = |text: &str| self.filled(text, &|amount| amount.in_trial(trial).to_string());
         Text { en: fill(&self.say.en), de: fill(&self.say.de) }
+    }
+
+    /// A text with the step's values in their places, each in the words that `said` has for it.
+    #[must_use]
+    pub fn filled(&self, text: &str, said: &dyn Fn(Amount) -> String) -> String {
+        let values =
+            [("{contacts}", self.contacts), ("{characters}", self.characters), ("{seconds}", self.seconds)];
+        let fill = |text: String, (key, amount): (&str, Option<Amount>)| match amount {
+            Some(amount) => text.replace(key, &said(amount)),
+            None => text,
+        };
+        values.into_iter().fold(text.to_owned(), fill)
     }
 }

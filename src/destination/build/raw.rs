@@ -52,7 +52,7 @@ pub(crate) fn text(file: &str, bytes: &[u8]) -> Result<String, ReferenceError> {
         bytes
     };
     let text = std::str::from_utf8(plain).map_err(|e| {
-        let line = crate::destination::data::line_at(plain, e.valid_up_to());
+        let line = crate::fault::line_at(plain, e.valid_up_to());
         ReferenceError::data(file, line, "not UTF-8", "save the file as UTF-8")
     })?;
     Ok(text.to_owned())

@@ -11,11 +11,8 @@ pub(crate) mod operators;
 pub(crate) mod reverse;
 pub(crate) mod services;
 
-use sha2::{Digest, Sha256};
-
 use super::data::DataFile;
 use super::error::ReferenceError;
-use crate::capture::hex;
 use crate::dissect::EchConfigs;
 use crate::model::ReferenceSource;
 use adequacy::Adequacy;
@@ -116,29 +113,16 @@ impl Facts {
         let anycast = Anycast::parse(DataFile { name: "reference/anycast.toml", text: texts.anycast })?;
         let reverse = Reverse::parse(DataFile { name: "reference/reverse.toml", text: texts.reverse })?;
         let ech = EchConfigs::parse(texts.ech)?;
-        let mut configurations = source("ech", &ech.as_of, texts.ech);
-        configurations.licence.clone_from(&ech.licence);
-        let mut zones = source("reverse", &reverse.as_of, texts.reverse);
-        zones.licence.clone_from(&reverse.licence);
+        let own = |name, as_of, text| ReferenceSource::of_text(name, as_of, "MIT OR Apache-2.0", text);
         let sources = vec![
-            source("adequacy", &adequacy.as_of, texts.adequacy),
-            source("anycast", &anycast.as_of, texts.anycast),
-            configurations,
-            source("messengers", &messengers.as_of, texts.messengers),
-            source("operators", &operators.as_of, texts.operators),
-            zones,
-            source("services", &services.as_of, texts.services),
+            own("adequacy", &adequacy.as_of, texts.adequacy),
+            own("anycast", &anycast.as_of, texts.anycast),
+            ReferenceSource::of_text("ech", &ech.as_of, &ech.licence, texts.ech),
+            own("messengers", &messengers.as_of, texts.messengers),
+            own("operators", &operators.as_of, texts.operators),
+            ReferenceSource::of_text("reverse", &reverse.as_of, &reverse.licence, texts.reverse),
+            own("services", &services.as_of, texts.services),
         ];
         Ok(Facts { messengers, operators, adequacy, services, anycast, reverse, ech, sources })
-    }
-}
-
-fn source(name: &str, as_of: &str, text: &str) -> ReferenceSource {
-    ReferenceSource {
-        name: name.to_owned(),
-        as_of: as_of.to_owned(),
-        licence: "MIT OR Apache-2.0".to_owned(),
-        sha256: hex(&Sha256::digest(text.as_bytes())),
-        attribution: String::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Repeatable random numbers for bootstraps: `SplitMix64` (Steele, Lea, Flood 2014). The same seed gives the same report.
+//! Repeatable random numbers for bootstraps and the order of trials: `SplitMix64` (Steele, Lea, Flood 2014). The same seed gives the same numbers on every machine.
 
 /// A generator.
 #[derive(Clone, Debug)]
