@@ -7,7 +7,7 @@ PATH="$PATH:/usr/sbin:/sbin"
 . scripts/tools.sh
 skipped=()
 
-step() { printf '\n== %s\n' "$*"; }
+step() { printf '\n== %s (after %d s)\n' "$*" "$SECONDS"; }
 skip() { skipped+=("$1"); printf 'skipped: %s\n' "$1"; }
 
 step "format"
@@ -37,24 +37,25 @@ cargo clippy --locked --all-targets --no-default-features -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
+step "tests"
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+if cargo nextest --version >/dev/null 2>&1; then
+  rm -f target/nextest/ci/junit.xml
+  cargo nextest run --locked --profile ci 2>&1 | tee "$report"
+else
+  cargo test --locked --lib --bins --tests
+fi
+
 step "examples in the documentation"
 cargo test --locked --doc --quiet
 
-step "recorder"
-scripts/lab.sh
+step "lab"
+# The program that the tests were built with.
+METALEAK_BINARY=target/debug/metaleak scripts/lab.sh
 
-step "tests"
-if cargo nextest --version >/dev/null 2>&1; then
-  rm -f target/nextest/ci/junit.xml
-  report=$(mktemp)
-  trap 'rm -f "$report"' EXIT
-  cargo nextest run --locked --profile ci 2>&1 | tee "$report"
-  # A test that cannot run here prints "skipped: REASON"; nextest hides what passing tests print.
-  printf '\n'
-  if [ -f target/nextest/ci/junit.xml ]; then grep -aoh 'skipped: [^&<]*' target/nextest/ci/junit.xml | sort -u || true; fi
-  for reason in ${skipped[@]+"${skipped[@]}"}; do printf 'skipped: %s\n' "$reason"; done
-  grep -a 'Summary \[' "$report" # the closing line, last
-else
-  cargo test --locked --lib --bins --tests
-  for reason in ${skipped[@]+"${skipped[@]}"}; do printf 'skipped: %s\n' "$reason"; done
-fi
+# A test that cannot run here prints "skipped: REASON"; nextest hides what passing tests print.
+printf '\n'
+if [ -f target/nextest/ci/junit.xml ]; then grep -aoh 'skipped: [^&<]*' target/nextest/ci/junit.xml | sort -u || true; fi
+for reason in ${skipped[@]+"${skipped[@]}"}; do printf 'skipped: %s\n' "$reason"; done
+grep -a 'Summary \[' "$report" || true # the closing line, last

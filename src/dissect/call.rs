@@ -11,7 +11,7 @@ use crate::model::{CandidateSource, FlowCall, FlowCandidate, FlowDialog};
 /// Addresses of one flow, and of one call that SIP sets up over it, that are kept.
 const MAX_CANDIDATES: usize = 64;
 
-/// Calls of one flow that are told apart by their Call-ID; later ones are not told of.
+/// Calls of one flow that are told apart by their Call-ID; that there are more is warned of.
 const MAX_DIALOGS: usize = 256;
 
 /// A stream of media in a direction with so many bytes, headers of RTP included, from `frame` on; `relayed`: within a relay's
@@ -99,13 +99,19 @@ pub(super) fn continued(call_id: &str, frame: u64, cx: &mut Cx<'_>) {
 
 /// The call with this Call-ID; `None` where the flow has more than are told apart.
 fn dialog<'a>(call_id: &str, frame: u64, cx: &'a mut Cx<'_>) -> Option<&'a mut FlowDialog> {
-    let dialogs = &mut facts(cx).dialogs;
-    let at = dialogs.iter().position(|d| d.call_id == call_id).unwrap_or(dialogs.len());
-    if at == dialogs.len() && at < MAX_DIALOGS {
-        let (call_id, first_frame) = (call_id.to_owned(), frame);
-        dialogs.push(FlowDialog { call_id, first_frame, last_frame: frame, ..FlowDialog::default() });
+    let call = facts(cx);
+    let at = call.dialogs.iter().position(|d| d.call_id == call_id).unwrap_or(call.dialogs.len());
+    if at >= MAX_DIALOGS {
+        if !std::mem::replace(&mut call.has_more_dialogs, true) {
+            cx.warn(0, format!("SIP: of more than {MAX_DIALOGS} calls over one flow the first are told of"));
+        }
+        return None;
     }
-    dialogs.get_mut(at)
+    if at == call.dialogs.len() {
+        let (call_id, first_frame) = (call_id.to_owned(), frame);
+        call.dialogs.push(FlowDialog { call_id, first_frame, last_frame: frame, ..FlowDialog::default() });
+    }
+    facts(cx).dialogs.get_mut(at)
 }
 
 fn facts<'a>(cx: &'a mut Cx<'_>) -> &'a mut FlowCall {

@@ -195,7 +195,7 @@ impl<'a> Message<'a> {
     fn read(bytes: &'a [u8]) -> Option<Message<'a>> {
         let start = start_line(first_line(bytes)?)?;
         let mut fields: Vec<Field<'a>> = Vec::new();
-        let mut head_ended = false;
+        let (mut head_ended, mut goes_on) = (false, false);
         let mut at = 0;
         for line in bytes.split_inclusive(|b| *b == b'\n').take(MAX_LINES) {
             let begin = at;
@@ -212,7 +212,20 @@ impl<'a> Message<'a> {
                 head_ended = true;
                 break;
             }
-            // Continued lines (obsolete) belong to headers that are not read here.
+            // A line that begins with a blank goes on with the field before it (RFC 3261 section 7.3.1).
+            if line.starts_with(b" ") || line.starts_with(b"\t") {
+                if let Some(field) = fields.last_mut().filter(|_| goes_on) {
+                    let whole = bytes.get(field.range.start..begin + line.len());
+                    if let Some(Ok(value)) = whole.map(std::str::from_utf8) {
+                        let lead = value.len() - value.trim_start().len();
+                        let from = field.range.start + lead;
+                        field.value = value.trim();
+                        field.range = from..from + field.value.len();
+                    }
+                }
+                continue;
+            }
+            goes_on = false;
             let Some(colon) = line.iter().position(|b| *b == b':').filter(|_| begin > 0) else { continue };
             let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
             let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
@@ -222,6 +235,7 @@ impl<'a> Message<'a> {
             let from = begin + colon + 1 + lead;
             let value = value.trim();
             fields.push(Field { name: long_name(name.trim_end()), value, range: from..from + value.len() });
+            goes_on = true;
         }
         let mut message =
             Message { start, fields, head_ended, content_length: None, body: at..bytes.len(), bytes };
@@ -738,6 +752,42 @@ mod tests {
                 (1, None, "198.51.100.11:7200", 0)
             ]
         );
+    }
+
+    #[test]
+    fn fields_may_go_over_several_lines() {
+        let invite = "INVITE sip:b@sip.example SIP/2.0\r\nCall-ID:\r\n one\r\nTo: <sip:b@sip.example>\r\nCSeq: 1\r\n\tINVITE\r\n\r\n";
+        let fine = "SIP/2.0 200 OK\r\nCall-ID:\r\n one\r\nTo: <sip:b@sip.example>\r\n ;tag=2\r\nCSeq: 1\r\n\r\n INVITE\r\n\r\n";
+        let whole = fine.replace("\r\n\r\n INVITE", "\r\n INVITE");
+        for (answer, answered) in [(whole.as_str(), Some(2)), (fine, None)] {
+            let analysis = datagrams(5060, &[(Up, invite), (Down, answer)]);
+            let call = analysis.flows[0].call.clone().unwrap();
+            let told: Vec<_> =
+                call.dialogs.iter().map(|d| (d.call_id.as_str(), d.invited, d.answered)).collect();
+            assert_eq!(told, [("one", Some(1), answered)], "{answer:?}");
+        }
+        // A field within one that a blank begins is none.
+        let hidden = "OPTIONS sip:b@sip.example SIP/2.0\r\nSubject: a\r\n Call-ID: two\r\n\r\n";
+        let message = Message::read(hidden.as_bytes()).unwrap();
+        assert_eq!((message.field("call-id"), message.field("subject")), (None, Some("a\r\n Call-ID: two")));
+        assert_eq!(&hidden[message.fields[0].range.clone()], "a\r\n Call-ID: two");
+    }
+
+    #[test]
+    fn more_calls_than_are_told_apart_are_warned_of_once() {
+        let invite = |n: usize| {
+            format!(
+                "INVITE sip:b@sip.example SIP/2.0\r\nCall-ID: {n}\r\nTo: <sip:b@sip.example>\r\nCSeq: 1 INVITE\r\n\r\n"
+            )
+        };
+        for (count, warnings) in [(256, 0), (300, 1)] {
+            let list: Vec<_> = (0..count).map(|n| (Up, invite(n))).collect();
+            let analysis = datagrams(5060, &list);
+            assert_eq!(analysis.flows[0].call.as_ref().unwrap().dialogs.len(), 256);
+            let told: Vec<_> = of_kind(&analysis, "warning").iter().map(|o| text(o, "what")).collect();
+            assert_eq!(told.len(), warnings, "{told:?}");
+            assert!(told.iter().all(|what| what.contains("more than 256 calls")), "{told:?}");
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! TURN servers alone are no call; connectivity checks of ICE are one, also where nobody answers, for the other party learns the
 //! device's address from them and an observer the other party's. An address that media goes to is a relay's by its service, a
 //! server's where a name of DNS or TLS or the reference data make it one of an operator (conference bridges, gateways), and else
-//! the peer's: a server that nothing names is not told from a peer, so `peers` names the addresses.
+//! the peer's: a server that nothing names and that listens at none of STUN and TURN's ports is not told from a peer, so `peers` names
+//! the addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -165,18 +166,30 @@ fn by_description(parts: &[Part<'_>], sets: &mut Sets) {
             }
         }
     }
+    for list in named.values_mut() {
+        list.sort_unstable();
+    }
     for (at, part) in parts.iter().enumerate().filter(|(_, p)| p.dialog.is_none()) {
         let ends = [&part.flow.client, &part.flow.server];
-        let of = ends.into_iter().filter_map(|end| named.get(&end.parse().ok()?)).flatten();
+        let lists = ends.into_iter().filter_map(|end| named.get(&end.parse().ok()?));
+        let of = lists.filter_map(|list| namer(list, part.flow.first_frame));
         let of = of.filter(|(frame, _)| *frame <= part.flow.last_frame);
-        // The last before the flow began, else the first after that.
-        let rank = |(frame, at): &&(u64, usize)| {
+        let rank = |(frame, at): &(u64, usize)| {
             let before = *frame <= part.flow.first_frame;
             (before, if before { *frame } else { u64::MAX - frame }, usize::MAX - at)
         };
         if let Some((_, dialog)) = of.max_by_key(rank) {
-            sets.join(*dialog, at);
+            sets.join(dialog, at);
         }
+    }
+}
+
+/// Who of those that named an address, by frame in order, did so last before this frame, else first after it.
+fn namer(list: &[(u64, usize)], frame: u64) -> Option<(u64, usize)> {
+    let before = list.get(..list.partition_point(|(named, _)| *named <= frame))?;
+    match before.last() {
+        Some((last, _)) => list.get(list.partition_point(|(named, _)| named < last)).copied(),
+        None => list.first().copied(),
     }
 }
 
@@ -232,11 +245,25 @@ fn device(flow: &Flow) -> Option<SocketAddr> {
 }
 
 /// The other end.
-fn remote(flow: &Flow) -> Option<IpAddr> {
+fn far_end(flow: &Flow) -> Option<SocketAddr> {
     let device = device(flow)?;
     let ends = [&flow.client, &flow.server].map(|end| end.parse::<SocketAddr>().ok());
-    ends.into_iter().flatten().find(|end| *end != device).map(|end| end.ip())
+    ends.into_iter().flatten().find(|end| *end != device)
 }
+
+/// The other end's address.
+fn remote(flow: &Flow) -> Option<IpAddr> {
+    far_end(flow).map(|end| end.ip())
+}
+
+/// The other end, outside of the local network, is at a port of STUN and TURN servers.
+fn at_relay_port(flow: &Flow) -> bool {
+    far_end(flow).is_some_and(|end| RELAY_PORTS.contains(&end.port()) && !local(end.ip()))
+}
+
+/// Ports at which servers of STUN and TURN listen: 3478 and 5349 (RFC 8489 section 18.6, RFC 8656 section 6), and the ones next
+/// to them, which RFC 5780's second address and conference services use. A party's own port is one that its system chose.
+const RELAY_PORTS: [u16; 6] = [3478, 3479, 3480, 3481, 5349, 5350];
 
 fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<Call> {
     let is_relay = |address| known(address) == Some(Known::Relay);
@@ -245,7 +272,7 @@ fn judge(parts: &[Part<'_>], known: &dyn Fn(IpAddr) -> Option<Known>) -> Option<
     let invited = dialogs().any(|d| d.invited.is_some());
     // Relays are known by what they were asked for, or as addresses that were given out as relayed ones.
     let mut relays: BTreeSet<IpAddr> =
-        of_media().filter(|(_, c)| c.relay).filter_map(|(f, _)| remote(f)).collect();
+        of_media().filter(|(f, c)| c.relay || at_relay_port(f)).filter_map(|(f, _)| remote(f)).collect();
     let announced = parts.iter().flat_map(Part::candidates).filter(|c| c.kind == "relay");
     relays.extend(announced.filter_map(|c| c.address.parse::<SocketAddr>().ok()).map(|a| a.ip()));
     let is_server = |address| !relays.contains(&address) && known(address) == Some(Known::Server);
@@ -471,6 +498,69 @@ mod tests {
         assert!(call.exposed.iter().all(|e| e.address == "198.51.100.9:7000"), "{:?}", call.exposed);
         let call = &calls(&flows, &|_| None)[0];
         assert_eq!((call.server_bytes, call.peers.len(), call.peer_share), (0, 2, Some(1.0)));
+    }
+
+    #[test]
+    fn who_listens_at_a_port_of_relays_is_no_peer() {
+        let call = |check| FlowCall {
+            direct_bytes: 600,
+            first_media: Some(3),
+            first_check: Some(2),
+            direct: [Some(3), check],
+            ..FlowCall::default()
+        };
+        for (server, relay) in [
+            ("203.0.113.8:3478", true),
+            ("203.0.113.8:3481", true),
+            ("203.0.113.8:5349", true),
+            ("203.0.113.8:3482", false),
+            ("203.0.113.8:53478", false),
+            // Nobody offers a relay to others from within the device's own network.
+            ("192.168.0.9:3478", false),
+        ] {
+            // The server checks the way, too: it acts as a party of the call.
+            let all = calls(&[flow(1, (DEVICE, server), (1, 40), call(Some(2)))], &|_| None);
+            let told = (all[0].relay_bytes, all[0].peer_bytes, all[0].exposed.len());
+            assert_eq!(told, if relay { (600, 0, 0) } else { (0, 600, 1) }, "{server}");
+        }
+    }
+
+    #[test]
+    fn who_named_an_address_last_before_a_flow_has_it() {
+        let list = [(5, 2), (5, 7), (9, 1), (20, 3), (20, 4)];
+        for (frame, of) in [(1, (5, 2)), (5, (5, 2)), (8, (5, 2)), (9, (9, 1)), (19, (9, 1)), (99, (20, 3))] {
+            assert_eq!(namer(&list, frame), Some(of), "{frame}");
+        }
+        assert_eq!(namer(&[], 1), None);
+    }
+
+    #[test]
+    fn many_calls_with_one_address_take_no_time() {
+        let dialog = |n: u64| FlowDialog {
+            call_id: n.to_string(),
+            first_frame: n,
+            last_frame: n,
+            invited: Some(n),
+            candidates: vec![candidate("198.51.100.9:7000", "host", CandidateSource::Sdp, n, false)],
+            ..FlowDialog::default()
+        };
+        let sip = |n: u64| FlowCall {
+            dialogs: (n * 256..(n + 1) * 256).map(dialog).collect(),
+            ..FlowCall::default()
+        };
+        let media = FlowCall { direct_bytes: 5, first_media: Some(7), ..FlowCall::default() };
+        let flows: Vec<Flow> = (0..400)
+            .map(|n| flow(n, ("192.168.0.7:5060", "203.0.113.20:5060"), (n * 256, n * 256 + 255), sip(n)))
+            .chain((0..20_000_u16).map(|n| {
+                let own = format!("192.168.0.7:{}", 10_000 + n);
+                let frame = u64::from(n) * 5;
+                flow(1000 + u64::from(n), (&own, "198.51.100.9:7000"), (frame, frame + 3), media.clone())
+            }))
+            .collect();
+        let begin = std::time::Instant::now();
+        assert_eq!(calls(&flows, &|_| None).len(), 400 * 256);
+        // One look at each pair would be two thousand million.
+        assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct FlowCall {
     pub times: (CaptureTime, CaptureTime),
     /// The calls that SIP sets up over it, in the order of their first messages.
     pub dialogs: Vec<FlowDialog>,
+    /// There are more calls than `dialogs` tells of.
+    pub has_more_dialogs: bool,
 }
 
 /// One call that SIP sets up over a flow: what has one Call-ID (RFC 3261 section 20.8).
@@ -96,7 +98,8 @@ pub struct Call {
     pub last_frame: u64,
     /// Bytes of RTP and SRTP, headers included, that went between the device and an address that is no known relay.
     pub peer_bytes: u64,
-    /// Bytes of RTP and SRTP over a relay: within TURN, or to an address that was used or announced as a relay.
+    /// Bytes of RTP and SRTP over a relay: within TURN, to an address that was used or announced as a relay, or to a port at which
+    /// STUN and TURN servers listen (3478 to 3481, 5349, 5350).
     pub relay_bytes: u64,
     /// The same with a server that is no relay for others: the messenger's own network, or an address with a name in DNS or TLS.
     #[serde(default, skip_serializing_if = "is_zero")]
