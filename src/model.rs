@@ -414,6 +414,9 @@ pub struct Flow {
     pub bytes_up: u64,
     /// Bytes on the wire from server to client.
     pub bytes_down: u64,
+    /// Both by step of the scenario, where the run's marks say when each began; what comes before the first is in none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_step: Vec<StepBytes>,
     /// Frames of both directions.
     pub frames: u64,
     /// First frame.
@@ -544,6 +547,17 @@ pub struct FlowTls {
     /// The same of tickets and session ids that the server gave out in clear (TLS 1.2 and older).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions_given: Vec<String>,
+}
+
+/// Bytes of a flow in one step of the scenario: from its mark until the next one's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepBytes {
+    /// The step.
+    pub step: String,
+    /// Bytes on the wire from client to server.
+    pub bytes_up: u64,
+    /// Bytes on the wire from server to client.
+    pub bytes_down: u64,
 }
 
 /// A name of a flow's server.

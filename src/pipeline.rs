@@ -141,6 +141,7 @@ fn analyse_one(
         show_secrets: settings.show_secrets,
         secrets: Arc::clone(&settings.secrets),
         ech: settings.ech.clone(),
+        steps: Arc::new(run.as_ref().map(scenario::step_times).unwrap_or_default()),
         parallel: settings.parallel && size > SPLIT_BYTES,
         skip_digest: settings.skip_digest,
     };

@@ -1826,6 +1826,36 @@ fn dosed(messenger: &str, step: &str, repeats: u64, why: &str, up: &dyn Fn(u64, 
     all
 }
 
+#[test]
+fn with_marks_only_the_step_counts() {
+    // What grows with the address book goes up in another step: in whole flows it hides that the step itself sends nothing.
+    let mut report = dosed("signal", "contact-sync", 5, "name:x", &HASHES);
+    assert_eq!(report.leakage[0].dose.as_ref().unwrap().class, DoseClass::PerContact);
+    for (input, flow) in report.inputs.iter_mut().zip(&mut report.flows) {
+        let run = input.run.as_mut().unwrap();
+        run.marks = vec![metaleak::model::Mark {
+            step: "contact-sync".into(),
+            start: "2026-11-24T10:00:00Z".into(),
+            end: None,
+        }];
+        let of = |step: &str, bytes_up: u64| metaleak::model::StepBytes {
+            step: step.into(),
+            bytes_up,
+            bytes_down: 1,
+        };
+        let quiet = 3000 + u64::from(run.contacts.unwrap()) % 7;
+        flow.by_step = vec![of("register", flow.bytes_up - quiet), of("contact-sync", quiet)];
+    }
+    let [measure] = &metaleak::leakage::uploads(&report.inputs, &report.flows)[..] else { panic!("not one") };
+    assert_eq!(measure.dose.as_ref().unwrap().class, DoseClass::Nothing, "{measure:?}");
+    assert!(measure.dose.as_ref().unwrap().intercept < 3010.0, "{measure:?}");
+    assert!(measure.evidence[0].note.contains("in 1 flows during the step"), "{}", measure.evidence[0].note);
+    // A flow that sent nothing in the step is no evidence.
+    report.flows[0].by_step.pop();
+    let again = metaleak::leakage::uploads(&report.inputs, &report.flows);
+    assert!(again[0].evidence[0].note.contains("0 bytes up in 0 flows"), "{}", again[0].evidence[0].note);
+}
+
 /// Some bytes of noise for a run, the same each time.
 fn noise(contacts: u64, repeat: u64) -> u64 {
     (contacts * 7919 + repeat * 104_729) % 400

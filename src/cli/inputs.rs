@@ -147,6 +147,7 @@ pub(super) fn options(
         show_secrets: common.show_secrets,
         secrets: Arc::clone(secrets),
         ech: EchConfigs::default(),
+        steps: Arc::default(),
         parallel,
         // Observations and the ledger do not carry it.
         skip_digest: true,

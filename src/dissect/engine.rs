@@ -22,6 +22,7 @@ use super::link;
 use super::observe::Observation;
 use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode_reassembled};
 use super::secrets::{KeyLogFaults, Secrets};
+use super::steps::StepTimes;
 use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, NSS_KEY_LOG, RawFrame, Reader};
 use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, ReferenceSource, Warning};
 use crate::payload::{CanarySet, Masking, Rules};
@@ -56,6 +57,8 @@ pub struct Options {
     pub secrets: Arc<Secrets>,
     /// ECH configurations that are known without their DNS answer.
     pub ech: EchConfigs,
+    /// When the steps of the scenario began, to count the bytes of each.
+    pub steps: Arc<StepTimes>,
     /// Decode frames and run flows on the threads of the current rayon pool.
     pub parallel: bool,
     /// Leave out the SHA-256 of the file, for outputs that do not show it; [`Input::sha256`] is empty then.
@@ -80,6 +83,7 @@ impl Default for Options {
             show_secrets: false,
             secrets: Arc::default(),
             ech: EchConfigs::default(),
+            steps: Arc::default(),
             parallel: false,
             skip_digest: false,
         }
@@ -568,7 +572,7 @@ impl Run<'_> {
         let mut configurations: Vec<link::EchSeen> =
             self.shards.iter_mut().flat_map(|s| std::mem::take(&mut s.out.ech)).collect();
         configurations.sort();
-        let mut flows = flows(name, facts, &dns, self.options.parallel);
+        let mut flows = flows(name, facts, &dns, self.options);
         link::settle_ech(&mut flows, &configurations, &self.options.ech);
         let (linked, (rules, findings)) = rayon::join(
             || link::sessions_seen_again(name, &flows),
@@ -734,7 +738,8 @@ fn mask(analysis: &mut CaptureAnalysis, canaries: &CanarySet) {
 }
 
 /// Facts in the report's words, with names from DNS answers that the client had before.
-fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -> Vec<Flow> {
+fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options) -> Vec<Flow> {
+    let steps = &options.steps;
     // For each name of an address the first answer, and all of them by frame with the latest end of use up to there.
     type Known<'a> = (&'a DnsName, Vec<(u64, CaptureTime)>);
     let mut answers: HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> = HashMap::new();
@@ -806,6 +811,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
             ja4: f.ja4,
             bytes_up: f.bytes[0],
             bytes_down: f.bytes[1],
+            by_step: steps.named(&f.by_step),
             frames: f.frames,
             first_frame: f.first_frame,
             last_frame: f.last_frame,
@@ -823,7 +829,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], parallel: bool) -
             rtt_frames: f.rtt_frames,
         }
     };
-    if parallel {
+    if options.parallel {
         finished.into_par_iter().enumerate().map(told).collect()
     } else {
         finished.into_iter().enumerate().map(told).collect()

@@ -90,6 +90,8 @@ pub struct FlowFacts {
     pub rtt_frames: Vec<u64>,
     /// Wire bytes up and down.
     pub bytes: [u64; 2],
+    /// The same by step of the scenario, where its marks are known.
+    pub(super) by_step: super::steps::ByStep,
     /// Frames.
     pub frames: u64,
     /// First frame; the flow's handle until it has a number.
@@ -765,6 +767,8 @@ impl Shard {
         };
         // Both ends the same (a host that talks to itself on one port): every packet goes up.
         *direction.pick(&mut flow.facts.bytes) += u64::from(p.wire_len);
+        let (up_or_down, bytes) = (usize::from(direction == Direction::Down), u64::from(p.wire_len));
+        shared.options.steps.add(&mut flow.facts.by_step, p.time, up_or_down, bytes);
         // A frame may hold several packets of a flow (an aggregate of IEEE 802.11).
         flow.facts.frames += u64::from(flow.facts.frames == 0 || flow.facts.last_frame != p.frame);
         flow.facts.last_frame = p.frame;
@@ -825,6 +829,7 @@ impl Shard {
             rtt_ms: None,
             rtt_frames: Vec::new(),
             bytes: [0; 2],
+            by_step: Vec::new(),
             frames: 0,
             first_frame: p.frame,
             last_frame: p.frame,

@@ -52,6 +52,7 @@ mod sip;
 mod smtp;
 mod socks;
 mod step_to_tls;
+mod steps;
 mod stun;
 mod threema;
 mod tls;
@@ -70,6 +71,7 @@ pub use observe::Observation;
 pub use packet::{Decoded, Endpoint, FlowKey, Fragment, IpProto, Overhead, Packet, decode};
 pub use reader::{Reader, Short};
 pub use secrets::Secrets;
+pub use steps::StepTimes;
 
 use std::ops::Range;
 

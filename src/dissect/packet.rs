@@ -415,7 +415,11 @@ impl<'a> Decoder<'_, 'a> {
         match (bytes.get(at..at + 2), bytes.split_at_checked(size)) {
             (Some(&[a, b]), Some((_, rest))) => {
                 self.header(size);
-                self.ethertype(u16::from_be_bytes([a, b]), rest)
+                match u16::from_be_bytes([a, b]) {
+                    // 802.2 behind the cooked header (LINUX_SLL_P_802_2).
+                    4 => self.llc(rest),
+                    kind => self.ethertype(kind, rest),
+                }
             }
             _ => self.malformed(bytes, fault),
         }
@@ -516,26 +520,19 @@ impl<'a> Decoder<'_, 'a> {
         }
     }
 
-    /// Linux netfilter log: attributes in the recorder's byte order (read as little-endian), the payload is of type 9.
+    /// Linux netfilter log (LINKTYPE_NFLOG): attributes in the recorder's byte order, the payload is one of them.
     fn nflog(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
-        let Some((head, mut rest)) = bytes.split_at_checked(4) else {
+        let Some((head, rest)) = bytes.split_at_checked(4) else {
             return self.malformed(bytes, "cut NFLOG header");
         };
         self.header(head.len());
-        while let [a, b, c, d, ..] = *rest {
-            let size = usize::from(u16::from_le_bytes([a, b]));
-            let Some(value) = rest.get(4..size.max(4)) else { break };
-            if u16::from_le_bytes([c, d]) & 0x7fff == 9 {
-                self.header(4);
-                let behind = rest.get(size..).unwrap_or_default();
-                self.ledger.padding += behind.len() as u64;
-                return self.ip(value);
-            }
-            let Some(next) = rest.get(size.next_multiple_of(4).max(4)..) else { break };
-            self.header(rest.len() - next.len());
-            rest = next;
-        }
-        self.malformed(rest, "cut NFLOG attributes")
+        let orders: [fn([u8; 2]) -> u16; 2] = [u16::from_le_bytes, u16::from_be_bytes];
+        let Some((at, end)) = orders.into_iter().find_map(|order| nflog_payload(rest, order)) else {
+            return self.malformed(rest, "cut NFLOG attributes");
+        };
+        self.header(at);
+        self.ledger.padding += rest.len().saturating_sub(end) as u64;
+        self.ip(rest.get(at..end).unwrap_or_default())
     }
 
     /// Open IEEE 802.11 data frames; protected ones are opaque to us. `padded`: the header is filled up to four bytes.
@@ -911,6 +908,23 @@ const RADIOTAP_FCS: u8 = 0x10;
 /// The header is filled up to four bytes.
 const RADIOTAP_PADDED: u8 = 0x20;
 
+/// Where the payload (NFULA_PAYLOAD, type 9) among the attributes of a netfilter log begins and ends, up to where the frame was cut;
+/// `None` where `order` is not that of the attributes.
+fn nflog_payload(attributes: &[u8], order: fn([u8; 2]) -> u16) -> Option<(usize, usize)> {
+    let mut at = 0_usize;
+    loop {
+        let [a, b, c, d, ..] = *attributes.get(at..)? else { return None };
+        let size = usize::from(order([a, b]));
+        if size < 4 {
+            return None;
+        }
+        if order([c, d]) & 0x7fff == 9 {
+            return Some((at + 4, (at + size).min(attributes.len())));
+        }
+        at += size.next_multiple_of(4);
+    }
+}
+
 /// The field "Flags" of a radiotap header: the second one, behind TSFT, which is aligned to eight bytes.
 fn radiotap_flags(head: &[u8]) -> Option<u8> {
     let mut r = Reader::new(head);
@@ -1143,6 +1157,43 @@ mod tests {
         p.extend([0, 0]);
         p.extend(payload);
         p
+    }
+
+    #[test]
+    fn cooked_headers_may_have_802_2_behind_them_and_netfilter_logs_either_byte_order() {
+        let text = b"words in a datagram";
+        let inner = udp(53_999, text);
+        let snap = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0][..], &inner].concat();
+        let sll = |protocol: u16, rest: &[u8]| {
+            [&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0][..], &protocol.to_be_bytes(), rest].concat()
+        };
+        let sll2 = |protocol: u16, rest: &[u8]| {
+            [&protocol.to_be_bytes()[..], &[0, 0, 0, 0, 0, 3, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0], rest]
+                .concat()
+        };
+        // A mark of three bytes with one of filling, and the payload.
+        let nflog = |order: fn(u16) -> [u8; 2]| {
+            let size = order(4 + inner.len() as u16);
+            [&[2, 0, 0, 1][..], &order(7), &order(1), &[1, 2, 3, 0], &size, &order(9), &inner].concat()
+        };
+        for (name, link, frame) in [
+            ("SLL", 113, sll(0x800, &inner)),
+            ("SLL, 802.2", 113, sll(4, &snap)),
+            ("SLL2, 802.2", 276, sll2(4, &snap)),
+            ("NFLOG, little-endian", 239, nflog(u16::to_le_bytes)),
+            ("NFLOG, big-endian", 239, nflog(u16::to_be_bytes)),
+        ] {
+            let analysis = read(link, std::slice::from_ref(&frame));
+            assert_eq!(analysis.flows.len(), 1, "{name}: {:?}", analysis.warnings);
+            assert_eq!(analysis.coverage.classes.get("text"), Some(&(text.len() as u64)), "{name}");
+            // `read` asks for exact sums of the ledger.
+            for cut in 0..frame.len() {
+                let _ = read(link, &[frame[..cut].to_vec()]);
+            }
+        }
+        // Novell's raw 802.3 is no 802.2.
+        assert!(read(113, &[sll(1, &snap)]).flows.is_empty());
+        assert!(read(239, &[[&[2, 0, 0, 1][..], &[3, 0, 9, 0]].concat()]).warnings[0].what.contains("NFLOG"));
     }
 
     /// The outer layers of a datagram to a port, and whether its content is reached.

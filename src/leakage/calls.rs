@@ -188,7 +188,7 @@ fn by_description(parts: &[Part<'_>], sets: &mut Sets) {
 fn namer(list: &[(u64, usize)], frame: u64) -> Option<(u64, usize)> {
     let before = list.get(..list.partition_point(|(named, _)| *named <= frame))?;
     match before.last() {
-        Some((last, _)) => list.get(list.partition_point(|(named, _)| named < last)).copied(),
+        Some((latest, _)) => list.get(list.partition_point(|(named, _)| named < latest)).copied(),
         None => list.first().copied(),
     }
 }

@@ -21,9 +21,12 @@ const MAX_RUNS: usize = 400;
 /// Frames that one run shows.
 const MAX_FRAMES: usize = 8;
 
-/// One run: what it sent in all, and in flows that are the messenger's own for sure.
+/// One run: what it sent in the step, or in all where no mark says when that was; and of it in flows that are the messenger's own for
+/// sure.
 struct Sent<'r> {
     input: &'r Input,
+    /// The step, where marks say when it was.
+    step: Option<&'r str>,
     contacts: u32,
     all: u64,
     own: u64,
@@ -56,7 +59,8 @@ pub fn uploads(inputs: &[Input], flows: &[Flow]) -> Vec<Leakage> {
         if input.recording().is_some_and(|recording| !seen.insert(recording)) {
             continue;
         }
-        let sent = Sent::of(input, contacts, messenger, by_capture.get(input.file.as_str()));
+        let marked = run.marks.iter().any(|mark| mark.step == step).then_some(step);
+        let sent = Sent::of(input, contacts, (messenger, marked), by_capture.get(input.file.as_str()));
         let group = groups.entry((messenger, step, run.app.as_deref(), run.vantage)).or_default();
         if group.len() < MAX_RUNS {
             group.push(sent);
@@ -66,11 +70,16 @@ pub fn uploads(inputs: &[Input], flows: &[Flow]) -> Vec<Leakage> {
 }
 
 impl<'r> Sent<'r> {
-    fn of(input: &'r Input, contacts: u32, messenger: &str, flows: Option<&Vec<&'r Flow>>) -> Sent<'r> {
-        let mut sent = Sent { input, contacts, all: 0, own: 0, flows: Vec::new() };
+    fn of(
+        input: &'r Input,
+        contacts: u32,
+        (messenger, step): (&str, Option<&'r str>),
+        flows: Option<&Vec<&'r Flow>>,
+    ) -> Sent<'r> {
+        let mut sent = Sent { input, step, contacts, all: 0, own: 0, flows: Vec::new() };
         let of_messenger = flows.into_iter().flatten().filter(|f| f.messenger.as_deref() == Some(messenger));
-        for flow in of_messenger {
-            let up = bytes_up(flow);
+        for flow in of_messenger.filter(|f| step.is_none() || bytes_up(f, step) > 0) {
+            let up = bytes_up(flow, step);
             sent.all = sent.all.saturating_add(up);
             if is_own(flow) {
                 sent.own = sent.own.saturating_add(up);
@@ -78,7 +87,7 @@ impl<'r> Sent<'r> {
             sent.flows.push(flow);
         }
         // The upload is in the flows that sent most.
-        sent.flows.sort_by_key(|f| (std::cmp::Reverse(bytes_up(f)), f.flow));
+        sent.flows.sort_by_key(|f| (std::cmp::Reverse(bytes_up(f, step)), f.flow));
         sent
     }
 
@@ -92,10 +101,11 @@ impl<'r> Sent<'r> {
             filter: Evidence::filter_of(&frames),
             frames,
             note: format!(
-                "{} contacts: {} bytes up in {} flows, {} of them in flows that are the messenger's own for sure; first and last frames of those that sent most",
+                "{} contacts: {} bytes up in {} flows{}, {} of them in flows that are the messenger's own for sure; first and last frames of those that sent most",
                 self.contacts,
                 self.all,
                 self.flows.len(),
+                if self.step.is_some() { " during the step" } else { "" },
                 self.own
             ),
         }
@@ -108,13 +118,18 @@ fn is_own(flow: &Flow) -> bool {
     matches!(why.split_once(':').map_or(why, |(kind, _)| kind), "signature" | "name" | "network")
 }
 
-/// Bytes that the device sent. A flow whose start was not captured may have the device at the server's side: then the end that is no
+/// Bytes that the device sent, in a step or in all. A flow whose start was not captured may have the device at the server's side: then the end that is no
 /// public address is the device.
-fn bytes_up(flow: &Flow) -> u64 {
+fn bytes_up(flow: &Flow, step: Option<&str>) -> u64 {
+    let in_step = |step| flow.by_step.iter().find(|s| s.step == step);
+    let (up, down) = match step {
+        Some(step) => in_step(step).map_or((0, 0), |s| (s.bytes_up, s.bytes_down)),
+        None => (flow.bytes_up, flow.bytes_down),
+    };
     let public = |address: Option<std::net::IpAddr>| address.map(|a| destination::special(a).is_none());
     match (public(flow.client_address()), public(flow.server_address())) {
-        (Some(true), Some(false)) => flow.bytes_down,
-        _ => flow.bytes_up,
+        (Some(true), Some(false)) => down,
+        _ => up,
     }
 }
 

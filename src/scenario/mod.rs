@@ -16,7 +16,9 @@ pub use language::{
 };
 pub use load::{Fault, Planted, Scenario, ScenarioFaults, Step, check_steps};
 pub use plan::Trial;
-pub use run_file::{STEPS, ScenarioError, first_action, own_run_file, run_beside, run_file, stem, write_run};
+pub use run_file::{
+    STEPS, ScenarioError, first_action, own_run_file, run_beside, run_file, stem, step_times, write_run,
+};
 
 use std::path::Path;
 

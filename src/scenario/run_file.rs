@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::Run;
+use crate::dissect::StepTimes;
+use crate::model::{Mark, Run};
 
 /// Why the description of a run could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -176,7 +177,18 @@ fn order_marks(run: &mut Run) -> Result<(), (String, String)> {
 #[must_use]
 pub fn first_action(run: &Run) -> Option<i64> {
     let mark = run.marks.iter().find(|mark| mark.step != IDLE)?;
+    began(mark)
+}
+
+/// When a mark's step began, nanoseconds since 1970.
+fn began(mark: &Mark) -> Option<i64> {
     i64::try_from(mark.start.parse::<jiff::Timestamp>().ok()?.as_nanosecond()).ok()
+}
+
+/// When the steps of a run began, by its marks.
+#[must_use]
+pub fn step_times(run: &Run) -> StepTimes {
+    StepTimes::new(run.marks.iter().filter_map(|mark| Some((began(mark)?, mark.step.as_str()))))
 }
 
 /// The step in which nothing is done.
