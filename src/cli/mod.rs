@@ -60,7 +60,7 @@ enum Command {
     /// Record from an interface into a pcapng file, with the times of steps.
     Capture(capture::CaptureArgs),
     /// Do a scenario on a device, trial by trial, with a capture of each; then study what was recorded.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Show into which class each byte of a capture falls: read, encrypted by which protocol, opaque, lost.
     Coverage(coverage::CoverageArgs),
     /// Print every place in captures at which a value occurs, in any chain of encodings and hashes.

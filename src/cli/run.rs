@@ -238,6 +238,8 @@ fn ended(args: &RunArgs, loud: Loudness, folder: &Path, end: &RunEnd) -> Result<
     }
     if captures && !args.no_study {
         let mut judging = args.judging.clone();
+        // Those of the command line are in the run's file too.
+        judging.common.canaries.clear();
         judging.common.canary_files.push(folder.join("canaries.toml"));
         judging.common.output.get_or_insert_with(|| folder.join("report"));
         replay::study(&StudyArgs { paths: vec![folder.to_owned()], judging }, loud)?;

@@ -650,11 +650,11 @@ impl Runner<'_, '_> {
 
     /// Ends the recording and writes the last description of a trial.
     fn after(&mut self, trial: &Trial, mut state: State, mut ended: &'static str) {
-        let mut recorded = false;
+        let mut is_there = false;
         state.execution.notes.extend(self.job.driver.1.after(&state.folder));
         if let Some(session) = state.session.take() {
             let ending = session.finish();
-            recorded = std::fs::metadata(&state.capture).is_ok();
+            is_there = std::fs::metadata(&state.capture).is_ok();
             state.execution.notes.extend(ending.notes);
             if !ending.recorder.is_empty() {
                 let recorder = state.run.recorder.take().unwrap_or_default();
@@ -683,7 +683,7 @@ impl Runner<'_, '_> {
             trial: *trial,
             ended,
             steps: (state.done, state.execution.failed.len()),
-            capture: recorded.then_some(state.capture),
+            capture: is_there.then_some(state.capture),
         });
     }
 }

@@ -1,7 +1,7 @@
 //! PCAPdroid on the phone, without root: started and stopped by intents over adb, its file pulled afterwards.
 //!
 //! The app's own interface (<https://github.com/emanuele-f/PCAPdroid/blob/master/docs/app_api.md>): `CaptureCtrl` with `action` start and stop,
-//! `pcap_dump_mode` pcap_file, `pcap_name`, `app_filter`. It is a VPN that answers handshakes itself, hence the vantage `vpn`. Further
+//! `pcap_dump_mode`, `pcap_name`, `app_filter`. It is a VPN that answers handshakes itself, hence the vantage `vpn`. Further
 //! extras, such as `api_key`, come from `--set pcapdroid.NAME=VALUE`.
 
 use std::path::PathBuf;

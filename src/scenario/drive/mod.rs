@@ -14,9 +14,11 @@
 //! A driver must return soon after [`Ask::stopped`] says so (Ctrl-C, or the recording broke off) and when [`Ask::left`] is over;
 //! [`process::run`] does that for programs. Files that it makes go to [`Ask::file`].
 
+mod adb;
 pub mod exec;
 pub mod manual;
 pub mod process;
+pub mod ui;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ use super::{Action, Control, Scenario, Step, Trial};
 use crate::model::Text;
 
 /// All drivers. The first that [`DriverInfo::suits`] a scenario is taken where `--driver` says nothing.
-pub static DRIVERS: &[&DriverInfo] = &[&exec::INFO, &manual::INFO];
+pub static DRIVERS: &[&DriverInfo] = &[&exec::INFO, &adb::INFO, &manual::INFO];
 
 /// A driver, as `--driver` and `metaleak doctor` know it.
 pub struct DriverInfo {
