@@ -32,6 +32,10 @@ pub(super) struct RunArgs {
     /// Who records: live, adb-tcpdump, ssh, pcapdroid, command, none.
     #[arg(long, value_name = "BACKEND", default_value = "live")]
     capture: String,
+    /// Who records at the device's end at the same time: adb-tcpdump, pcapdroid … From handshakes in both captures the offset of the
+    /// clocks is estimated.
+    #[arg(long, value_name = "BACKEND")]
+    second: Option<String>,
     /// Interface to listen on: of this machine, or of the one that records.
     #[arg(short, long, value_name = "IFACE")]
     interface: Option<String>,
@@ -152,6 +156,15 @@ pub(super) fn run(args: &RunArgs, loud: Loudness) -> Result<(), Failure> {
     };
     let back = backend::named(&args.capture).map_err(usage)?;
     let recorder = (back.make)(&capture).map_err(usage)?;
+    let second = match &args.second {
+        Some(id) => {
+            let info = backend::named(id).map_err(usage)?;
+            // The interface and the filter are those of the first.
+            let options = CaptureOptions { interface: None, filter: None, ..capture };
+            Some((info.id, (info.make)(&options).map_err(usage)?))
+        }
+        None => None,
+    };
     let given = inputs::planted(&args.judging.common)?;
     let canaries = run::canary_values(&scenario, &given.canaries);
     let tell = |line: &str| {
@@ -186,6 +199,7 @@ pub(super) fn run(args: &RunArgs, loud: Loudness) -> Result<(), Failure> {
         seed,
         driver: (driver.id, made),
         backend: (back.id, recorder),
+        second,
         options,
         folder: folder.clone(),
         messenger: args.judging.app.clone().or_else(|| scenario.messenger.clone()),

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use sha2::Digest as _;
 
 use super::backend::{Backend, Session, Take};
+use super::clock;
 use super::contacts::{self, Contact, contacts, vcard};
 use super::drive::exec::Exec;
 use super::drive::manual::Manual;
@@ -43,6 +44,8 @@ pub struct Job<'a> {
     pub driver: (&'static str, Box<dyn Driver>),
     /// Who records, and under which name.
     pub backend: (&'static str, Box<dyn Backend>),
+    /// Who records at the device's end at the same time, for both ends and the offset of the clocks.
+    pub second: Option<(&'static str, Box<dyn Backend>)>,
     /// For drivers.
     pub options: Options,
     /// The run folder.
@@ -222,6 +225,7 @@ struct State {
     run: Run,
     execution: Execution,
     session: Option<Box<dyn Session>>,
+    second: Option<Box<dyn Session>>,
     capture: PathBuf,
     folder: PathBuf,
     contacts: Vec<Contact>,
@@ -321,6 +325,7 @@ impl Runner<'_, '_> {
             run,
             execution,
             session: None,
+            second: None,
             capture,
             folder,
             contacts: Vec::new(),
@@ -382,6 +387,14 @@ impl Runner<'_, '_> {
                 state.execution.notes.push(what.clone());
                 self.end.fault = Some(what);
                 return Err("capture-ended");
+            }
+        }
+        if let Some((_, second)) = &mut self.job.second {
+            let take = Take { path: device_end(&state.folder), ..take };
+            match second.start(&take) {
+                Ok(session) => state.second = Some(session),
+                // The other end is what verdicts rest on; a trial without this one has no offset.
+                Err(fault) => state.execution.notes.push(format!("no capture at the device's end: {fault}")),
             }
         }
         state.save();
@@ -648,6 +661,39 @@ impl Runner<'_, '_> {
         }
     }
 
+    /// Compares the clocks of both ends and describes the capture of the device's.
+    fn both_ends(&mut self, state: &mut State, ending: super::backend::Ending, path: &Path) {
+        state.execution.notes.extend(ending.notes.into_iter().chain(ending.fault));
+        if std::fs::metadata(path).is_err() {
+            return;
+        }
+        let both = (clock::handshakes(path), clock::handshakes(&state.capture));
+        if let (Ok(device), Ok(recorder)) = both {
+            state.execution.clock_offset = clock::offset(&device, &recorder);
+        }
+        let offset = state.execution.clock_offset.map_or(0, |offset| offset.offset_ns);
+        if state.execution.clock_offset.is_none() {
+            state
+                .execution
+                .notes
+                .push("no handshake is in the captures of both ends: the clocks were not compared".into());
+        }
+        let mut execution = state.execution.clone();
+        execution.backend = self.job.second.as_ref().map(|(id, _)| (*id).to_owned()).unwrap_or_default();
+        let run = Run {
+            vantage: Some(Vantage::Device),
+            place: None,
+            recorder: Some(ending.recorder),
+            recording: ending.note,
+            marks: shifted(&state.run.marks, offset),
+            execution: Some(execution),
+            ..state.run.clone()
+        };
+        if let Err(e) = write_run(&own_run_file(path), &run) {
+            state.execution.notes.push(e.to_string());
+        }
+    }
+
     /// Ends the recording and writes the last description of a trial.
     fn after(&mut self, trial: &Trial, mut state: State, mut ended: &'static str) {
         let mut is_there = false;
@@ -669,6 +715,10 @@ impl Runner<'_, '_> {
                 self.end.fault.get_or_insert(fault);
             }
         }
+        let second = state.second.take().map(|session| (session.finish(), device_end(&state.folder)));
+        if let Some((ending, path)) = second {
+            self.both_ends(&mut state, ending, &path);
+        }
         if ended == "interrupted" && self.end.fault.is_none() {
             self.end.fault = Some("interrupted".into());
             self.end.by_hand = true;
@@ -686,6 +736,28 @@ impl Runner<'_, '_> {
             capture: is_there.then_some(state.capture),
         });
     }
+}
+
+/// The capture at the device's end.
+fn device_end(folder: &Path) -> PathBuf {
+    folder.join("device.pcapng")
+}
+
+/// Marks in the time of the device's clock.
+fn shifted(marks: &[Mark], by: i64) -> Vec<Mark> {
+    let shift = |text: &String| {
+        let time = text.parse::<jiff::Timestamp>().ok()?.as_nanosecond();
+        let time = i64::try_from(time).ok()?.saturating_add(by);
+        Some(CaptureTime(time).rfc3339())
+    };
+    let one = |mark: &Mark| {
+        Some(Mark {
+            step: mark.step.clone(),
+            start: shift(&mark.start)?,
+            end: mark.end.as_ref().and_then(shift),
+        })
+    };
+    marks.iter().filter_map(one).collect()
 }
 
 /// What a driver is asked for.

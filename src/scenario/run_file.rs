@@ -2,7 +2,6 @@
 //!
 //! Takes the path of a capture; gives, or writes, the [`Run`] that stands beside it: `NAME.run.json` for `NAME.pcap`, `NAME.pcapng`,
 //! `NAME.pcap.gz` …, or `run.json` in a run folder (a folder with one capture). A broken file is an error, not a missing one.
-//! The runner and its drivers are not here yet: devices are driven by people or other programs so far.
 
 use std::path::{Path, PathBuf};
 
