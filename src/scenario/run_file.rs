@@ -28,7 +28,7 @@ pub enum ScenarioError {
     },
     /// The file is no run description.
     #[error(
-        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, contacts (a number), recording, canaries"
+        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, contacts (a number), recording, execution, canaries"
     )]
     Broken {
         /// The file.
