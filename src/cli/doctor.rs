@@ -7,6 +7,8 @@ use super::{Failure, inputs};
 use crate::claims::Catalogue;
 use crate::destination::ReferenceDb;
 use crate::model::Tool;
+use crate::scenario::backend::BACKENDS;
+use crate::scenario::drive::{DRIVERS, Options};
 
 /// A part of the environment.
 struct Part {
@@ -49,13 +51,6 @@ static PARTS: &[Part] = &[
         purpose: "network namespaces of the laboratory",
     },
     Part {
-        name: "adb",
-        program: "adb",
-        version: &["version"],
-        package: "adb",
-        purpose: "reach a test phone",
-    },
-    Part {
         name: "Chromium",
         program: "chromium",
         version: &["--version"],
@@ -84,7 +79,7 @@ pub(super) fn run() -> Result<(), Failure> {
     }
     live(&mut out)?;
     for part in PARTS {
-        match version_of(part) {
+        match version_of(part.program, part.version) {
             Some(version) => writeln!(out, "ok       {}: {version} ({})", part.name, part.purpose)?,
             None => writeln!(
                 out,
@@ -93,12 +88,42 @@ pub(super) fn run() -> Result<(), Failure> {
             )?,
         }
     }
+    for info in DRIVERS {
+        ours(&mut out, "driver", info.id, info.purpose, info.needs)?;
+    }
+    for info in BACKENDS {
+        ours(&mut out, "capture", info.id, info.purpose, info.needs)?;
+    }
     for what in &broken {
         writeln!(out, "broken   {what}")?;
     }
     out.flush()?;
     if broken.is_empty() { Ok(()) } else { Err(Failure::Environment(broken.join("; "))) }
 }
+
+/// A driver or a back-end of `metaleak run`, and the program that it needs. `--tool` may name another; here it is what the system finds,
+/// or an environment variable says (`ADB`).
+fn ours(
+    out: &mut dyn Write,
+    kind: &str,
+    id: &str,
+    purpose: &str,
+    needs: Option<Needs>,
+) -> std::io::Result<()> {
+    let Some((program, arguments, package)) = needs else {
+        return writeln!(out, "ok       {kind} {id}: {purpose}");
+    };
+    match version_of(&Options::default().tool(program), arguments) {
+        Some(version) => writeln!(out, "ok       {kind} {id}: {version} ({purpose})"),
+        None => writeln!(
+            out,
+            "missing  {kind} {id}: {purpose}; needs {program}, on Debian: apt-get install {package}; or --tool {program}=PATH"
+        ),
+    }
+}
+
+/// Program, arguments that make it print its version, Debian package.
+type Needs = (&'static str, &'static [&'static str], &'static str);
 
 /// What gives the right to capture without being root, for this very program.
 #[cfg(feature = "live")]
@@ -143,8 +168,8 @@ fn live(out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 /// First line of a program's version, without control characters.
-fn version_of(part: &Part) -> Option<String> {
-    let output = Command::new(part.program).args(part.version).output().ok()?;
+fn version_of(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
     let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
     let text = String::from_utf8_lossy(&text)
         .lines()

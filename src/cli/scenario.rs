@@ -9,6 +9,7 @@ use super::claims::wording;
 use super::{Failure, inputs};
 use crate::model::Text;
 use crate::report::{Arg, Wording, escape_terminal};
+use crate::scenario::drive::ui::UiMap;
 use crate::scenario::{Amount, Order, Scenario, Step, Trial, catalogue, check_steps, is_steps_file};
 
 /// What to do with scenarios.
@@ -87,10 +88,12 @@ fn list(messenger: Option<&str>, wording: &Wording, out: &mut dyn Write) -> Resu
 }
 
 fn check(files: &[PathBuf], out: &mut dyn Write) -> Result<(), Failure> {
-    let (mut scenarios, mut parts, mut faults) = (0, 0, Vec::new());
+    let (mut scenarios, mut parts, mut maps, mut faults) = (0, 0, 0, Vec::new());
     for file in files {
         // A file of steps has no messenger, app and device, and is checked as far as it goes alone.
-        let checked = if is_steps_file(file) {
+        let checked = if file.file_name().is_some_and(|name| name == "ui.toml") {
+            UiMap::load(file).map(|_| maps += 1)
+        } else if is_steps_file(file) {
             check_steps(file).map(|_| parts += 1)
         } else {
             Scenario::load(file).map(|_| scenarios += 1)
@@ -100,7 +103,8 @@ fn check(files: &[PathBuf], out: &mut dyn Write) -> Result<(), Failure> {
         }
     }
     if faults.is_empty() {
-        writeln!(out, "{scenarios} scenarios, {parts} files of steps, no faults")?;
+        let maps = if maps > 0 { format!("{maps} files of touches, ") } else { String::new() };
+        writeln!(out, "{scenarios} scenarios, {parts} files of steps, {maps}no faults")?;
         return Ok(());
     }
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -194,7 +198,7 @@ fn show(name: &str, seed: Option<u64>, wording: &Wording, out: &mut dyn Write) -
     Ok(())
 }
 
-fn trial_in_words(trial: &Trial, wording: &Wording) -> String {
+pub(super) fn trial_in_words(trial: &Trial, wording: &Wording) -> String {
     let repeat = ("repeat", Arg::Count(u64::from(trial.repeat)));
     match (trial.control, trial.dose) {
         (Some(control), _) => {

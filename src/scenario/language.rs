@@ -317,6 +317,7 @@ actions! {
     Install "install" "" [] [] "Install the app and open it once." "Die App installieren und einmal öffnen.",
     Register "register" "register" [] [Canary] "Create the account, as far as the app asks for it." "Das Konto anlegen, soweit die App danach fragt.",
     LogIn "log-in" "web-login" [] [Canary] "Log in with an account that exists." "Mit einem bestehenden Konto anmelden.",
+    RevokeContacts "revoke-contacts" "" [] [] "Take the right to read the contacts away from the app in the system's settings, and stop the app." "Der App in den Systemeinstellungen den Zugriff auf die Kontakte entziehen und die App beenden.",
     ImportContacts "import-contacts" "" [Contacts] [Canary] "Empty the device's address book and put {contacts} test contacts into it." "Das Adressbuch des Geräts leeren und {contacts} Testkontakte eintragen.",
     GrantContacts "grant-contacts" "contact-sync" [] [] "Allow the app to read the contacts, and open its list of people to write to." "Der App den Zugriff auf die Kontakte erlauben und ihre Liste möglicher Gesprächspartner öffnen.",
     DenyContacts "deny-contacts" "contact-deny" [] [] "Refuse the app the contacts, and open its list of people to write to." "Der App den Zugriff auf die Kontakte verweigern und ihre Liste möglicher Gesprächspartner öffnen.",

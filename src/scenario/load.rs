@@ -541,6 +541,8 @@ impl<'f> Reader<'f> {
             );
             return None;
         };
+        // A program has the dose in its environment.
+        self.dose_used |= action == Action::Run;
         let info = action.info();
         let there: [(Part, Option<Range<usize>>); 8] = [
             (Part::Contacts, entry.contacts.as_ref().map(Spanned::span)),

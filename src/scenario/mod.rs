@@ -1,13 +1,19 @@
 //! Scenarios: what is done on a device while a capture runs, and what is known of how a capture was made.
 //!
 //! Takes scenario files (`scenarios/`, described in `docs/scenarios.md`); gives checked [`Scenario`]s, their steps and their trials in
-//! order. Takes the path of a capture; gives, or writes, the [`Run`](crate::model::Run) that stands beside it. The runner that drives
-//! a device is not here yet: people or other programs do the steps, and `metaleak capture --mark-from stdin` notes when.
+//! order. Takes the path of a capture; gives, or writes, the [`Run`](crate::model::Run) that stands beside it. [`run`] does the trials with a
+//! driver ([`drive`]) and a capture back-end ([`backend`]), and leaves a run folder; it judges nothing.
 
+pub mod backend;
+pub mod clock;
+pub mod contacts;
+pub mod drive;
 mod embedded;
+mod folder;
 mod language;
 mod load;
 mod plan;
+pub mod run;
 mod run_file;
 
 pub use language::{

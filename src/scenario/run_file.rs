@@ -2,7 +2,6 @@
 //!
 //! Takes the path of a capture; gives, or writes, the [`Run`] that stands beside it: `NAME.run.json` for `NAME.pcap`, `NAME.pcapng`,
 //! `NAME.pcap.gz` …, or `run.json` in a run folder (a folder with one capture). A broken file is an error, not a missing one.
-//! The runner and its drivers are not here yet: devices are driven by people or other programs so far.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +29,7 @@ pub enum ScenarioError {
     },
     /// The file is no run description.
     #[error(
-        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, contacts (a number), recording, canaries"
+        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, contacts (a number), recording, execution, canaries"
     )]
     Broken {
         /// The file.
