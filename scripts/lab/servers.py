@@ -10,10 +10,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from .net import DNS, DNS6, MAIL, OLD_WEB, STORE, WEB, WEB6, XMPP, LabError, call
+from .net import DNS, DNS6, MAIL, OLD_WEB, SINK, STORE, WEB, WEB6, XMPP, LabError, call
 
 XMPP_NAME, WEB_NAME, OLD_NAME, MAIL_NAME = "xmpp.example", "beratung.example", "alt.beratung.example", "mail.example"
 STORE_NAME = "store.example"
+# The one real domain that the resolver answers for: Signal's own code asks for names below it.
+SIGNAL_DOMAIN = "signal.org"
 LONG_TEXT = "a text record that does not fit into a datagram of 512 bytes " * 3
 
 
@@ -22,7 +24,7 @@ def certificates(folder):
     folder.mkdir()
     (folder / "leaf.cnf").write_text(
         "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
-        f"subjectAltName=DNS:{WEB_NAME},DNS:{OLD_NAME},DNS:{XMPP_NAME},DNS:{STORE_NAME}\n"
+        f"subjectAltName=DNS:{WEB_NAME},DNS:{OLD_NAME},DNS:{XMPP_NAME},DNS:{STORE_NAME},DNS:*.{SIGNAL_DOMAIN},DNS:*.chat.{SIGNAL_DOMAIN}\n"
     )
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     call("openssl", "req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-days", "3650",
@@ -55,6 +57,7 @@ host-record={OLD_NAME},{OLD_WEB}
 host-record={XMPP_NAME},{XMPP}
 host-record={MAIL_NAME},{MAIL}
 host-record={STORE_NAME},{STORE}
+address=/{SIGNAL_DOMAIN}/{SINK}
 cname=online.{WEB_NAME},{WEB_NAME}
 srv-host=_xmpp-client._tcp.{XMPP_NAME},{XMPP_NAME},5222,5,1
 mx-host={WEB_NAME},{WEB_NAME},10
