@@ -25,6 +25,8 @@ XMPP = "10.77.2.22"
 MAIL = "10.77.2.25"
 STORE = "10.77.2.33"
 SINK = "10.77.2.40"
+RELAY = "10.77.2.34"
+TRACKER, SEARCH = "10.77.2.60", "10.77.2.61"
 DNS, DNS6 = "10.77.2.53", "fd00:77:2::53"
 
 
@@ -78,6 +80,13 @@ class Lab:
         for process in reversed(self._running):
             self.stop(process)
         for name in self.ns.values():
+            # What a program has left behind: nothing but this lab's own programs lives in its namespaces.
+            left = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split()
+            for number in map(int, left):
+                try:
+                    os.kill(number, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
             shutil.rmtree(Path("/etc/netns") / name, ignore_errors=True)
 
@@ -101,7 +110,7 @@ class Lab:
         self._addresses("router", "lan", ["10.77.1.1/24", "fd00:77:1::1/64"])
         self._addresses("router", "wan", ["10.77.2.1/24", "fd00:77:2::1/64"])
         self._addresses("client", "eth0", [f"{CLIENT}/24", f"{CLIENT6}/64"])
-        self._addresses("server", "eth0", [f"{a}/24" for a in (WEB, OLD_WEB, XMPP, MAIL, STORE, SINK, DNS)] + [f"{WEB6}/64", f"{DNS6}/64"])
+        self._addresses("server", "eth0", [f"{a}/24" for a in (WEB, OLD_WEB, XMPP, MAIL, STORE, RELAY, SINK, TRACKER, SEARCH, DNS)] + [f"{WEB6}/64", f"{DNS6}/64"])
         self.run("router", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         # Routes to the other lab net only; a default route would be a way out.
         for host, far in (("client", 2), ("server", 1)):

@@ -36,7 +36,7 @@ def telegram_desktop(lab, folder, certs, canaries):
 def signal_libsignal(lab, folder, certs, canaries):
     """Signal's own network code asks for the chat service and contact discovery, and meets a certificate of the lab's authority."""
     log = folder / "host.log"
-    host = lab.start("server", PYTHON, HERE / "tls_host.py", SINK, 443, certs / "leaf.pem", certs / "leaf.key", log=log)
+    host = lab.start("server", PYTHON, HERE / "tls_host.py", SINK, 443, certs / "signal.pem", certs / "signal.key", log=log)
     wait_for(host, "ready")
     yield
     said = lab.run("client", "node", HERE / "signal_net.mjs", node.FOLDER, timeout=60)
