@@ -4,7 +4,10 @@
 //! order. Takes the path of a capture; gives, or writes, the [`Run`](crate::model::Run) that stands beside it. The runner that drives
 //! a device is not here yet: people or other programs do the steps, and `metaleak capture --mark-from stdin` notes when.
 
+pub mod contacts;
+pub mod drive;
 mod embedded;
+mod folder;
 mod language;
 mod load;
 mod plan;
