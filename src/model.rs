@@ -229,10 +229,105 @@ pub struct Run {
     /// What the recorder counted; null where another program recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<CaptureNote>,
+    /// The trial of a scenario that `metaleak run` made; null where nobody ran one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<Execution>,
     /// Planted secrets by name; searched for as if given with `--canary`, and masked in every output.
     #[serde(default, skip_serializing)]
     #[schemars(skip)]
     pub canaries: BTreeMap<String, String>,
+}
+
+/// One trial of a scenario, as `metaleak run` did it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Execution {
+    /// The scenario, `messenger/name`.
+    pub scenario: String,
+    /// SHA-256 over the scenario's file and those that it includes.
+    pub scenario_sha256: String,
+    /// Number of the trial in the planned order, from 1, and how many were planned.
+    pub trial: u32,
+    /// Likewise.
+    pub trials: u32,
+    /// The dose; null without doses and in controls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dose: Option<u64>,
+    /// Which repeat it is, from 1.
+    pub repeat: u32,
+    /// `idle-device` or `without-app`; null where the steps were done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+    /// Seed of the order of trials.
+    pub seed: u64,
+    /// How it ended: `complete`, `failed` (a step), `interrupted`, `ended-by-hand`, `device-lost`, `capture-ended`; null while it goes on, and when
+    /// the runner was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// Who did the steps: `exec`, `manual`, `adb` …
+    pub driver: String,
+    /// Who recorded: `live`, `ssh` …
+    pub backend: String,
+    /// Operating system of the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+    /// Version of the app that was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_version: Option<String>,
+    /// SHA-256 of the app's package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_sha256: Option<String>,
+    /// Programs that took part, with their versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// Names of the canaries that were planted; their values are in `canaries.toml` of the run folder alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planted: Vec<String>,
+    /// SHA-256 of the vCard file of the contacts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contacts_sha256: Option<String>,
+    /// Steps that were not done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedStep>,
+    /// What else whoever reads this should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// How far the device's clock is ahead of the recorder's; null where nobody compared them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_offset: Option<ClockOffset>,
+}
+
+/// A step that was not done; it has no mark, so no claim takes it for exercised.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailedStep {
+    /// Number of the step in the scenario, from 1.
+    pub number: u32,
+    /// What was to be done.
+    pub action: String,
+    /// The step in claims; null where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Where the scenario says so.
+    pub place: String,
+    /// When it was begun and given up, RFC 3339.
+    pub start: String,
+    /// Likewise.
+    pub end: String,
+    /// Why.
+    pub why: String,
+}
+
+/// How far one clock is ahead of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClockOffset {
+    /// Nanoseconds that the device's clock is ahead.
+    pub offset_ns: i64,
+    /// The true offset is within this many nanoseconds of it.
+    pub error_ns: u64,
+    /// Packets seen by both that this rests on.
+    pub pairs: u64,
 }
 
 /// When a step of a run was done.

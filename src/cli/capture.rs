@@ -98,7 +98,7 @@ pub(super) fn run(_args: &CaptureArgs, _loud: Loudness) -> Result<(), Failure> {
 }
 
 #[cfg(feature = "live")]
-pub(super) use recorder::run;
+pub(super) use recorder::{run, signals};
 
 #[cfg(feature = "live")]
 mod recorder {
@@ -209,7 +209,7 @@ mod recorder {
     }
 
     /// A flag that SIGINT, SIGTERM and SIGHUP set. The second one ends the process at once, whatever it waits for.
-    fn signals() -> Result<Arc<AtomicBool>, Failure> {
+    pub(in crate::cli) fn signals() -> Result<Arc<AtomicBool>, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))

@@ -12,6 +12,7 @@ mod doctor;
 mod find;
 mod inputs;
 mod replay;
+mod run;
 mod scenario;
 
 use std::io::Write;
@@ -58,6 +59,8 @@ enum Command {
     Study(replay::StudyArgs),
     /// Record from an interface into a pcapng file, with the times of steps.
     Capture(capture::CaptureArgs),
+    /// Do a scenario on a device, trial by trial, with a capture of each; then study what was recorded.
+    Run(run::RunArgs),
     /// Show into which class each byte of a capture falls: read, encrypted by which protocol, opaque, lost.
     Coverage(coverage::CoverageArgs),
     /// Print every place in captures at which a value occurs, in any chain of encodings and hashes.
@@ -260,6 +263,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args, cli.loudness()),
         Command::Study(args) => replay::study(args, cli.loudness()),
         Command::Capture(args) => capture::run(args, cli.loudness()),
+        Command::Run(args) => run::run(args, cli.loudness()),
         Command::Coverage(args) => coverage::run(args, cli.quiet),
         Command::Find(args) => find::run(args, cli.quiet),
         Command::Claims { command } => claims::run(command),

@@ -19,14 +19,14 @@ use crate::report::{self, Lang, ReportError, Wording};
 #[derive(Clone, Debug, Args)]
 pub(super) struct Judging {
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
     /// Messenger that the captures are of, where no run.json says it.
     #[arg(long, value_name = "MESSENGER")]
-    app: Option<String>,
+    pub(super) app: Option<String>,
     /// Where the captures were taken, where no run.json says it: router, vpn, device or server; a place (DE, or 47.37,8.54: degrees north
     /// and east), which alone means a router there; or both, router@DE.
     #[arg(long, value_name = "WHERE", value_parser = vantage, allow_hyphen_values = true)]
-    vantage: Option<VantageArg>,
+    pub(super) vantage: Option<VantageArg>,
     /// A claim file to judge instead of the built-in catalogue; may be repeated.
     #[arg(long, value_name = "FILE")]
     claims: Vec<PathBuf>,
@@ -46,10 +46,10 @@ pub(super) struct Judging {
     controls: u32,
     /// Language of tables and pages.
     #[arg(long, value_name = "LANG", default_value = "en", value_parser = ["en", "de"])]
-    lang: String,
+    pub(super) lang: String,
     /// Exit 1 when a claim got this verdict (e.g. contradicted) or a finding is at least this severe (e.g. high); may be repeated.
     #[arg(long, value_name = "VERDICT|SEVERITY")]
-    fail_on: Vec<String>,
+    pub(super) fail_on: Vec<String>,
 }
 
 /// Where captures were taken: how, in which place, or both.
@@ -107,9 +107,9 @@ pub(super) struct ReplayArgs {
 pub(super) struct StudyArgs {
     /// A folder with captures, or captures.
     #[arg(required = true, value_name = "DIR")]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
     #[command(flatten)]
-    judging: Judging,
+    pub(super) judging: Judging,
 }
 
 /// What `replay` writes.

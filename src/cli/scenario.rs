@@ -194,7 +194,7 @@ fn show(name: &str, seed: Option<u64>, wording: &Wording, out: &mut dyn Write) -
     Ok(())
 }
 
-fn trial_in_words(trial: &Trial, wording: &Wording) -> String {
+pub(super) fn trial_in_words(trial: &Trial, wording: &Wording) -> String {
     let repeat = ("repeat", Arg::Count(u64::from(trial.repeat)));
     match (trial.control, trial.dose) {
         (Some(control), _) => {

@@ -4,6 +4,7 @@
 //! order. Takes the path of a capture; gives, or writes, the [`Run`](crate::model::Run) that stands beside it. The runner that drives
 //! a device is not here yet: people or other programs do the steps, and `metaleak capture --mark-from stdin` notes when.
 
+pub mod backend;
 pub mod contacts;
 pub mod drive;
 mod embedded;
@@ -11,6 +12,7 @@ mod folder;
 mod language;
 mod load;
 mod plan;
+pub mod run;
 mod run_file;
 
 pub use language::{
