@@ -6,6 +6,7 @@ recorded, and `counsellor` on the server's own host.
 
 import subprocess
 import time
+from pathlib import Path
 
 from . import servers
 from .net import LabError
@@ -16,7 +17,7 @@ IDLE = 5  # seconds in which nobody types
 class Terminal:
     """Profanity in tmux on a host of the lab, with a home of its own, while the `with` block runs."""
 
-    def __init__(self, lab, host, folder, certs):
+    def __init__(self, lab, host, folder, certs=Path()):
         self.lab, self.host, self.home = lab, host, folder
         self.socket = folder / "tmux.socket"
         self.environment = {"HOME": str(folder), "XDG_CONFIG_HOME": f"{folder}/config", "XDG_DATA_HOME": f"{folder}/data", "TERM": "xterm",
@@ -120,37 +121,59 @@ def make_keys(person):
     time.sleep(1)
 
 
+OTHER = f"counsellor@{servers.XMPP_NAME}"
+
+
+def befriend(client, counsellor):
+    """Puts the counsellor on the contact list, who agrees."""
+    client.say(f"/roster add {OTHER} Counsellor")
+    client.say(f"/sub request {OTHER}")
+    counsellor.wait("uthorization request")
+    counsellor.say(f"/sub allow client@{servers.XMPP_NAME}")
+
+
+def converse(client, counsellor, canaries):
+    """A message, and an answer."""
+    client.say(f"/msg {OTHER} {canaries['message']}")
+    counsellor.wait(canaries["message"])
+    counsellor.say(f"/msg client@{servers.XMPP_NAME} {canaries['answer']}")
+    client.wait(canaries["answer"])
+
+
+def seal(client, counsellor, canaries):
+    """A message with OMEMO."""
+    make_keys(client)
+    client.say(f"/omemo start {OTHER}")
+    time.sleep(1)
+    client.say(f"/msg {OTHER} {canaries['sealed']}")
+    counsellor.wait(canaries["sealed"])
+    # The client's own word for what it sent (XEP-0384 0.3.0): the message is to be in no other form on the wire.
+    client.wait('<encrypted xmlns="eu.siacs.conversations.axolotl"')
+
+
+def counsellor_there(counsellor):
+    """The counsellor is logged in and has keys."""
+    log_in(counsellor, "counsellor", "not-in-this-capture", "force")
+    make_keys(counsellor)
+
+
 def talk(lab, folder, certs, canaries, clear):
     """Registers without a number (with TLS), logs in, adds a contact, writes and is answered, writes once more with OMEMO, does nothing for a while."""
-    tls, other = "disable" if clear else "force", f"counsellor@{servers.XMPP_NAME}"
     # Without TLS this client gives up in the middle of a sign-up, so the account is there before.
     accounts = {"counsellor": "not-in-this-capture", **({"client": canaries["password"]} if clear else {})}
     server = servers.prosody(lab, folder / "prosody", certs, accounts, encryption_required=not clear, people=True)
     with Terminal(lab, "server", folder / "counsellor", certs) as counsellor, Terminal(lab, "client", folder / "client", certs) as client:
-        log_in(counsellor, "counsellor", "not-in-this-capture", "force")
-        make_keys(counsellor)
+        counsellor_there(counsellor)
         yield
         if not clear:
             yield "register"
             sign_up(client, canaries["password"])
-        log_in(client, "client", canaries["password"], tls)
+        log_in(client, "client", canaries["password"], "disable" if clear else "force")
         yield "contact-sync"
-        client.say(f"/roster add {other} Counsellor")
-        client.say(f"/sub request {other}")
-        counsellor.wait("uthorization request")
-        counsellor.say(f"/sub allow client@{servers.XMPP_NAME}")
+        befriend(client, counsellor)
         yield "text-1to1"
-        client.say(f"/msg {other} {canaries['message']}")
-        counsellor.wait(canaries["message"])
-        counsellor.say(f"/msg client@{servers.XMPP_NAME} {canaries['answer']}")
-        client.wait(canaries["answer"])
-        make_keys(client)
-        client.say(f"/omemo start {other}")
-        time.sleep(1)
-        client.say(f"/msg {other} {canaries['sealed']}")
-        counsellor.wait(canaries["sealed"])
-        # The client's own word for what it sent (XEP-0384 0.3.0): the message is to be in no other form on the wire.
-        client.wait('<encrypted xmlns="eu.siacs.conversations.axolotl"')
+        converse(client, counsellor, canaries)
+        seal(client, counsellor, canaries)
         yield "idle"
         time.sleep(IDLE)
     lab.stop(server)
