@@ -669,13 +669,23 @@ impl<'f> Reader<'f> {
                 let remedy = "write one of open, click, type, wait, screenshot = true in each { } of `web`";
                 self.fault(at, &span, what, remedy);
             }
-            if [&act.click, &act.kind_in, &act.wait].iter().any(|s| s.as_ref().is_some_and(|s| s.trim().is_empty())) {
+            if [&act.click, &act.kind_in, &act.wait]
+                .iter()
+                .any(|s| s.as_ref().is_some_and(|s| s.trim().is_empty()))
+            {
                 self.fault(at, &span, "an empty selector", "write a CSS selector, e.g. click = \"#send\"");
             }
             match (&act.text, act.kind_in.is_some(), act.wait.is_some()) {
-                (None, true, _) => self.fault(at, &span, "`type` without `text`", "write text = \"…\" beside it"),
+                (None, true, _) => {
+                    self.fault(at, &span, "`type` without `text`", "write text = \"…\" beside it");
+                }
                 (Some(_), false, false) => {
-                    self.fault(at, &span, "`text` without `type` or `wait`", "remove it, or say what is done with it");
+                    self.fault(
+                        at,
+                        &span,
+                        "`text` without `type` or `wait`",
+                        "remove it, or say what is done with it",
+                    );
                 }
                 _ => {}
             }

@@ -22,7 +22,13 @@ pub(super) static TRANSFORM: Transform = Transform {
         let mut all = vec![some(&|c| named(c).map_or_else(|| c.to_string(), str::to_owned))];
         if text.contains('\'') {
             // XML's own name of the apostrophe, which XMPP servers write.
-            all.push(some(&|c| if c == '\'' { "&apos;".into() } else { named(c).map_or_else(|| c.to_string(), str::to_owned) }));
+            all.push(some(&|c| {
+                if c == '\'' {
+                    "&apos;".into()
+                } else {
+                    named(c).map_or_else(|| c.to_string(), str::to_owned)
+                }
+            }));
         }
         if !outer {
             all.push(text.chars().map(decimal).collect());

@@ -1,4 +1,4 @@
-//! The driver for web applications: a browser with a profile of its own, through WebDriver (W3C Recommendation of 2018-06-05).
+//! The driver for web applications: a browser with a profile of its own, through `WebDriver` (W3C Recommendation of 2018-06-05).
 //!
 //! Takes steps with `web`, whose selectors stand in the scenario; starts chromedriver for each trial and speaks HTTP to it over the
 //! loopback interface. The browser writes its key log where the runner wants it. Knows nothing of any service.
@@ -94,7 +94,9 @@ impl Refused {
             {
                 StepFault::Crashed(format!("the browser: {}", first_line(&words)))
             }
-            Refused::Said(error, words) => StepFault::Failed(format!("{what}: {error}: {}", first_line(&words))),
+            Refused::Said(error, words) => {
+                StepFault::Failed(format!("{what}: {error}: {}", first_line(&words)))
+            }
             Refused::Gone(words) => StepFault::Crashed(format!("chromedriver: {words}")),
             Refused::Stopped => StepFault::Interrupted,
             Refused::Late => StepFault::Timeout { what: what.to_owned(), within },
@@ -137,14 +139,19 @@ fn ask(
         match stream.read(&mut buffer) {
             Ok(0) => return Err(Refused::Gone("it closed the connection".to_owned())),
             Ok(n) => answer.extend_from_slice(buffer.get(..n).unwrap_or_default()),
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
             Err(e) => return Err(gone(e)),
         }
         if answer.len() > MAX_ANSWER {
             return Err(Refused::Gone(format!("an answer of more than {} MiB", MAX_ANSWER >> 20)));
         }
     };
-    let value: Value = serde_json::from_slice(&content).map_err(|e| Refused::Gone(format!("no JSON: {e}")))?;
+    let value: Value =
+        serde_json::from_slice(&content).map_err(|e| Refused::Gone(format!("no JSON: {e}")))?;
     let value = value.get("value").cloned().unwrap_or_default();
     if ok {
         return Ok(value);
@@ -172,7 +179,12 @@ fn whole(answer: &[u8]) -> Result<Option<(bool, Vec<u8>)>, Refused> {
 
 impl Running {
     /// Starts chromedriver and a browser.
-    fn start(program: &str, arguments: &[String], key_log: Option<&Path>, stop: &AtomicBool) -> Result<Running, StepFault> {
+    fn start(
+        program: &str,
+        arguments: &[String],
+        key_log: Option<&Path>,
+        stop: &AtomicBool,
+    ) -> Result<Running, StepFault> {
         let failed = |what: &str, e: std::io::Error| StepFault::Failed(format!("{what}: {e}"));
         let home = tempfile::Builder::new()
             .prefix("metaleak-web-")
@@ -232,7 +244,14 @@ impl Running {
         Err(StepFault::Timeout { what: "chromedriver to listen".to_owned(), within: START })
     }
 
-    fn command(&self, method: &str, path: &str, body: &Value, on: &Ask<'_>, what: &str) -> Result<Value, StepFault> {
+    fn command(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        on: &Ask<'_>,
+        what: &str,
+    ) -> Result<Value, StepFault> {
         let path = format!("{}{path}", self.session);
         ask(self.address, (method, &path), body, on.until, on.stop).map_err(|e| e.fault(what, on.left()))
     }
@@ -257,7 +276,10 @@ impl Running {
                 }
             }
             if on.left().is_zero() {
-                return Err(StepFault::Timeout { what: format!("{selector} on the page"), within: began.elapsed() });
+                return Err(StepFault::Timeout {
+                    what: format!("{selector} on the page"),
+                    within: began.elapsed(),
+                });
             }
             on.pause(LOOK * 5)?;
         }
@@ -277,7 +299,10 @@ impl Running {
                 Err(other) => return Err(other),
             }
             if on.left().is_zero() {
-                return Err(StepFault::Timeout { what: format!("{text:?} in {selector}"), within: began.elapsed() });
+                return Err(StepFault::Timeout {
+                    what: format!("{text:?} in {selector}"),
+                    within: began.elapsed(),
+                });
             }
             on.pause(LOOK * 5)?;
         }
@@ -319,7 +344,6 @@ impl Running {
         }
         Ok(())
     }
-
 }
 
 /// Ends the session, chromedriver, and a browser that is left.
@@ -335,7 +359,10 @@ impl Drop for Running {
         if let Some(number) = self.browser {
             let line = std::fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
             if String::from_utf8_lossy(&line).contains(&*self.home.path().to_string_lossy()) {
-                let _ = Command::new("kill").args(["-KILL", "--", &number.to_string()]).stderr(Stdio::null()).status();
+                let _ = Command::new("kill")
+                    .args(["-KILL", "--", &number.to_string()])
+                    .stderr(Stdio::null())
+                    .status();
             }
         }
     }
@@ -363,7 +390,9 @@ fn address(url: Option<&str>, page: &str) -> Result<String, StepFault> {
     }
     match url {
         Some(url) => Ok(format!("{}/{}", url.trim_end_matches('/'), page.trim_start_matches('/'))),
-        None => Err(StepFault::Failed("no address: give --url, or write url in the scenario's [app]".to_owned())),
+        None => {
+            Err(StepFault::Failed("no address: give --url, or write url in the scenario's [app]".to_owned()))
+        }
     }
 }
 
@@ -436,7 +465,9 @@ impl Driver for Web {
         }
         let paths = step.web.iter().filter_map(|act| act.open.as_ref()).any(|page| !page.contains("://"));
         if paths && self.url.is_none() && scenario.app.url.is_none() {
-            return Err("the address of the service is not known; give --url, or write url in [app]".to_owned());
+            return Err(
+                "the address of the service is not known; give --url, or write url in [app]".to_owned()
+            );
         }
         Ok(())
     }
@@ -451,7 +482,12 @@ impl Driver for Web {
         if is_root() {
             notes.push("the browser ran as root and therefore without its sandbox".to_owned());
         }
-        Ok(Facts { device: Some("a browser with a profile of its own".to_owned()), tools: vec![tool], notes, ..Facts::default() })
+        Ok(Facts {
+            device: Some("a browser with a profile of its own".to_owned()),
+            tools: vec![tool],
+            notes,
+            ..Facts::default()
+        })
     }
 
     fn prepare(&mut self, ask: &Ask<'_>, control: Option<Control>) -> Result<(), StepFault> {
@@ -537,15 +573,25 @@ mod tests {
         }
         assert_eq!(fault(None, long, true), StepFault::Interrupted);
         let unknown = "HTTP/1.1 404 x\r\nContent-Length: 54\r\n\r\n{\"value\":{\"error\":\"no such element\",\"message\":\"a\\nb\"}}";
-        assert_eq!(fault(Some(unknown), long, false), StepFault::Failed("the page: no such element: a".to_owned()));
+        assert_eq!(
+            fault(Some(unknown), long, false),
+            StepFault::Failed("the page: no such element: a".to_owned())
+        );
     }
 
     #[test]
     fn answers_that_are_none_are_refused_and_half_ones_waited_for() {
         assert!(whole(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap().is_none());
         assert!(whole(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab").unwrap().is_none());
-        assert_eq!(whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab").unwrap(), Some((true, b"ab".to_vec())));
-        for broken in ["nothing\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"] {
+        assert_eq!(
+            whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab").unwrap(),
+            Some((true, b"ab".to_vec()))
+        );
+        for broken in [
+            "nothing\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+        ] {
             assert!(whole(broken.as_bytes()).is_err(), "{broken}");
         }
     }
@@ -553,7 +599,9 @@ mod tests {
     #[test]
     fn pictures_and_addresses() {
         // RFC 4648 section 10.
-        for (text, bytes) in [("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9v\nYmFy", "foobar"), ("", "")] {
+        for (text, bytes) in
+            [("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9v\nYmFy", "foobar"), ("", "")]
+        {
             assert_eq!(unbase64(text), bytes.as_bytes());
         }
         let of = |page| address(Some("https://a.example/x/"), page).unwrap();
