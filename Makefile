@@ -5,7 +5,9 @@ SHELL := /bin/bash
 # A toolchain that rustup has just installed is not yet on the PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo sample test bench fuzz captures captures-expect lab
+.PHONY: help demo sample test bench fuzz captures captures-expect lab lab-run
+
+SCENARIO ?= scenarios/lab/xmpp-starttls.toml
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -42,3 +44,8 @@ captures-expect: ## write captures/*.expected.toml from what the program says no
 lab: ## the recorder's self-check: every recording into a temporary folder (root)
 	@scripts/setup.sh build lab
 	@scripts/lab.sh
+
+lab-run: ## run a scenario against the lab's own servers: make lab-run SCENARIO=scenarios/lab/counselling.toml (root)
+	@scripts/setup.sh build lab
+	@cargo build --locked --quiet
+	@scripts/lab-run $(SCENARIO)

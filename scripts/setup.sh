@@ -45,6 +45,13 @@ lab   mariadb-client  mariadb
 lab   slapd           slapd
 lab   ldap-utils      ldapwhoami
 lab   tor             tor
+lab   telegram-desktop telegram-desktop
+lab   chromium        chromium
+lab   chromium-driver chromedriver
+lab   coturn          turnserver
+lab   profanity       profanity
+lab   tmux            tmux
+lab   npm             npm
 lab   python3-venv    /usr/lib/python3.*/ensurepip/__init__.py
 '
 
@@ -106,7 +113,7 @@ if ! install && ! { ${root[@]+"${root[@]}"} apt-get update >"$log" 2>&1 && insta
   exit 4
 fi
 # A recorder needs the servers' programs, not running services: what Debian started by itself is stopped again.
-for service in prosody nginx dovecot postgresql mariadb slapd tor; do
+for service in prosody nginx dovecot postgresql mariadb slapd tor coturn; do
   if [[ " ${missing[*]} " == *" $service"* ]] && command -v service >/dev/null; then
     ${root[@]+"${root[@]}"} service "$service" stop >/dev/null 2>&1 || true
   fi

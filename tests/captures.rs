@@ -161,10 +161,12 @@ fn run_files_are_read_and_planted_secrets_masked() {
 #[test]
 fn stored_captures_are_small_and_their_origin_is_written_down() {
     let readme = fs::read_to_string(folder().join("README.md")).expect("captures/README.md");
+    let mut whole = 0;
     for capture in captures() {
         let name = capture.file_name().expect("a file").to_string_lossy().into_owned();
         let bytes = fs::metadata(&capture).expect("readable").len();
-        assert!(bytes < 300 * 1024, "{name}: {bytes} bytes");
+        assert!(bytes < 1536 * 1024, "{name}: {bytes} bytes");
+        whole += bytes;
         assert!(readme.contains(&format!("`{name}`")), "captures/README.md does not name {name}");
         let text = fs::read_to_string(beside(&capture, "run.json")).expect("a run file beside each capture");
         let run: Run = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -174,6 +176,48 @@ fn stored_captures_are_small_and_their_origin_is_written_down() {
             "{name}: run file incomplete"
         );
     }
+    assert!(whole < 12 * 1024 * 1024, "captures/ holds {whole} bytes");
+}
+
+/// The stored calls are told apart: by a relay alone, and straight to the other side, whose address is shown then.
+#[test]
+fn a_call_by_a_relay_shows_no_peer_and_a_direct_one_does() {
+    let roles = |name: &str| -> BTreeMap<String, String> {
+        let report: serde_json::Value = serde_json::from_str(&replay(&folder().join(name))).expect("JSON");
+        let of = |d: &serde_json::Value, key: &str| d[key].as_str().unwrap_or_default().to_owned();
+        report["destinations"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|d| (of(d, "address"), of(d, "role")))
+            .collect()
+    };
+    let relayed = roles("call-relay.pcapng.gz");
+    assert_eq!(relayed.get("10.77.2.34").map(String::as_str), Some("relay"), "{relayed:?}");
+    assert!(relayed.values().all(|role| role != "peer"), "{relayed:?}");
+    let direct = roles("call-direct.pcapng.gz");
+    let peers: Vec<&str> =
+        direct.iter().filter(|(_, role)| *role == "peer").map(|(a, _)| a.as_str()).collect();
+    assert!(
+        !peers.is_empty() && peers.iter().all(|a| a.starts_with("10.77.2.") || a.starts_with("fd00:77:2:")),
+        "{direct:?}"
+    );
+}
+
+/// What is planted is found by frame, and only there: the same visit without it shows nothing outside its encryption.
+#[test]
+fn the_planted_tracker_and_request_in_clear_are_found() {
+    let read =
+        |name: &str| -> Report { serde_json::from_str(&replay(&folder().join(name))).expect("a report") };
+    let (clean, planted) = (read("counselling-chromium.pcapng.gz"), read("counselling-planted.pcapng.gz"));
+    let in_clear = |report: &Report| {
+        report.findings.iter().filter(|f| !f.decrypted).flat_map(|f| f.frames.clone()).collect::<Vec<u64>>()
+    };
+    assert_eq!(in_clear(&clean), [0; 0]);
+    assert!(!in_clear(&planted).is_empty());
+    let tracked =
+        |report: &Report| report.destinations.iter().any(|d| d.names.iter().any(|n| n == "zaehler.example"));
+    assert!(!tracked(&clean) && tracked(&planted));
 }
 
 /// The comparison itself: each kind of difference is told, and agreement is silent.

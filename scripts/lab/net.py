@@ -1,7 +1,8 @@
 """Three hosts in network namespaces: client, router, server. The recorder listens on the router, as an auditor would.
 
 Takes nothing; gives a `Lab` in which programs run. Nothing in it has a way out, which `_check_closed` proves before
-any program starts. Whatever ends the script, every program started here is stopped by its process id and the namespaces
+any program starts. A vendor's program that dials fixed public addresses finds them on the server, which borrows them: their routes end
+within the lab, which is checked in the same way. Whatever ends the script, every program started here is stopped by its process id and the namespaces
 are removed. Speaks no application protocol: that is `recordings`.
 """
 
@@ -24,6 +25,8 @@ XMPP = "10.77.2.22"
 MAIL = "10.77.2.25"
 STORE = "10.77.2.33"
 SINK = "10.77.2.40"
+RELAY = "10.77.2.34"
+TRACKER, SEARCH = "10.77.2.60", "10.77.2.61"
 DNS, DNS6 = "10.77.2.53", "fd00:77:2::53"
 
 
@@ -59,6 +62,7 @@ class Lab:
     def __init__(self):
         self.ns = {host: f"ml{os.getpid()}-{host}" for host in ("client", "router", "server")}
         self._running = []
+        self._borrowed = []
 
     def __enter__(self):
         # A plain kill of this script must still take the namespaces down.
@@ -76,6 +80,13 @@ class Lab:
         for process in reversed(self._running):
             self.stop(process)
         for name in self.ns.values():
+            # What a program has left behind: nothing but this lab's own programs lives in its namespaces.
+            left = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split()
+            for number in map(int, left):
+                try:
+                    os.kill(number, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
             shutil.rmtree(Path("/etc/netns") / name, ignore_errors=True)
 
@@ -99,13 +110,25 @@ class Lab:
         self._addresses("router", "lan", ["10.77.1.1/24", "fd00:77:1::1/64"])
         self._addresses("router", "wan", ["10.77.2.1/24", "fd00:77:2::1/64"])
         self._addresses("client", "eth0", [f"{CLIENT}/24", f"{CLIENT6}/64"])
-        self._addresses("server", "eth0", [f"{a}/24" for a in (WEB, OLD_WEB, XMPP, MAIL, STORE, SINK, DNS)] + [f"{WEB6}/64", f"{DNS6}/64"])
+        self._addresses("server", "eth0", [f"{a}/24" for a in (WEB, OLD_WEB, XMPP, MAIL, STORE, RELAY, SINK, TRACKER, SEARCH, DNS)] + [f"{WEB6}/64", f"{DNS6}/64"])
         self.run("router", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         # Routes to the other lab net only; a default route would be a way out.
         for host, far in (("client", 2), ("server", 1)):
             near = 3 - far
             call("ip", "-n", self.ns[host], "route", "add", f"10.77.{far}.0/24", "via", f"10.77.{near}.1")
             call("ip", "-n", self.ns[host], "-6", "route", "add", f"fd00:77:{far}::/64", "via", f"fd00:77:{near}::1")
+
+    def borrow(self, addresses):
+        """Gives the server public addresses that a program dials, each with a route that ends there; proves again that the lab is closed."""
+        for address in addresses:
+            if address in self._borrowed:
+                continue
+            self._borrowed.append(address)
+            bits, family, gates = (128, "-6", ("fd00:77:1::1", "fd00:77:2::10")) if ":" in address else (32, "-4", ("10.77.1.1", WEB))
+            call("ip", "-n", self.ns["server"], "address", "add", f"{address}/{bits}", "dev", "lo", *(["nodad"] if bits == 128 else []))
+            for host, gate in zip(("client", "router"), gates):
+                call("ip", "-n", self.ns[host], family, "route", "add", f"{address}/{bits}", "via", gate)
+        self._check_closed()
 
     def _addresses(self, host, link, addresses):
         # Without offloading, frames are as large as on a real line and their checksums are right.
@@ -124,7 +147,7 @@ class Lab:
                     if target == "default":
                         raise LabError(f"{host} has a default route: the lab is not closed")
                     net = ipaddress.ip_network(target, strict=False)
-                    inside = any(net.version == n.version and net.subnet_of(n) for n in NETS)
+                    inside = any(net.version == n.version and net.subnet_of(n) for n in NETS) or target in self._borrowed
                     if not (inside or net.is_loopback or net.is_link_local or net.is_multicast):
                         raise LabError(f"{host} has a route to {target}: the lab is not closed")
             for outside in ("192.0.2.1", "2001:db8::1"):
@@ -175,6 +198,19 @@ class Lab:
                 return
             time.sleep(0.05)
         raise LabError(f"nothing listens on {address} port {port}: {Path(process.log).read_text(errors='replace')[-1500:]}")
+
+
+def wait_for(process, word, seconds=10):
+    """Waits until a program has printed a word."""
+    said = ""
+    for _ in range(seconds * 10):
+        said = Path(process.log).read_text(errors="replace")
+        if word in said:
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise LabError(f"{' '.join(process.args[4:])} never said {word!r}: {said[-1500:]}")
 
 
 class Recorder:

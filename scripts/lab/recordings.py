@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from . import libraries, servers
-from .net import DNS, DNS6, MAIL, SINK, STORE, WEB, Lab, LabError, call
+from . import calls, counselling_visit, libraries, node, profanity, servers, vendors
+from .net import DNS, DNS6, MAIL, SINK, STORE, WEB, Lab, LabError, call, wait_for
 
 PYTHON = "/usr/bin/python3"  # Debian's own, which has Debian's modules
 HERE = Path(__file__).parent
@@ -35,6 +35,23 @@ class Recording:
     nanoseconds: bool = False
     # Needs the third-party client libraries of requirements.txt, which a machine without a registry lacks.
     library: bool = False
+    # Needs the packages of package.json, of npm.
+    node: bool = False
+    # The scene leaves keys.log in its folder; its secrets go into the capture (pcapng).
+    keyed: bool = False
+
+    def missing(self):
+        """The reason why this one cannot be recorded here, or None."""
+        packages = sorted({p for p in self.packages if not installed(p)})
+        if packages:
+            return f"Debian packages missing: {', '.join(packages)} (scripts/setup.sh lab)"
+        return (libraries.why_not() if self.library else None) or (node.why_not() if self.node else None)
+
+    def programs(self):
+        """What was recorded, with versions, in words."""
+        more = [libraries.versions()] if self.library else []
+        more += [node.versions()] if self.node else []
+        return ", ".join([versions(self.packages), *more])
 
     @property
     def name(self):
@@ -42,9 +59,9 @@ class Recording:
         return self.file.split(".pcap")[0]
 
 
-def why_not(chosen):
-    """The reason why the chosen recordings cannot be made here, or None."""
-    missing = sorted({p for r in chosen for p in r.packages + ["wireshark-common", "zstd", "openssl"] if not installed(p)})
+def why_not():
+    """The reason why nothing can be recorded here, or None."""
+    missing = sorted({p for p in ("tcpdump", "dnsmasq-base", "wireshark-common", "zstd", "openssl") if not installed(p)})
     return f"Debian packages missing: {', '.join(missing)} (scripts/setup.sh lab)" if missing else None
 
 
@@ -82,18 +99,6 @@ def xmpp(lab, folder, certs, canaries, clear):
             canaries["message"], *secure)
     lab.stop(other)
     lab.stop(server)
-
-
-def wait_for(process, word):
-    """Waits until a program has printed a word."""
-    for _ in range(100):
-        said = Path(process.log).read_text(errors="replace")
-        if word in said:
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise LabError(f"{' '.join(process.args[4:])} never said {word!r}: {said[-1500:]}")
 
 
 def xmpp_clear(lab, folder, certs, canaries):
@@ -394,5 +399,58 @@ ALL = [
         "whatsapp-hello.pcapng", "WhatsApp's preface and Noise hello to a silent host, ports 5222 and 443", whatsapp,
         "consonance (a third party's client library, not WhatsApp's own; the preface is the script's)", ["tcpdump"],
         shows=["WA\x06\x03"], library=True,
+    ),
+    Recording(
+        "telegram-desktop-first-contact.pcapng.gz",
+        "First start of Telegram's own desktop client, whose data centres take connections and never answer", vendors.telegram_desktop,
+        "Telegram Desktop (Debian's build of the vendor's own client)", ["telegram-desktop", "dnsmasq-base", "tcpdump"], "telegram",
+        shows=["POST /api HTTP/1.1"],
+    ),
+    Recording(
+        "signal-libsignal-first-contact.pcapng",
+        "Signal's own network code asks for chat and contact discovery, and refuses a certificate of the lab's authority",
+        vendors.signal_libsignal, "libsignal-client (the vendor's own library, which its apps are built on; not an app)",
+        ["dnsmasq-base", "tcpdump"], "signal", shows=["grpc", "cdsi.signal.org"], hides=["metaleak lab test authority"], node=True,
+    ),
+    Recording(
+        "call-relay.pcapng.gz", "A call between two browsers by a TURN server and nothing else, at one end", calls.call_relay,
+        "Chromium (WebRTC)", ["chromium", "chromium-driver", "coturn", "dnsmasq-base", "tcpdump"], steps=["call-relay"],
+        canaries={"password": "relay-canary-3301"}, shows=["relay.example"], hides=["relay-canary-3301"],
+    ),
+    Recording(
+        "call-direct.pcapng.gz", "The same call straight from one browser to the other, at one end", calls.call_direct,
+        "Chromium (WebRTC)", ["chromium", "chromium-driver", "coturn", "dnsmasq-base", "tcpdump"], steps=["call-1to1"],
+        canaries={"password": "relay-canary-3302"}, hides=["relay-canary-3302"],
+    ),
+    Recording(
+        "counselling-chromium.pcapng.gz", "The counselling stand-in in a real browser, with the secrets: register, write, be answered, search",
+        counselling_visit.clean, "Chromium at a stand-in of a counselling service", ["chromium", "chromium-driver", "dnsmasq-base", "tcpdump"], "caritas",
+        ["register", "web-login", "text-1to1", "idle"],
+        {"name": "visitor-canary-6201", "password": "web-canary-6202", "message": "canary of the browser's message 6203", "topic": "topic-canary-6204"},
+        hides=["canary"], keyed=True,
+    ),
+    Recording(
+        "counselling-planted.pcapng.gz", "The same visit with a tracker and a request in clear planted, with the secrets",
+        counselling_visit.planted, "Chromium at a stand-in of a counselling service", ["chromium", "chromium-driver", "dnsmasq-base", "tcpdump"], "caritas",
+        ["register", "web-login", "text-1to1", "idle"],
+        {"name": "visitor-canary-6211", "password": "web-canary-6212", "message": "canary of the browser's message 6213", "topic": "topic-canary-6214"},
+        shows=["GET /search?topic=topic-canary-6214", "zaehler"], hides=["visitor-canary", "web-canary", "canary of the"], keyed=True,
+    ),
+    Recording(
+        "xmpp-profanity-starttls.pcapng.gz",
+        "XMPP with a client of people and STARTTLS: sign-up without a number, contact list, a message and an answer, one with OMEMO, idle",
+        profanity.starttls, "Profanity", ["profanity", "tmux", "prosody", "dnsmasq-base", "tcpdump"], "conversations",
+        ["register", "contact-sync", "text-1to1", "idle", "own-server"],
+        {"password": "xmpp-canary-7204", "message": "canary of the person's message 7205", "answer": "canary of the person's answer 7206",
+         "sealed": "canary of the sealed message 7207"},
+        shows=["<proceed", "xmpp.example"], hides=["canary of the", "xmpp-canary"],
+    ),
+    Recording(
+        "xmpp-profanity-clear.pcapng.gz", "The same without TLS, switched off by the person: what OMEMO covers and what it does not",
+        profanity.without_tls, "Profanity", ["profanity", "tmux", "prosody", "dnsmasq-base", "tcpdump"], "conversations",
+        ["contact-sync", "text-1to1", "idle", "own-server"],
+        {"password": "xmpp-canary-7214", "message": "canary of the person's message 7215", "answer": "canary of the person's answer 7216",
+         "sealed": "canary of the sealed message 7217"},
+        shows=["canary of the person", "eu.siacs.conversations.axolotl"], hides=["canary of the sealed"],
     ),
 ]

@@ -10,26 +10,29 @@ import subprocess
 import time
 from pathlib import Path
 
-from .net import DNS, DNS6, MAIL, OLD_WEB, STORE, WEB, WEB6, XMPP, LabError, call
+from . import counselling
+from .net import DNS, DNS6, MAIL, OLD_WEB, SEARCH, SINK, STORE, TRACKER, WEB, WEB6, XMPP, LabError, call
 
 XMPP_NAME, WEB_NAME, OLD_NAME, MAIL_NAME = "xmpp.example", "beratung.example", "alt.beratung.example", "mail.example"
 STORE_NAME = "store.example"
+# The one real domain that the resolver answers for: Signal's own code asks for names below it.
+SIGNAL_DOMAIN = "signal.org"
 LONG_TEXT = "a text record that does not fit into a datagram of 512 bytes " * 3
 
 
 def certificates(folder):
-    """A certificate authority of the lab's own and a server certificate for its names."""
+    """A certificate authority of the lab's own and server certificates: `leaf` for the lab's names, one each for names of others."""
     folder.mkdir()
-    (folder / "leaf.cnf").write_text(
-        "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
-        f"subjectAltName=DNS:{WEB_NAME},DNS:{OLD_NAME},DNS:{XMPP_NAME},DNS:{STORE_NAME}\n"
-    )
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     call("openssl", "req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-days", "3650",
          "-subj", "/O=metaleak lab/CN=metaleak lab test authority", cwd=folder)
-    call("openssl", "req", *ec, "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", f"/CN={WEB_NAME}", cwd=folder)
-    call("openssl", "x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-         "-days", "365", "-extfile", "leaf.cnf", "-out", "leaf.pem", cwd=folder)
+    for file, names in (("leaf", [WEB_NAME, OLD_NAME, XMPP_NAME, STORE_NAME]), ("tracker", [counselling.TRACKER]),
+                        ("signal", [f"*.{SIGNAL_DOMAIN}", f"*.chat.{SIGNAL_DOMAIN}"])):
+        (folder / f"{file}.cnf").write_text("basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName="
+                                            + ",".join(f"DNS:{name}" for name in names) + "\n")
+        call("openssl", "req", *ec, "-keyout", f"{file}.key", "-out", f"{file}.csr", "-subj", f"/CN={names[0]}", cwd=folder)
+        call("openssl", "x509", "-req", "-in", f"{file}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+             "-days", "365", "-extfile", f"{file}.cnf", "-out", f"{file}.pem", cwd=folder)
     return folder
 
 
@@ -55,6 +58,9 @@ host-record={OLD_NAME},{OLD_WEB}
 host-record={XMPP_NAME},{XMPP}
 host-record={MAIL_NAME},{MAIL}
 host-record={STORE_NAME},{STORE}
+host-record={counselling.TRACKER},{TRACKER}
+host-record={counselling.SEARCH},{SEARCH}
+address=/{SIGNAL_DOMAIN}/{SINK}
 cname=online.{WEB_NAME},{WEB_NAME}
 srv-host=_xmpp-client._tcp.{XMPP_NAME},{XMPP_NAME},5222,5,1
 mx-host={WEB_NAME},{WEB_NAME},10
@@ -100,8 +106,12 @@ http {{
     return process
 
 
-def prosody(lab, folder, certs, accounts, encryption_required):
-    """An XMPP server with the given accounts (name → password). Encryption is offered always, required on request."""
+def prosody(lab, folder, certs, accounts, encryption_required, people=False):
+    """An XMPP server with the given accounts (name → password). Encryption is offered always, required on request.
+
+    `people` adds what their clients want: sign-up in the client (XEP-0077), and personal events, which OMEMO's keys travel in.
+    """
+    more = ', "register", "pep", "carbons", "presence", "message", "iq"' if people else ""
     data = folder / "data"
     data.mkdir(parents=True)
     conf = folder / "prosody.cfg.lua"
@@ -111,7 +121,8 @@ run_as_root = true -- alone in a namespace of the lab; there is no other user to
 pidfile = "{folder}/prosody.pid"
 data_path = "{data}"
 interfaces = {{ "{XMPP}" }}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping" }}
+modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping"{more} }}
+allow_registration = {str(people).lower()}
 modules_disabled = {{ "s2s", "offline" }}
 authentication = "internal_plain"
 c2s_require_encryption = {yes_no}

@@ -95,4 +95,6 @@ pub(super) static FILES: &[(&str, &str)] = &[
     ("scenarios/common/first-start.toml", include_str!("../../scenarios/common/first-start.toml")),
     ("scenarios/common/open-chat.toml", include_str!("../../scenarios/common/open-chat.toml")),
     ("scenarios/common/rest.toml", include_str!("../../scenarios/common/rest.toml")),
+    ("scenarios/lab/counselling.toml", include_str!("../../scenarios/lab/counselling.toml")),
+    ("scenarios/lab/xmpp-starttls.toml", include_str!("../../scenarios/lab/xmpp-starttls.toml")),
 ];

@@ -212,6 +212,10 @@ pub struct StepEntry {
     /// The program and its arguments, for `run`.
     #[schemars(with = "Option<Vec<String>>")]
     pub run: Option<Spanned<Vec<String>>>,
+    /// What a browser does for the step, with the driver `web`.
+    #[serde(default)]
+    #[schemars(with = "Vec<WebDo>")]
+    pub web: Vec<Spanned<WebDo>>,
     /// What must be seen for the step to have succeeded.
     pub expect: Option<Expect>,
     /// Seconds to wait after it.
@@ -220,6 +224,26 @@ pub struct StepEntry {
     /// Go on with the next step when this one fails; else the trial ends there.
     #[serde(default)]
     pub optional: bool,
+}
+
+/// One thing that a browser does: `open`, `click`, `type`, `wait` or `screenshot`, exactly one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebDo {
+    /// Opens a page; a path is one of the app's address.
+    pub open: Option<String>,
+    /// Clicks the element that this CSS selector names, once it is shown.
+    pub click: Option<String>,
+    /// Types `text` into the element of this selector.
+    #[serde(rename = "type")]
+    pub kind_in: Option<String>,
+    /// Waits until the element of this selector is shown; with `text`, until it shows that.
+    pub wait: Option<String>,
+    /// With `type` and `wait`. `{text}` stands for the step's text, `{canary}` for its canary, `{canary:NAME}` for another.
+    pub text: Option<String>,
+    /// `true`: keeps a picture of the page in the run folder.
+    #[serde(default)]
+    pub screenshot: bool,
 }
 
 /// What must be seen after a step.

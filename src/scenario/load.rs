@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::embedded;
 use super::language::{
     ACTIONS, Action, Amount, App, CanaryKind, Control, Device, Order, Part, ScenarioFile, StepEntry,
-    StepsFile,
+    StepsFile, WebDo,
 };
 use crate::capture::hex;
 use crate::fault::line_at;
@@ -97,6 +97,8 @@ pub struct Step {
     pub canary: Option<String>,
     /// The program and its arguments.
     pub run: Option<Vec<String>>,
+    /// What a browser does for it.
+    pub web: Vec<WebDo>,
     /// A text that must be seen, and within how many seconds.
     pub expect: Option<(String, f64)>,
     /// Seconds to wait after it.
@@ -607,6 +609,7 @@ impl<'f> Reader<'f> {
         {
             self.fault(at, &run.span(), "`run` without a program", "write run = [\"program\", \"argument\"]");
         }
+        self.web(at, word, action, entry);
         let say = entry.say.clone().unwrap_or_else(|| Text { en: info.en.into(), de: info.de.into() });
         if entry.say.is_some() {
             self.text_of(at, "say", &say);
@@ -644,12 +647,63 @@ impl<'f> Reader<'f> {
             times: plain(&entry.times).unwrap_or(Amount::Fixed(1)),
             canary: entry.canary.as_ref().map(|c| c.get_ref().clone()),
             run: entry.run.as_ref().map(|r| r.get_ref().clone()),
+            web: entry.web.iter().map(|w| w.get_ref().clone()).collect(),
             expect,
             settle,
             optional: entry.optional,
             file: at.path.to_string_lossy().into_owned(),
             line: at.line(span),
         })
+    }
+
+    /// What a browser is to do: one thing each, with selectors and words that are there.
+    fn web(&mut self, at: &At<'_>, word: &Spanned<String>, action: Action, entry: &StepEntry) {
+        if !entry.web.is_empty() && matches!(action, Action::Run | Action::Manual | Action::Idle) {
+            let what = format!("{:?} takes no `web`", action.info().id);
+            self.fault(at, &word.span(), what, "remove web, or take an action that is done in the app");
+        }
+        for act in &entry.web {
+            let (span, act) = (act.span(), act.get_ref());
+            let named = [&act.open, &act.click, &act.kind_in, &act.wait];
+            let things = named.iter().filter(|thing| thing.is_some()).count() + usize::from(act.screenshot);
+            if things != 1 {
+                let what = format!("a browser is to do {things} things at once");
+                let remedy = "write one of open, click, type, wait, screenshot = true in each { } of `web`";
+                self.fault(at, &span, what, remedy);
+            }
+            if [&act.click, &act.kind_in, &act.wait]
+                .iter()
+                .any(|s| s.as_ref().is_some_and(|s| s.trim().is_empty()))
+            {
+                self.fault(at, &span, "an empty selector", "write a CSS selector, e.g. click = \"#send\"");
+            }
+            match (&act.text, act.kind_in.is_some(), act.wait.is_some()) {
+                (None, true, _) => {
+                    self.fault(at, &span, "`type` without `text`", "write text = \"…\" beside it");
+                }
+                (Some(_), false, false) => {
+                    self.fault(
+                        at,
+                        &span,
+                        "`text` without `type` or `wait`",
+                        "remove it, or say what is done with it",
+                    );
+                }
+                _ => {}
+            }
+            for name in placeholders(act.text.as_deref().unwrap_or_default()) {
+                let known = match name.strip_prefix("canary:") {
+                    Some(canary) => self.loose || self.canaries.iter().any(|c| c == canary),
+                    None if name == "canary" => entry.canary.is_some(),
+                    None => name == "text" && entry.characters.is_some(),
+                };
+                if !known {
+                    let shown: String = name.chars().take(64).collect();
+                    let remedy = "write {text} where the step has `characters`, {canary} where it has `canary`, or {canary:NAME}";
+                    self.fault(at, &span, format!("nothing stands for {{{shown}}}"), remedy);
+                }
+            }
+        }
     }
 
     fn amount(&mut self, at: &At<'_>, amount: &Spanned<Amount>, most: u64) {
@@ -672,6 +726,11 @@ impl<'f> Reader<'f> {
             }
         }
     }
+}
+
+/// What stands in braces in a text.
+pub(super) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
 /// `include`, relative to the file that names it, without `.` and `..` where that is possible.

@@ -18,7 +18,7 @@ mod run_file;
 
 pub use language::{
     ACTIONS, Action, ActionInfo, Amount, App, Canary, CanaryKind, Control, Device, DeviceKind, Dose,
-    DoseWord, Expect, Order, Part, ScenarioFile, StepEntry, StepsFile,
+    DoseWord, Expect, Order, Part, ScenarioFile, StepEntry, StepsFile, WebDo,
 };
 pub use load::{Fault, Planted, Scenario, ScenarioFaults, Step, check_steps};
 pub use plan::Trial;

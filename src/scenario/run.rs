@@ -782,6 +782,7 @@ fn idle_step(seconds: u64) -> Step {
         times: Amount::Fixed(1),
         canary: None,
         run: None,
+        web: Vec::new(),
         expect: None,
         settle: 0.0,
         optional: false,

@@ -20,6 +20,16 @@ pub(super) static TRANSFORM: Transform = Transform {
             text.chars().map(|c| if special(c) { of(c) } else { c.to_string() }).collect()
         };
         let mut all = vec![some(&|c| named(c).map_or_else(|| c.to_string(), str::to_owned))];
+        if text.contains('\'') {
+            // XML's own name of the apostrophe, which XMPP servers write.
+            all.push(some(&|c| {
+                if c == '\'' {
+                    "&apos;".into()
+                } else {
+                    named(c).map_or_else(|| c.to_string(), str::to_owned)
+                }
+            }));
+        }
         if !outer {
             all.push(text.chars().map(decimal).collect());
             all.push(text.chars().map(hexadecimal).collect());

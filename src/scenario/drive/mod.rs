@@ -19,6 +19,7 @@ pub mod exec;
 pub mod manual;
 pub mod process;
 pub mod ui;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ use super::{Action, Control, Scenario, Step, Trial};
 use crate::model::Text;
 
 /// All drivers. The first that [`DriverInfo::suits`] a scenario is taken where `--driver` says nothing.
-pub static DRIVERS: &[&DriverInfo] = &[&exec::INFO, &adb::INFO, &manual::INFO];
+pub static DRIVERS: &[&DriverInfo] = &[&exec::INFO, &web::INFO, &adb::INFO, &manual::INFO];
 
 /// A driver, as `--driver` and `metaleak doctor` know it.
 pub struct DriverInfo {
