@@ -96,7 +96,7 @@ def sign_up(person, password):
     person.say(password)
     person.wait("Confirm password")
     person.say(password)
-    person.wait("egistration success")
+    person.wait("egistration success")  # typos: off, with or without a capital
     person.again()
 
 
@@ -116,7 +116,7 @@ def make_keys(person):
     person.say("/close")
     person.say("/omemo gen")
     person.wait("bundle published successfully", 60)
-    person.wait("OMEMO crytographic materials generated")
+    person.wait("OMEMO crytographic materials generated")  # typos: off, its own spelling
     person.say("/omemo trustmode blind")
     time.sleep(1)
 

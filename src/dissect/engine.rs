@@ -739,9 +739,9 @@ fn mask(analysis: &mut CaptureAnalysis, canaries: &CanarySet) {
 
 /// Facts in the report's words, with names from DNS answers that the client had before.
 fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options) -> Vec<Flow> {
-    let steps = &options.steps;
     // For each name of an address the first answer, and all of them by frame with the latest end of use up to there.
     type Known<'a> = (&'a DnsName, Vec<(u64, CaptureTime)>);
+    let steps = &options.steps;
     let mut answers: HashMap<(std::net::IpAddr, std::net::IpAddr), Vec<Known<'_>>> = HashMap::new();
     for answer in dns {
         let known = answers.entry((answer.client, answer.address)).or_default();

@@ -520,7 +520,7 @@ impl<'a> Decoder<'_, 'a> {
         }
     }
 
-    /// Linux netfilter log (LINKTYPE_NFLOG): attributes in the recorder's byte order, the payload is one of them.
+    /// Linux netfilter log (`LINKTYPE_NFLOG`): attributes in the recorder's byte order, the payload is one of them.
     fn nflog(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
         let Some((head, rest)) = bytes.split_at_checked(4) else {
             return self.malformed(bytes, "cut NFLOG header");
@@ -908,7 +908,7 @@ const RADIOTAP_FCS: u8 = 0x10;
 /// The header is filled up to four bytes.
 const RADIOTAP_PADDED: u8 = 0x20;
 
-/// Where the payload (NFULA_PAYLOAD, type 9) among the attributes of a netfilter log begins and ends, up to where the frame was cut;
+/// Where the payload (`NFULA_PAYLOAD`, type 9) among the attributes of a netfilter log begins and ends, up to where the frame was cut;
 /// `None` where `order` is not that of the attributes.
 fn nflog_payload(attributes: &[u8], order: fn([u8; 2]) -> u16) -> Option<(usize, usize)> {
     let mut at = 0_usize;
