@@ -27,6 +27,10 @@ use crate::model::{CaptureTime, Execution, FailedStep, Mark, Run, Text, Tool, Va
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// By how much two clocks may differ over one look before that is a jump.
 const JUMP: i128 = 500_000_000;
+/// Room that is set aside for the last description, should the disk be full: a file, which study passes over.
+const SPARE: &str = ".spare";
+/// Its size.
+const SPARE_BYTES: usize = 64 << 10;
 /// Jumps that are noted of one trial.
 const MAX_JUMPS: usize = 20;
 /// Seconds of a control, where the steps say nothing of their time.
@@ -177,6 +181,8 @@ pub fn run(mut job: Job<'_>) -> Result<RunEnd, RunError> {
     folder::make(&job.folder).map_err(|e| written(&job.folder, e))?;
     let path = job.folder.join("canaries.toml");
     folder::write(&path, canary_file(&job.canaries).as_bytes()).map_err(|e| written(&path, e))?;
+    let spare = job.folder.join(SPARE);
+    folder::write(&spare, &vec![0; SPARE_BYTES]).map_err(|e| written(&spare, e))?;
     let mut runner = Runner {
         exec: Exec::new(&job.options),
         person: Manual::new(&job.options),
@@ -199,6 +205,7 @@ pub fn run(mut job: Job<'_>) -> Result<RunEnd, RunError> {
         runner.trial(number, trial);
     }
     runner.job.driver.1.end();
+    let _ = std::fs::remove_file(&spare);
     Ok(runner.end)
 }
 
@@ -726,6 +733,13 @@ impl Runner<'_, '_> {
         state.execution.ended = Some(ended.into());
         state.unwritten = None;
         state.save();
+        if let Some(what) = &state.unwritten {
+            // The disk is full: room for the last description was set aside.
+            self.end.fault.get_or_insert(what.clone());
+            let _ = std::fs::remove_file(self.job.folder.join(SPARE));
+            state.unwritten = None;
+            state.save();
+        }
         if let Some(what) = state.unwritten.take() {
             self.end.fault.get_or_insert(what);
         }

@@ -1,4 +1,4 @@
-//! Any program that writes pcap to its standard output, e.g. `tcpdump -U -w -` on another machine by other means than ssh.
+//! Any program that writes pcap to its standard output, e.g. `tcpdump --immediate-mode -U -w -` on another machine by other means than ssh.
 
 use std::process::Command;
 
@@ -32,7 +32,10 @@ impl Backend for Program {
     fn start(&mut self, take: &Take) -> Result<Box<dyn Session>, BackendFault> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
-        let of = Of { interface: self.program.clone(), filter: None, recorder: self.program.clone() };
+        // Its name alone: where it lies is nobody else's concern.
+        let name = std::path::Path::new(&self.program).file_name();
+        let name = name.unwrap_or_default().to_string_lossy().into_owned();
+        let of = Of { interface: name.clone(), filter: None, recorder: name };
         stream::start(command, Ask::Terminate, take, of)
     }
 }

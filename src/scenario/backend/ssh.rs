@@ -35,7 +35,7 @@ impl Backend for Ssh {
         command.args(["-o", "BatchMode=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]);
         command.arg(&self.remote);
         command.arg(format!(
-            "exec 3<&0; {} </dev/null & p=$!; (cat <&3 >/dev/null; kill -TERM $p) & wait $p",
+            "exec 3<&0; {} </dev/null & p=$!; (cat <&3; kill -TERM $p) >/dev/null 2>&1 & wait $p",
             super::tcpdump(&self.options)
         ));
         let interface = self.options.interface.clone().unwrap_or_else(|| "any".into());

@@ -107,6 +107,8 @@ pub(super) fn start(
 
 /// Asks a program to end, and sees to it that it does. Its last words are read by another thread, which gets a moment for them.
 fn ask_to_end(ask: Ask, stdin: Option<ChildStdin>, child: &Mutex<Child>, said: &Mutex<String>) {
+    // What passed until now may still be on its way to the program.
+    std::thread::sleep(Duration::from_millis(200));
     match ask {
         Ask::CloseInput => {
             drop(stdin);
