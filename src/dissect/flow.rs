@@ -19,7 +19,9 @@ use super::{
     Step,
 };
 use crate::model::{CaptureTime, Direction, FindingKind, FlowCall, FlowTls, Severity, SignatureHit};
-use crate::payload::{Found, RawFinding, Readability, Scanner, Search as RuleSearch, Sighting, TextMeter};
+use crate::payload::{
+    Found, RawFinding, Readability, Room, Scanner, Search as RuleSearch, Sighting, TextMeter,
+};
 
 mod session;
 
@@ -345,6 +347,8 @@ pub(super) struct Output {
     pub(super) given_up: u64,
     /// Held once more by every unpacking that keeps a window: so it is counted how many there are.
     pub(super) windows: std::sync::Arc<()>,
+    /// What containers that are unpacked keep together.
+    pub(super) room: Room,
     order: u64,
 }
 
@@ -1389,6 +1393,7 @@ impl Flow {
         let mut all = Vec::new();
         let (base, frames_of) = (place.base(), |start: u64, end: u64| place.of_stream(start, end));
         let opened = !search.unpacked;
+        search.scanner.share(&sink.out.room);
         search
             .scanner
             .feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));

@@ -531,6 +531,7 @@ impl Cx<'_> {
         frames: Vec<u64>,
         offset: u64,
     ) {
+        content.share(&self.out.room);
         let found = content.search(data, frames, offset, self.direction, self.options);
         self.tell_found(found);
     }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::Options;
 use crate::model::Direction;
-use crate::payload::{Found, RawFinding, Scanner, Search, Sighting};
+use crate::payload::{Found, RawFinding, Room, Scanner, Search, Sighting};
 
 /// Content that stays known by its frames: no form of a canary is longer (a value of 1024 bytes, percent-encoded).
 const KEPT: u64 = 4096;
@@ -85,6 +85,11 @@ impl Unwrapped {
         self.scanner = Scanner::default();
         self.rules = Search::default();
         self.parts.clear();
+    }
+
+    /// What it unpacks shares this room.
+    pub(super) fn share(&mut self, room: &Room) {
+        self.scanner.share(room);
     }
 
     /// Searches the next part; gives hits with their frames, and in words what was given up.

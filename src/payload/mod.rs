@@ -28,7 +28,7 @@ pub use cleartext::{RuleFileError, Rules, Search, Sighting};
 pub use credential::{Credential, SaslLogin, UserPass};
 pub use imap::ImapLogin;
 pub use mask::{Masking, mask, mask_header, mask_target};
-pub use scan::{Found, Scanner};
+pub use scan::{Found, Room, Scanner};
 pub use text::{Readability, Run, TextMeter};
 pub(crate) use transform::a_label;
 pub use transform::{Key, KeyError, KeyOver, Keys};

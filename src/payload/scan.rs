@@ -4,6 +4,9 @@
 //! again, three deep at most. Gives each hit with the layers around it and the marks (frames, for whoever calls) of all bytes
 //! from the container's beginning. Formats without such a beginning (deflate, Brotli) are opened only by those who know of them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::canary::{CanarySet, CanaryState, Hit};
 use super::unpack::{Coding, Fault, Unpacker};
 
@@ -13,6 +16,36 @@ pub const MAX_DEPTH: usize = 3;
 const MAX_MARKS: usize = 64;
 /// Bytes of a container: of a longer one the beginning is searched.
 const MAX_TAKEN: u64 = 4 << 20;
+/// Bytes that the containers of one [`Room`] may keep together to unpack on: what is more is given up where it stands.
+const MAX_HELD: u64 = 8 << 20;
+
+/// What containers keep in memory together, over all scanners that have this room; a clone is the same one. Of one thread at a time,
+/// or what is given up would depend on threads.
+#[derive(Clone, Debug, Default)]
+pub struct Room(Arc<AtomicU64>);
+
+/// One container's share of a room, given back with it.
+#[derive(Debug)]
+struct Share {
+    room: Room,
+    bytes: u64,
+}
+
+impl Share {
+    /// The container keeps so many bytes now; whether there is room for them.
+    fn set(&mut self, bytes: u64) -> bool {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        let others = self.room.0.fetch_sub(before, Ordering::Relaxed) - before;
+        self.room.0.fetch_add(bytes, Ordering::Relaxed);
+        others + bytes <= MAX_HELD
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
 
 /// What a container begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +117,7 @@ pub struct Scanner {
     open: Option<Box<Container>>,
     /// Up to here, bytes belong to a container that is closed.
     busy: u64,
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -100,6 +134,7 @@ struct Container {
     content: u64,
     taken: u64,
     marks: Vec<u64>,
+    share: Share,
 }
 
 /// Text that is being decoded.
@@ -139,6 +174,13 @@ impl Decoder {
 }
 
 impl Scanner {
+    /// Its containers share this room with those of other scanners.
+    pub fn share(&mut self, room: &Room) {
+        if !Arc::ptr_eq(&self.room.0, &room.0) {
+            self.room = room.clone();
+        }
+    }
+
     /// Searches the next bytes, `offset` being that of their first one. `containers` says whether containers may begin in
     /// them; `marks` gives the marks of a range of offsets, `found` takes what is found.
     pub fn feed(
@@ -208,10 +250,11 @@ impl Scanner {
                 layers,
                 text,
                 unpacker: Unpacker::new(marker.coding),
-                inner: Scanner::default(),
+                inner: Scanner { room: self.room.clone(), ..Scanner::default() },
                 content: 0,
                 taken: 0,
                 marks: marks(at, end),
+                share: Share { room: self.room.clone(), bytes: 0 },
             };
             // The marker itself may lie in earlier bytes.
             let rest = bytes.get((at + 4).saturating_sub(offset) as usize..).unwrap_or_default();
@@ -288,7 +331,8 @@ impl Container {
         };
         let pushed = self.unpacker.push(packed, &mut |piece| content.search(set, piece, depth - 1, found));
         self.taken += packed.len() as u64;
-        if self.taken > MAX_TAKEN {
+        let fits = self.share.set(self.unpacker.held());
+        if self.taken > MAX_TAKEN || !fits {
             self.unpacker.finish(&mut |piece| content.search(set, piece, depth - 1, found));
         }
         let mut give_up = |why: &str| found(Found::GivenUp(start, format!("{}: {why}", layers.join(" in "))));
@@ -300,6 +344,9 @@ impl Container {
                 }
                 if self.taken > MAX_TAKEN {
                     give_up("of more than 4 MiB the beginning was searched");
+                    ended = true;
+                } else if !fits && !ended {
+                    give_up("memory for what is unpacked was short, the beginning was searched");
                     ended = true;
                 }
             }
@@ -383,6 +430,46 @@ fn outside(
 mod tests {
     use super::super::unpack::tests::packed;
     use super::*;
+
+    /// A frame of Zstandard with a window of 8 MiB, four blocks of 128 KiB of one letter, the canary, and no end.
+    fn large_window() -> Vec<u8> {
+        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x68];
+        for _ in 0..4 {
+            // A block of one repeated byte (RFC 8878 section 3.1.1.2.2).
+            frame.extend(&((128_u32 << 10) << 3 | 1 << 1).to_le_bytes()[..3]);
+            frame.push(b'a');
+        }
+        let text = b" canary-4711 ";
+        frame.extend(&((text.len() as u32) << 3).to_le_bytes()[..3]);
+        frame.extend(text);
+        frame
+    }
+
+    #[test]
+    fn many_frames_with_large_windows_share_their_memory() {
+        let set = CanarySet::new(&[("c".into(), "canary-4711".into())]).unwrap();
+        let room = Room::default();
+        let frame = large_window();
+        let (mut scanners, mut given_up, mut most) = (Vec::new(), 0, 0);
+        for _ in 0..100 {
+            let mut scanner = Scanner::default();
+            scanner.share(&room);
+            scanner.feed(&set, 0, &frame, true, &mut |_, _| vec![1], &mut |what| {
+                given_up += u64::from(matches!(what, Found::GivenUp(0, why) if why.contains("memory")));
+            });
+            most = most.max(room.0.load(Ordering::Relaxed));
+            scanners.push(scanner);
+        }
+        // Each keeps the half MiB that came so far, the window's part of it.
+        assert_eq!(given_up, 100 - MAX_HELD / ((512 << 10) + 13), "of 100");
+        assert!(most <= MAX_HELD, "{most}");
+        // What is held is searched in the end, and given back.
+        let mut found = 0;
+        for scanner in &mut scanners {
+            scanner.finish(&set, &mut |what| found += u64::from(matches!(what, Found::Within(..))));
+        }
+        assert_eq!((found, room.0.load(Ordering::Relaxed)), (100 - given_up, 0));
+    }
 
     fn found(data: &[u8], size: usize) -> Vec<String> {
         let set = CanarySet::new(&[("c".into(), "canary-4711".into())]).unwrap();

@@ -120,6 +120,15 @@ impl Unpacker {
         self.ended
     }
 
+    /// Bytes that are kept to unpack on, where they are more than a small window.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        match &self.engine {
+            Engine::Zstd(frame) if !self.ended => frame.held(),
+            _ => 0,
+        }
+    }
+
     /// Unpacks the next bytes; gives how many of them belong to the container.
     ///
     /// # Errors
@@ -313,6 +322,12 @@ impl ZstdFrame {
             flowing: false,
             open: false,
         }
+    }
+
+    /// Bytes that are kept: a window, a block that is not whole, and content that is given at the end.
+    pub(crate) fn held(&self) -> u64 {
+        let content = if self.open { HEADER_WINDOW + self.counted.saturating_sub(self.given) } else { 0 };
+        content + self.pending.len() as u64
     }
 
     /// All of the frame was read.
