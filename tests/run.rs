@@ -3,6 +3,15 @@
 //! Phones, ssh and recorders are stand-ins by script (`tests/run/`); no vendor's app runs here. What needs Python, root or a network
 //! namespace says so and is skipped where that is missing.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests: a failure there is a failed test, and what is skipped is printed"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

@@ -264,7 +264,10 @@ impl Tap for Stream {
 mod tests {
     use super::*;
 
-    fn stream(magic: [u8; 4], little: bool) -> (String, Vec<(i64, u32, Vec<u8>)>, u16) {
+    /// Time, length on the wire and bytes of a frame.
+    type Frame = (i64, u32, Vec<u8>);
+
+    fn stream(magic: [u8; 4], little: bool) -> (String, Vec<Frame>, u16) {
         let word = |n: u32| if little { n.to_le_bytes() } else { n.to_be_bytes() };
         let mut bytes = magic.to_vec();
         for n in [0x0004_0002, 0, 0, 262_144, 101] {
