@@ -508,7 +508,7 @@ fn fault_12_a_clock_that_jumps_is_noted() {
 #[test]
 fn faults_13_to_16_usage_is_told_before_anything_begins() {
     let bench = Bench::new("[[step]]\ndo = \"fly\"\n");
-    exits(&bench.run(&["--capture", "none"]), 2, &["s.toml:5: unknown action \"fly\"", "write one of"]);
+    exits(&bench.run(&["--capture", "none"]), 2, &["s.toml:6: unknown action \"fly\"", "write one of"]);
     let bench = Bench::new(TRUE);
     std::fs::create_dir(bench.path("out")).unwrap();
     exits(&bench.run(&["--capture", "none"]), 2, &["exists", "--folder"]);
