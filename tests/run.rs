@@ -525,7 +525,10 @@ fn faults_13_to_16_usage_is_told_before_anything_begins() {
     );
     exits(&bench.run(&["--capture", "live"]), 2, &["--interface"]);
     let bench = Bench::new(PHONE);
-    let output = bench.run(&["--capture", "none", "--driver", "adb", "--adb", "/nonexistent/adb"]);
+    let mut command = Command::new(BINARY);
+    command.arg("run").arg(bench.path("s.toml")).arg("--folder").arg(bench.path("out"));
+    let output =
+        command.args(["--capture", "none", "--driver", "adb", "--adb", "/nonexistent/adb"]).output().unwrap();
     exits(&output, 4, &["\"/nonexistent/adb\" is not there", "metaleak doctor"]);
 }
 
