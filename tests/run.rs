@@ -517,7 +517,7 @@ fn fault_12_a_clock_that_jumps_is_noted() {
 #[test]
 fn faults_13_to_16_usage_is_told_before_anything_begins() {
     let bench = Bench::new("[[step]]\ndo = \"fly\"\n");
-    exits(&bench.run(&["--capture", "none"]), 2, &["s.toml:5: unknown action \"fly\"", "write one of"]);
+    exits(&bench.run(&["--capture", "none"]), 2, &["s.toml:6: unknown action \"fly\"", "write one of"]);
     let bench = Bench::new(TRUE);
     std::fs::create_dir(bench.path("out")).unwrap();
     exits(&bench.run(&["--capture", "none"]), 2, &["exists", "--folder"]);
@@ -534,7 +534,10 @@ fn faults_13_to_16_usage_is_told_before_anything_begins() {
     );
     exits(&bench.run(&["--capture", "live"]), 2, &["--interface"]);
     let bench = Bench::new(PHONE);
-    let output = bench.run(&["--capture", "none", "--driver", "adb", "--adb", "/nonexistent/adb"]);
+    let mut command = Command::new(BINARY);
+    command.arg("run").arg(bench.path("s.toml")).arg("--folder").arg(bench.path("out"));
+    let output =
+        command.args(["--capture", "none", "--driver", "adb", "--adb", "/nonexistent/adb"]).output().unwrap();
     exits(&output, 4, &["\"/nonexistent/adb\" is not there", "metaleak doctor"]);
 }
 

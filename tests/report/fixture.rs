@@ -180,6 +180,7 @@ fn inputs() -> Vec<Input> {
             link_types: vec!["EN10MB".into()],
             truncated: true,
             run: Some(Run {
+                execution: None,
                 marks: Vec::new(),
                 messenger: Some("conversations".into()),
                 steps: vec!["register".into(), "text-1to1".into()],
@@ -719,6 +720,7 @@ pub(crate) fn hostile() -> Report {
         input.last_time = Some(bad());
         input.link_types = vec![bad()];
         input.run = Some(Run {
+            execution: None,
             marks: Vec::new(),
             messenger: Some(bad()),
             steps: vec![bad()],

@@ -1,4 +1,4 @@
-//! Any program that writes pcap to its standard output, e.g. `tcpdump --immediate-mode -U -w -` on another machine by other means than ssh.
+//! Any program that writes pcap to its standard output, e.g. `tcpdump -U -w -` on another machine by other means than ssh.
 
 use std::process::Command;
 

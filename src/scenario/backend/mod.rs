@@ -145,8 +145,8 @@ fn quoted(word: &str) -> String {
 fn tcpdump(options: &CaptureOptions) -> String {
     let interface = quoted(options.interface.as_deref().unwrap_or("any"));
     let filter = options.filter.as_deref().map(|f| format!(" {}", quoted(f))).unwrap_or_default();
-    // Without immediate mode it would hold packets back for up to a second, and lose them when it is ended.
-    format!("tcpdump -i {interface} -n -s 0 --immediate-mode -U -w -{filter}")
+    // Its own buffer of 2 MiB is soon full.
+    format!("tcpdump -i {interface} -n -s 0 -B 16384 -U -w -{filter}")
 }
 
 /// Whether a file has bytes in it.

@@ -20,6 +20,9 @@ use crate::scenario::drive::process;
 const BEGIN: Duration = Duration::from_secs(20);
 /// How long it may take to end in order.
 const END: Duration = Duration::from_secs(5);
+/// How long tcpdump may hold packets back, which it loses when it is ended: its kernel buffer is read once a second. Its immediate mode
+/// is no way out, for then that buffer has room for a few packets only.
+const HELD_BACK: Duration = Duration::from_millis(1300);
 /// Packets that wait; then the pipe has to.
 const WAITING: usize = 256;
 /// Bytes of what the program says that are kept.
@@ -107,8 +110,7 @@ pub(super) fn start(
 
 /// Asks a program to end, and sees to it that it does. Its last words are read by another thread, which gets a moment for them.
 fn ask_to_end(ask: Ask, stdin: Option<ChildStdin>, child: &Mutex<Child>, said: &Mutex<String>) {
-    // What passed until now may still be on its way to the program.
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(HELD_BACK);
     match ask {
         Ask::CloseInput => {
             drop(stdin);

@@ -109,7 +109,7 @@ pub enum StepFault {
     #[error("{0}")]
     Failed(String),
     /// What had to come did not come in time.
-    #[error("not within {} s: {what}", within.as_secs_f64())]
+    #[error("not within {} s: {what}", (within.as_secs_f64() * 10.0).round() / 10.0)]
     Timeout {
         /// What was waited for.
         what: String,
