@@ -419,8 +419,10 @@ impl CanarySet {
                     Meant::Number(canary) => here.extend(self.confirm_number(canary, &view, offset)),
                     Meant::Form(canary, kind, print) => {
                         let forms = self.forms_of(canary).and_then(|f| f.by_print.get(&(kind, print)));
-                        let confirmed =
-                            forms.into_iter().flatten().filter_map(|f| self.confirm(canary, *f, &view, offset));
+                        let confirmed = forms
+                            .into_iter()
+                            .flatten()
+                            .filter_map(|f| self.confirm(canary, *f, &view, offset));
                         here.extend(confirmed);
                     }
                 }
@@ -490,8 +492,7 @@ impl CanarySet {
             start,
             end: offset.saturating_add(end as u64),
         };
-        let open =
-            open.then_some(Open { canary, form: place, start, seen: seen.bytes, folded: seen.folded });
+        let open = open.then_some(Open { canary, form: place, start, seen: seen.bytes, folded: seen.folded });
         Some(Candidate { hit, inexact: cased || form.cased || form.is_spelled(), open })
     }
 

@@ -169,7 +169,6 @@ impl Collector {
             self.forms.push(form);
         }
     }
-
 }
 
 /// Where forms go.
@@ -415,12 +414,25 @@ mod tests {
     fn every_form_leaves_its_fingerprint() {
         use super::super::matcher::{Print, Prints, fingerprint};
         let mut values: Vec<String> = [
-            "+4915112345678", "0151 1234567", "004179/1234567", "anna@example.org", "zqjx", "a b=c&d<e>\"f'", "x/y/z\\+?",
-            "Jörg.Canary-4711@example.org", "zwei\r\nZeilen=\r\nund mehr", "🙂 ja", "\u{1}\u{2}abc\t", "%41%42=41", "1234",
+            "+4915112345678",
+            "0151 1234567",
+            "004179/1234567",
+            "anna@example.org",
+            "zqjx",
+            "a b=c&d<e>\"f'",
+            "x/y/z\\+?",
+            "Jörg.Canary-4711@example.org",
+            "zwei\r\nZeilen=\r\nund mehr",
+            "🙂 ja",
+            "\u{1}\u{2}abc\t",
+            "%41%42=41",
+            "1234",
         ]
         .map(str::to_owned)
         .to_vec();
-        values.extend([47, 48, 49, 200, 1024].map(|n| "Grüße, 17/4 & mehr ".repeat(60).chars().take(n).collect()));
+        values.extend(
+            [47, 48, 49, 200, 1024].map(|n| "Grüße, 17/4 & mehr ".repeat(60).chars().take(n).collect()),
+        );
         let mut seeded = crate::random::Random::new(4711);
         for _ in 0..60 {
             let length = 4 + seeded.below(40);
@@ -439,7 +451,11 @@ mod tests {
                 let must = &form.bytes[..form.least()];
                 assert!(must.len() <= longest, "{value:?}: {:?} is longer than {longest}", form.chain);
                 let Some(print) = fingerprint(must) else { continue };
-                assert!(prints.holds(print, must), "{value:?}: {:?} {must:?} leaves no fingerprint", form.chain);
+                assert!(
+                    prints.holds(print, must),
+                    "{value:?}: {:?} {must:?} leaves no fingerprint",
+                    form.chain
+                );
             }
         }
     }

@@ -138,24 +138,15 @@ pub(super) enum Kind {
 /// Most bytes that a check covers.
 const CHECKED: usize = 16;
 
-/// Checks of the last bytes of a text, from none to [`CHECKED`]; the last byte comes first.
-fn checks(backwards: impl Iterator<Item = u8>) -> [Option<u32>; CHECKED + 1] {
-    let mut check = NO_CHECK;
-    let mut all = [None; CHECKED + 1];
-    let (first, others) = all.split_at_mut(1);
-    first.fill(Some(check));
-    for (to, byte) in others.iter_mut().zip(backwards) {
-        check = checked(check, byte);
-        *to = Some(check);
+/// The check of the last bytes of a text, [`CHECKED`] at most, whatever their case.
+fn check(covered: &[u8]) -> u32 {
+    let mut bytes = [0_u8; CHECKED];
+    for (to, byte) in bytes.iter_mut().zip(covered) {
+        *to = byte.to_ascii_lowercase();
     }
-    all
-}
-
-/// The check of no bytes, and of one more (Fowler, Noll and Vo's hash 1a).
-const NO_CHECK: u32 = 0x811c_9dc5;
-
-fn checked(check: u32, byte: u8) -> u32 {
-    (check ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
+    let number = u128::from_le_bytes(bytes);
+    let mixed = hash(number as u64).rotate_left(32) ^ (number >> 64) as u64;
+    (hash(mixed) >> 32) as u32
 }
 
 impl Print {
@@ -163,8 +154,7 @@ impl Print {
     pub(super) fn of(end: &[u8], canary: u32) -> Option<(Kind, Print)> {
         let (kind, key) = fingerprint(end)?;
         let covered = end.get(end.len().saturating_sub(CHECKED)..)?;
-        let check = covered.iter().rev().fold(NO_CHECK, |check, byte| checked(check, *byte));
-        Some((kind, Print { key: key << 8 | covered.len() as u64, check, canary }))
+        Some((kind, Print { key: key << 8 | covered.len() as u64, check: check(covered), canary }))
     }
 
     /// Of a container's beginning.
@@ -241,8 +231,8 @@ impl Prints {
             Kind::Binary => &self.binary,
             Kind::Short => &self.short,
         };
-        let checks = checks(text.iter().rev().copied());
-        list.iter().any(|p| p.key >> 8 == key && checks[(p.key & 0xff) as usize] == Some(p.check))
+        let covered = |p: &Print| text.len().checked_sub((p.key & 0xff) as usize).map(|from| &text[from..]);
+        list.iter().any(|p| p.key >> 8 == key && covered(p).map(check) == Some(p.check))
     }
 
     /// How many there are, without numbers.
@@ -364,16 +354,21 @@ impl Tables {
     pub(super) fn candidates(&self, window: &Window, stop: Stop, view: &View<'_>, into: &mut Vec<Meant>) {
         into.clear();
         let mut look = |wanted: bool, table: &Table, kind: Kind, key: u64| {
-            let mut checked = None;
+            let mut seen: Option<Vec<u8>> = None;
             for entry in wanted.then(|| table.of(key)).into_iter().flatten() {
                 let covered = (entry.key & 0xff) as usize;
                 if entry.canary == MARKER {
                     into.push(Meant::Marker(entry.check));
                     continue;
                 }
-                let checks = checked.get_or_insert_with(|| checks(view.backwards()));
+                let seen = seen.get_or_insert_with(|| {
+                    let mut last: Vec<u8> = view.backwards().take(CHECKED).collect();
+                    last.reverse();
+                    last
+                });
+                let last = seen.len().checked_sub(covered).and_then(|from| seen.get(from..));
                 let meant = Meant::Form(entry.canary, kind, key);
-                if checks.get(covered).copied().flatten() == Some(entry.check) && !into.contains(&meant) {
+                if last.map(check) == Some(entry.check) && !into.contains(&meant) {
                     into.push(meant);
                 }
             }
@@ -464,7 +459,12 @@ impl View<'_> {
 
     /// The bytes up to the place, the last first, as the window saw them.
     fn backwards(&self) -> Backwards<'_> {
-        Backwards { view: self, place: isize::try_from(self.done).unwrap_or(isize::MIN), begun: false, folded: false }
+        Backwards {
+            view: self,
+            place: isize::try_from(self.done).unwrap_or(isize::MIN),
+            begun: false,
+            folded: false,
+        }
     }
 
     /// The bytes up to the place, when they are `want` regardless of case.

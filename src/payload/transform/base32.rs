@@ -34,9 +34,8 @@ pub(super) static TRANSFORM: Transform = Transform {
 /// The characters that `bytes` alone decide when `shift` bytes precede them in their group of five.
 fn aligned(bytes: &[u8], shift: usize) -> Vec<u8> {
     let (first, end) = ((8 * shift).div_ceil(5), 8 * (shift + bytes.len()) / 5);
-    let byte = |at: usize| {
-        u16::from(at.checked_sub(shift).and_then(|i| bytes.get(i)).copied().unwrap_or_default())
-    };
+    let byte =
+        |at: usize| u16::from(at.checked_sub(shift).and_then(|i| bytes.get(i)).copied().unwrap_or_default());
     let character = |place: usize| {
         let (at, bit) = (5 * place / 8, 5 * place % 8);
         usize::from((byte(at) << 8 | byte(at + 1)) >> (11 - bit) & 31)

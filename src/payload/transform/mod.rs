@@ -78,9 +78,9 @@ fn endings_of_bits(bytes: &[u8], width: usize, alphabets: &[&[u8]], each: &mut d
     let last = bytes.get(bytes.len().saturating_sub(END)..).unwrap_or_default();
     let value = last.iter().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
     // Five bytes are eight characters of base32, three are four of base64.
-    for shift in 0..if width == 5 { 5 } else { 3 } {
-        let first = (8 * shift as usize).div_ceil(width);
-        let bits = 8 * (shift as usize + bytes.len());
+    for shift in 0..if width == 5 { 5_usize } else { 3 } {
+        let first = (8 * shift).div_ceil(width);
+        let bits = 8 * (shift + bytes.len());
         let length = (bits / width).saturating_sub(first);
         let mut rest = value >> (bits % width);
         let mut places = [0_u8; END];
@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn endings_are_those_of_what_is_written() {
-        let texts = ["", "a", "+4915112345678", "x/y\"z\\", "a b=c&d%e", "Jörg@example.org", "line\r\nbreak=\r\n"];
+        let texts =
+            ["", "a", "+4915112345678", "x/y\"z\\", "a b=c&d%e", "Jörg@example.org", "line\r\nbreak=\r\n"];
         let long: Vec<u8> = (0..=255).collect();
         let mut inputs: Vec<Vec<u8>> = texts.iter().map(|t| t.as_bytes().to_vec()).collect();
         inputs.extend((0..40).map(|length| long[200..200 + length].to_vec()));
