@@ -138,7 +138,9 @@ impl Forms {
             }
         }
         let length = |at: &u32| list.get(*at as usize).map_or(0, |f| f.bytes.len());
-        by_print.values_mut().for_each(|forms| forms.sort_by_key(|at| std::cmp::Reverse(length(at))));
+        for forms in by_print.values_mut() {
+            forms.sort_by_key(|at| std::cmp::Reverse(length(at)));
+        }
         Forms { list, by_print }
     }
 }

@@ -8,7 +8,9 @@ pub(super) static TRANSFORM: Transform = Transform {
     place: Place::Anywhere,
     write: |bytes, _| {
         let mut text = Vec::with_capacity(2 * bytes.len());
-        bytes.iter().for_each(|&b| text.extend([digit(b >> 4), digit(b)]));
+        for &b in bytes {
+            text.extend([digit(b >> 4), digit(b)]);
+        }
         vec![Written { id: "hex", bytes: text, case: Case::FREE }]
     },
     ends: Some(|bytes, _, each| {
