@@ -33,6 +33,9 @@ add "metaleak, 1 thread" "$metaleak replay --quiet --threads 1 $quoted"
 add "metaleak, 2 threads" "$metaleak replay --quiet --threads 2 $quoted"
 # With a digest of the file, which the table does not show and the other programs do not compute.
 add "1 thread, report.json" "$metaleak replay --quiet --threads 1 --format json -o $work/one.json $quoted"
+# A thousand canaries, each in all chains of encodings; the aim is less than twice the run without.
+{ echo name,value; for n in {0..999}; do echo "contact-$n,+4915$((110000000 + n * 7919))"; done; } >"$work/canaries.csv"
+add "1 thread, 1,000 canaries" "$metaleak replay --quiet --threads 1 --format json -o $work/canaries.json --canary-file $work/canaries.csv $quoted"
 if command -v ndpiReader >/dev/null; then add "ndpiReader -q" "ndpiReader -q -i $quoted"; else echo "ndpiReader is not installed (scripts/setup.sh test)"; fi
 if command -v tshark >/dev/null; then add "tshark conv,tcp" "tshark -q -z conv,tcp -r $quoted"; else echo "tshark is not installed (scripts/setup.sh test)"; fi
 
@@ -62,14 +65,17 @@ wait "$pid"
 bytes=$(stat -c %s "$file")
 frames=$(python3 -c 'import json,sys; print(sum(i["frames"] for i in json.load(open(sys.argv[1]))["inputs"]))' "$work/one.json")
 printf '\n%s: %d MiB, %d frames\n\n' "$file" $((bytes >> 20)) "$frames"
-printf '%-22s %9s %9s %12s %14s %14s\n' program seconds MiB/s packets/s "to 1 thread" "to 2 threads"
+printf '%-26s %9s %9s %12s %14s %14s\n' program seconds MiB/s packets/s "to 1 thread" "to 2 threads"
 one=${best["metaleak, 1 thread"]} two=${best["metaleak, 2 threads"]}
 for name in "${order[@]}"; do
   awk -v name="$name" -v us="${best[$name]}" -v bytes="$bytes" -v frames="$frames" -v one="$one" -v two="$two" 'BEGIN {
     s = us / 1e6
-    printf "%-22s %9.2f %9.1f %12.0f %13.2fx %13.2fx\n", name, s, bytes / 1048576 / s, frames / s, us / one, us / two
+    printf "%-26s %9.2f %9.1f %12.0f %13.2fx %13.2fx\n", name, s, bytes / 1048576 / s, frames / s, us / one, us / two
   }'
 done
+awk -v with="${best["1 thread, 1,000 canaries"]}" -v without="${best["1 thread, report.json"]}" 'BEGIN {
+  printf "\n1,000 canaries: %.2f times the run with report.json and none (wanted: less than 2)\n", with / without
+}'
 printf '\nReference data: look-ups on a warm cache, and loading.\n'
 { METALEAK_PERF=1 cargo test --release --locked --quiet --test performance -- --ignored --nocapture looking_up 2>/dev/null || true; } | grep -E ', (ns|ms): '
 printf '\n"to 1 thread": how many times as long as metaleak on one thread. Peak anonymous memory of metaleak: %d MiB.\n' $((peak >> 10))

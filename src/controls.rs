@@ -1,8 +1,8 @@
 //! Positive controls: leaks planted into a copy of a capture in memory, and what share of them the same detector finds.
 //!
 //! Takes a capture, what was read of it, and a number; plants that many canaries, each written in one of the forms that are searched,
-//! at a place of its own: over flows in clear that the capture has, or as a flow more, in one piece or with a border within.
-//! Runs the whole analysis on the copy; gives a [`Tally`]. The same capture and number give the same controls. Copies the first
+//! at a place of its own: over flows in clear that the capture has, or as a flow more, in one piece or with a border within. Some more
+//! stand within sessions of TLS 1.3 whose secrets are given to the search. Runs the whole analysis on the copy; gives a [`Tally`]. The same capture and number give the same controls. Copies the first
 //! [`MAX_COPY`] bytes of frames; nothing is written anywhere. Tests places, borders and bounds of this very capture; the encoders
 //! are those of the search, and `tests/conformance.rs` holds them against others.
 
@@ -10,8 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use aes_gcm::Aes128Gcm;
+use aes_gcm::aead::{Aead as _, KeyInit as _, Nonce, Payload};
+
 use crate::capture::{self, Batch, CaptureError, LinkType};
-use crate::dissect::{CaptureAnalysis, Options, analyse_bytes};
+use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_bytes, expand_label};
 use crate::model::{Control, FindingKind};
 use crate::payload::{CanarySet, written};
 
@@ -19,33 +22,54 @@ use crate::payload::{CanarySet, written};
 pub const MAX_COPY: usize = 64 << 20;
 /// Most controls of one capture.
 pub const MAX_CONTROLS: u32 = 2000;
+/// Most controls of one capture within TLS, on top of those.
+pub const MAX_SEALED: u32 = 100;
 /// Lengths of the planted values, in turn.
 const LENGTHS: [usize; 6] = [6, 8, 12, 16, 24, 40];
+/// Where planted flows go, an address for documentation (RFC 5737).
+const SERVER: [u8; 4] = [203, 0, 113, 9];
 /// Below this many bytes before it a planted value would lie in headers.
 const HEADERS: usize = 100;
 
 /// What was planted and found, by length of the value in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    by_length: BTreeMap<usize, (u64, u64)>,
+    by_length: Lengths,
+    /// Within TLS.
+    sealed: Lengths,
 }
+
+/// Planted and found, by length.
+type Lengths = BTreeMap<usize, (u64, u64)>;
 
 impl Tally {
     /// Both together.
     pub fn add(&mut self, other: &Tally) {
-        for (length, (planted, found)) in &other.by_length {
-            let sum = self.by_length.entry(*length).or_default();
-            *sum = (sum.0 + planted, sum.1 + found);
+        for (mine, others) in [(&mut self.by_length, &other.by_length), (&mut self.sealed, &other.sealed)] {
+            for (length, (planted, found)) in others {
+                let sum = mine.entry(*length).or_default();
+                *sum = (sum.0 + planted, sum.1 + found);
+            }
         }
     }
 
-    /// The result as a report shows it; `None` when nothing was planted.
+    /// The result of what was planted in clear, as a report shows it; `None` when nothing was.
     #[must_use]
     pub fn control(&self) -> Option<Control> {
-        let (planted, found) = self.by_length.values().fold((0, 0), |(p, f), (a, b)| (p + a, f + b));
+        Tally::control_of(&self.by_length)
+    }
+
+    /// The same of what was planted within TLS and had to be decrypted: it counts as found only where the finding says so.
+    #[must_use]
+    pub fn decryption(&self) -> Option<Control> {
+        Tally::control_of(&self.sealed)
+    }
+
+    fn control_of(by_length: &Lengths) -> Option<Control> {
+        let (planted, found) = by_length.values().fold((0, 0), |(p, f), (a, b)| (p + a, f + b));
         let power = |planted: u64, found: u64| found as f64 / planted as f64;
         // The smallest length from which on all are found in 95 of 100 cases (METRICS E19).
-        let reached = self.by_length.iter().rev().take_while(|(_, (p, f))| power(*p, *f) >= 0.95);
+        let reached = by_length.iter().rev().take_while(|(_, (p, f))| power(*p, *f) >= 0.95);
         let smallest_bytes = reached.last().map(|(length, _)| *length as u64);
         (planted > 0).then(|| Control {
             planted,
@@ -109,45 +133,56 @@ pub fn run(
 ) -> Result<Tally, CaptureError> {
     let seed = analysis.input.sha256.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let mut seeded = Seeded(seed.unwrap_or_default());
-    let plants: Vec<Plant> = (0..number.min(MAX_CONTROLS)).map(|n| plant(n, &mut seeded)).collect();
-    let list: Vec<(String, String)> = plants.iter().map(|p| (p.name.clone(), p.value.clone())).collect();
+    let plants: Vec<Plant> =
+        (0..number.min(MAX_CONTROLS)).map(|n| plant("control", n, &mut seeded)).collect();
+    let sealed: Vec<Plant> = (0..number.min(MAX_SEALED)).map(|n| plant("sealed", n, &mut seeded)).collect();
+    let list: Vec<(String, String)> =
+        plants.iter().chain(&sealed).map(|p| (p.name.clone(), p.value.clone())).collect();
     // Two equal words of 36 letters' choice would be refused; a set without controls counts none.
     let Ok(set) = CanarySet::new(&list) else { return Ok(Tally::default()) };
-    let copy = copy(path, analysis, &plants, &mut seeded)?;
-    let options = Options { canaries: Arc::new(set), parallel, ..Options::default() };
+    let (copy, key_log) = copy(path, analysis, [&plants, &sealed], &mut seeded)?;
+    let secrets = Secrets::default();
+    // Reading from memory does not fail.
+    let _ = secrets.read(key_log.as_bytes());
+    let options =
+        Options { canaries: Arc::new(set), secrets: Arc::new(secrets), parallel, ..Options::default() };
     let read = analyse_bytes("control", &copy, &options)?;
     let named = |what: &str| Some(what.strip_prefix("canary ")?.split_once(':')?.0.to_owned());
-    let found: BTreeSet<String> = read
+    let found: BTreeSet<(String, bool)> = read
         .findings
         .iter()
         .filter(|f| f.kind == FindingKind::Canary)
-        .filter_map(|f| named(&f.what))
+        .filter_map(|f| Some((named(&f.what)?, f.decrypted)))
         .collect();
     let mut tally = Tally::default();
-    for plant in &plants {
-        let sum = tally.by_length.entry(plant.value.len()).or_default();
-        *sum = (sum.0 + 1, sum.1 + u64::from(found.contains(&plant.name)));
+    for (plants, by_length, decrypted) in
+        [(&plants, &mut tally.by_length, false), (&sealed, &mut tally.sealed, true)]
+    {
+        for plant in plants {
+            let sum = by_length.entry(plant.value.len()).or_default();
+            *sum = (sum.0 + 1, sum.1 + u64::from(found.contains(&(plant.name.clone(), decrypted))));
+        }
     }
     Ok(tally)
 }
 
 /// A value of one of the lengths, in one of the forms that are searched for it; every third one as it is.
-fn plant(number: u32, seeded: &mut Seeded) -> Plant {
+fn plant(name: &str, number: u32, seeded: &mut Seeded) -> Plant {
     let length = LENGTHS.get(number as usize % LENGTHS.len()).copied().unwrap_or(8);
     let value = seeded.word(length);
     let mut forms = written(&value);
     let chosen = if number.is_multiple_of(3) { 0 } else { seeded.below(forms.len()) };
     let bytes = if chosen < forms.len() { forms.swap_remove(chosen) } else { value.clone().into_bytes() };
-    Plant { name: format!("control-{number}"), value, bytes }
+    Plant { name: format!("{name}-{number}"), value, bytes }
 }
 
-/// The capture with the plants, as pcapng.
+/// The capture with the plants in clear and within TLS, as pcapng, and the key log of the latter.
 fn copy(
     path: &Path,
     analysis: &CaptureAnalysis,
-    plants: &[Plant],
+    [plants, sealed]: [&[Plant]; 2],
     seeded: &mut Seeded,
-) -> Result<Vec<u8>, CaptureError> {
+) -> Result<(Vec<u8>, String), CaptureError> {
     // Every fourth goes over a frame in clear, as far as there are any.
     let clear: BTreeSet<u64> = analysis
         .flows
@@ -175,10 +210,72 @@ fn copy(
         }
     }
     let rest = over.into_iter().rev().chain(own.into_iter().map(|(_, p)| p));
-    for (n, plant) in rest.enumerate() {
-        out.flow(n, last, &plant.bytes, seeded.below(4));
+    let mut flows = 0;
+    for plant in rest {
+        out.flow(flows, last, &plant.bytes, seeded.below(4));
+        flows += 1;
     }
-    Ok(out.bytes)
+    let mut key_log = String::new();
+    for (n, plant) in sealed.iter().enumerate() {
+        let session = Session::new(seeded);
+        key_log.push_str(&session.key_log());
+        out.session(flows + n, last, &session, &plant.bytes, seeded.below(3));
+    }
+    Ok((out.bytes, key_log))
+}
+
+/// A session of TLS 1.3 whose client sends; only its traffic secret is known.
+struct Session {
+    random: [u8; 32],
+    secret: [u8; 32],
+}
+
+impl Session {
+    fn new(seeded: &mut Seeded) -> Session {
+        let mut bytes = || std::array::from_fn(|_| seeded.below(256) as u8);
+        Session { random: bytes(), secret: bytes() }
+    }
+
+    /// Its line of a key log (`SSLKEYLOGFILE`).
+    fn key_log(&self) -> String {
+        format!("CLIENT_TRAFFIC_SECRET_0 {} {}\n", capture::hex(&self.random), capture::hex(&self.secret))
+    }
+
+    /// A hello of the client or the server that agrees on `TLS_AES_128_GCM_SHA256` (RFC 8446 sections 4.1.2 and 4.1.3).
+    fn hello(&self, of_client: bool) -> Vec<u8> {
+        let mut body = vec![3, 3];
+        body.extend(if of_client { self.random } else { self.secret.map(|byte| !byte) });
+        body.push(0);
+        // Suites and compression, then the extension supported_versions.
+        body.extend_from_slice(if of_client {
+            &[0, 2, 0x13, 1, 1, 0, 0, 7, 0, 43, 0, 3, 2, 3, 4]
+        } else {
+            &[0x13, 1, 0, 0, 6, 0, 43, 0, 2, 3, 4]
+        });
+        let size = (body.len() as u16).to_be_bytes();
+        let whole = (body.len() as u16 + 4).to_be_bytes();
+        let mut record =
+            vec![22, 3, 3, whole[0], whole[1], if of_client { 1 } else { 2 }, 0, size[0], size[1]];
+        record.extend(body);
+        record
+    }
+
+    /// A record of application data (RFC 8446 section 5.2); nothing where a cipher refuses, so that the control fails.
+    fn record(&self, number: u8, content: &[u8]) -> Vec<u8> {
+        let sealed = || {
+            let key: [u8; 16] = expand_label(&self.secret, "key")?;
+            let mut nonce: [u8; 12] = expand_label(&self.secret, "iv")?;
+            *nonce.last_mut()? ^= number;
+            let size = (content.len() as u16 + 17).to_be_bytes();
+            let header = [23, 3, 3, size[0], size[1]];
+            let plain = [content, &[23]].concat();
+            let nonce = Nonce::<Aes128Gcm>::try_from(&nonce[..]).ok()?;
+            let cipher = Aes128Gcm::new_from_slice(&key).ok()?;
+            let sealed = cipher.encrypt(&nonce, Payload { msg: &plain, aad: &header }).ok()?;
+            Some([&header[..], &sealed].concat())
+        };
+        sealed().unwrap_or_default()
+    }
 }
 
 /// A capture in memory (pcapng, IETF draft "PCAP Now Generic", sections 4.1 to 4.3).
@@ -254,6 +351,39 @@ impl Pcapng {
         }
     }
 
+    /// A flow of TLS more, with a planted value in an HTTP upload: in one record, in two, or in one that two segments share.
+    fn session(&mut self, number: usize, time: i64, session: &Session, bytes: &[u8], how: usize) {
+        let client = [198, 18, (number >> 8) as u8, number as u8];
+        let text = [b"<", bytes, b">"].concat();
+        let head = format!("POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: {}\r\n\r\n", text.len());
+        let (a, b) = text.split_at(text.len() / 2);
+        let up = match how {
+            0 => [session.record(0, head.as_bytes()), session.record(1, a), session.record(2, b)].concat(),
+            _ => [session.record(0, head.as_bytes()), session.record(1, &text)].concat(),
+        };
+        let hello = session.hello(true);
+        self.segment(client, time, 443, 999, 2, b"");
+        self.answer(client, time, 4999, 0x12, b"");
+        self.segment(client, time, 443, 1000, 0x18, &hello);
+        self.answer(client, time, 5000, 0x18, &session.hello(false));
+        // The second border lies in the last record's ciphertext.
+        let (a, b) = up.split_at(if how == 2 { up.len() - text.len() / 2 - 17 } else { up.len() });
+        let mut at = 1000 + hello.len() as u32;
+        for part in [a, b].into_iter().filter(|part| !part.is_empty()) {
+            self.segment(client, time, 443, at, 0x18, part);
+            at += part.len() as u32;
+        }
+    }
+
+    /// A segment from the server of a flow of TLS.
+    fn answer(&mut self, client: [u8; 4], time: i64, at: u32, flags: u8, data: &[u8]) {
+        let mut tcp = [443_u16, 40_000].iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+        tcp.extend(at.to_be_bytes());
+        tcp.extend([0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+        tcp.extend_from_slice(data);
+        self.between(SERVER, client, time, 6, &tcp);
+    }
+
     fn segment(&mut self, client: [u8; 4], time: i64, port: u16, at: u32, flags: u8, data: &[u8]) {
         let mut tcp = [40_000, port].iter().flat_map(|n: &u16| n.to_be_bytes()).collect::<Vec<u8>>();
         tcp.extend(at.to_be_bytes());
@@ -263,10 +393,14 @@ impl Pcapng {
     }
 
     fn ip(&mut self, client: [u8; 4], time: i64, protocol: u8, payload: &[u8]) {
+        self.between(client, SERVER, time, protocol, payload);
+    }
+
+    fn between(&mut self, from: [u8; 4], to: [u8; 4], time: i64, protocol: u8, payload: &[u8]) {
         let length = ((20 + payload.len()) as u16).to_be_bytes();
         let mut packet = vec![0x45, 0, length[0], length[1], 0, 0, 0x40, 0, 64, protocol, 0, 0];
-        packet.extend(client);
-        packet.extend([203, 0, 113, 9]);
+        packet.extend(from);
+        packet.extend(to);
         packet.extend_from_slice(payload);
         self.packet(LinkType::RAW, time, &packet);
     }
@@ -293,13 +427,41 @@ mod tests {
         let control = tally.control().unwrap();
         assert_eq!((control.planted, control.found), (60, 60));
         assert_eq!(control.smallest_bytes, Some(6));
+        let decryption = tally.decryption().unwrap();
+        assert_eq!((decryption.planted, decryption.found, decryption.smallest_bytes), (60, 60, Some(6)));
+    }
+
+    #[test]
+    fn what_is_sealed_is_found_with_its_secret_only() {
+        let mut seeded = Seeded(4711);
+        let plants: Vec<Plant> = (0..9).map(|n| plant("sealed", n, &mut seeded)).collect();
+        let list: Vec<(String, String)> = plants.iter().map(|p| (p.name.clone(), p.value.clone())).collect();
+        let (mut made, mut log) = (Pcapng::default(), String::new());
+        for (n, plant) in plants.iter().enumerate() {
+            let session = Session::new(&mut seeded);
+            log.push_str(&session.key_log());
+            made.session(n, 0, &session, &plant.bytes, n % 3);
+        }
+        let found = |log: &str| {
+            let secrets = Secrets::default();
+            secrets.read(log.as_bytes()).unwrap();
+            let canaries = Arc::new(CanarySet::new(&list).unwrap());
+            let options = Options { canaries, secrets: Arc::new(secrets), ..Options::default() };
+            let read = analyse_bytes("a", &made.bytes, &options).unwrap();
+            assert!(read.flows.iter().all(|f| f.encryption == "tls1.3"), "{:?}", read.flows);
+            let found = read.findings.iter().filter(|f| f.kind == FindingKind::Canary && f.decrypted);
+            found.map(|f| f.flow).collect::<BTreeSet<u64>>().len()
+        };
+        assert_eq!((found(&log), found("")), (9, 0));
+        let one = log.lines().nth(4).unwrap();
+        assert_eq!(found(one), 1);
     }
 
     #[test]
     fn a_capture_that_hides_leaks_has_less_power() {
         let control = |list: &[(usize, u64, u64)]| {
             let by_length = list.iter().map(|(l, p, f)| (*l, (*p, *f))).collect();
-            Tally { by_length }.control()
+            Tally { by_length, ..Tally::default() }.control()
         };
         assert_eq!(control(&[]), None);
         let partly = control(&[(6, 20, 10), (8, 20, 19), (12, 20, 20)]).unwrap();

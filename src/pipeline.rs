@@ -167,8 +167,8 @@ pub fn plant(
     analyses.iter().filter_map(one).collect()
 }
 
-/// The controls of each claim that rests on canaries not seen (`K1`): those of all captures with its messenger. A claim on an upload
-/// that does not grow (`K4`) has the control of the measure with the least power.
+/// The controls of each claim that rests on canaries in clear (`K1`) or behind the auditor's keys (`K2`): those of all captures with its
+/// messenger. A claim on an upload that does not grow (`K4`) has the control of the measure with the least power.
 fn controls_of(
     catalogue: &Catalogue,
     report: &Report,
@@ -176,13 +176,15 @@ fn controls_of(
 ) -> BTreeMap<String, Control> {
     let mut by_claim = BTreeMap::new();
     // Without controls no flow has to be looked at.
-    let rests_on_them = |claim: &&claims::Claim| claim.control == "K1" && !planted.is_empty();
+    let rests_on_them =
+        |claim: &&claims::Claim| matches!(claim.control.as_str(), "K1" | "K2") && !planted.is_empty();
     for claim in catalogue.claims().iter().filter(rests_on_them) {
         let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
         let captures: std::collections::BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();
         let mut sum = Tally::default();
         captures.iter().filter_map(|c| planted.get(*c)).for_each(|tally| sum.add(tally));
-        by_claim.extend(sum.control().map(|control| (claim.id.clone(), control)));
+        let control = if claim.control == "K1" { sum.control() } else { sum.decryption() };
+        by_claim.extend(control.map(|control| (claim.id.clone(), control)));
     }
     for claim in catalogue.claims().iter().filter(|c| c.control == "K4") {
         let of_claim = report.leakage.iter().filter(|measure| {

@@ -31,7 +31,7 @@ impl Hash {
 
 /// HKDF-Expand-Label with SHA-256 and an empty context (RFC 8446 section 7.1). `None` for a secret shorter than a hash and
 /// for a label that has no place in its length byte.
-pub(super) fn expand_label<const N: usize>(secret: &[u8], label: &str) -> Option<[u8; N]> {
+pub(crate) fn expand_label<const N: usize>(secret: &[u8], label: &str) -> Option<[u8; N]> {
     let mut out = [0; N];
     expand_label_into(Hash::Sha256, secret, label, &mut out)?;
     Some(out)

@@ -38,10 +38,10 @@ pub fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() * 4 / 3 + 2);
     for group in bytes.chunks(3) {
         let word = group.iter().fold(0_u32, |word, &b| (word << 8) | u32::from(b)) << (8 * (3 - group.len()));
-        for place in 0..=group.len() {
-            let index = (word >> (18 - 6 * place)) & 63;
-            out.extend(alphabet.get(index as usize));
-        }
+        // Six bits are a place in the alphabet, whatever they are.
+        let text =
+            [18, 12, 6, 0].map(|by| alphabet.get((word >> by & 63) as usize).copied().unwrap_or_default());
+        out.extend_from_slice(text.get(..=group.len()).unwrap_or_default());
     }
     out
 }

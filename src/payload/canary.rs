@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 use super::RawFinding;
-use super::forms::{Form, forms, unbroken};
+use super::forms::{Form, endings, forms, unbroken};
 use super::mask::Masking;
-use super::matcher::{Entry, Kind, Tables, View, Window, digits_print, fingerprint};
+use super::matcher::{Kind, Meant, Print, Prints, Tables, View, Window, fingerprint};
 use super::scan::{self, Marker};
 use super::spelling::{Number, number};
 use super::transform::Keys;
@@ -24,10 +24,8 @@ use crate::model::{FindingKind, Severity};
 pub const MIN_VALUE: usize = 4;
 /// Longest value.
 pub const MAX_VALUE: usize = 1024;
-/// Most forms that all canaries may have together; each costs 24 bytes of memory, and a few bits.
+/// Most forms that all canaries may have together; each costs 16 bytes of memory, and a few bits.
 pub const MAX_FORMS: usize = 4 << 20;
-/// Stands for no canary but for the beginning of a container.
-const MARKER: u32 = u32::MAX;
 /// Cut digests that may go on in the bytes to come, each direction.
 const MAX_OPEN: usize = 8;
 
@@ -119,7 +117,32 @@ struct Canary {
     value: String,
     number: Option<Number>,
     /// Made anew when something like it was seen; until then only fingerprints are kept.
-    forms: OnceLock<Vec<Form>>,
+    forms: OnceLock<Forms>,
+}
+
+/// All forms of a value.
+#[derive(Debug)]
+struct Forms {
+    list: Vec<Form>,
+    /// By kind and fingerprint, the longer ones first, so that of two that end in one place the longer one gives its name.
+    by_print: BTreeMap<(Kind, u64), Vec<u32>>,
+}
+
+impl Forms {
+    fn new(value: &str, keys: &Keys) -> Forms {
+        let list = forms(value, keys);
+        let mut by_print: BTreeMap<(Kind, u64), Vec<u32>> = BTreeMap::new();
+        for (form, at) in list.iter().zip(0..) {
+            if let Some(print) = form.bytes.get(..form.least()).and_then(fingerprint) {
+                by_print.entry(print).or_default().push(at);
+            }
+        }
+        let length = |at: &u32| list.get(*at as usize).map_or(0, |f| f.bytes.len());
+        for forms in by_print.values_mut() {
+            forms.sort_by_key(|at| std::cmp::Reverse(length(at)));
+        }
+        Forms { list, by_print }
+    }
 }
 
 /// Where the search stands in one direction of one flow; [`Default`] is the beginning.
@@ -190,7 +213,7 @@ impl CanarySet {
         let mut kept: Vec<Canary> = Vec::new();
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-        let (mut text, mut binary, mut short, mut numbers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut prints = Prints::default();
         let mut longest = 0;
         for (place, (name, value)) in canaries.iter().enumerate() {
             let bytes = value.len();
@@ -214,32 +237,23 @@ impl CanarySet {
                 return Err(CanaryError::DuplicateValue { first: first.to_owned(), second: name.clone() });
             }
             let canary = kept.len() as u32;
-            for (form, at) in forms(value, &keys).iter().zip(0..) {
-                longest = longest.max(form.least());
-                let Some((kind, print)) = fingerprint(form) else { continue };
-                let list = match kind {
-                    Kind::Text => &mut text,
-                    Kind::Binary => &mut binary,
-                    Kind::Short => &mut short,
-                };
-                list.push((print, canary, at, form.bytes.len()));
-            }
-            if text.len() + binary.len() + short.len() > most {
+            let length = endings(value, &keys, &mut |end| {
+                if let Some((kind, print)) = Print::of(end, canary) {
+                    prints.add(kind, print);
+                }
+            });
+            longest = longest.max(length);
+            if prints.len() > most {
                 return Err(CanaryError::TooMany);
             }
             let number = number(value).filter(|n| n.national.len() >= 7);
-            if let Some(print) = number.as_ref().and_then(|n| digits_print(&n.national)) {
-                numbers.push((print, canary, 0, 0));
-            }
+            prints.numbers.extend(number.as_ref().and_then(|n| Print::of_digits(&n.national, canary)));
             kept.push(Canary { name: name.clone(), value: value.clone(), number, forms: OnceLock::new() });
         }
-        let forms = text.len() + binary.len() + short.len();
+        let forms = prints.len();
         let markers = if kept.is_empty() { Vec::new() } else { scan::markers() };
-        for (marker, at) in markers.iter().zip(0..) {
-            let print = marker.bytes.iter().fold(0, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
-            short.push((print, MARKER, at, marker.bytes.len()));
-        }
-        let tables = Tables::new(text, binary, short, numbers);
+        prints.short.extend(markers.iter().zip(0..).map(|(marker, at)| Print::of_marker(marker.bytes, at)));
+        let tables = Tables::new(prints);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
         // Line breaks come on top: one in 76 characters of folded text at most.
         let keep = if kept.is_empty() { 0 } else { longest + longest / 16 + 96 };
@@ -389,23 +403,31 @@ impl CanarySet {
     ) {
         let mut window = state.window;
         let mut done = 0;
+        let mut meant = Vec::new();
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
             let (taken, stop) = self.tables.advance(&mut window, rest);
             done += taken;
             let Some(stop) = stop else { continue };
             let mut here: Vec<Candidate> = Vec::new();
-            for (number, entry) in self.tables.candidates(&window, stop) {
-                if entry.canary == MARKER {
-                    if let Some((marker, at)) = self.marker(entry, state, offset, bytes, done) {
-                        on_marker(marker, at);
+            let view = View { tail: &state.tail, bytes, done };
+            self.tables.candidates(&window, stop, &view, &mut meant);
+            for meant in &meant {
+                match *meant {
+                    Meant::Marker(place) => {
+                        if let Some((marker, at)) = self.marker(place, &view, offset) {
+                            on_marker(marker, at);
+                        }
                     }
-                    continue;
+                    Meant::Number(canary) => here.extend(self.confirm_number(canary, &view, offset)),
+                    Meant::Form(canary, kind, print) => {
+                        let forms = self.forms_of(canary).and_then(|f| f.by_print.get(&(kind, print)));
+                        let confirmed = forms
+                            .into_iter()
+                            .flatten()
+                            .filter_map(|f| self.confirm(canary, *f, &view, offset));
+                        here.extend(confirmed);
+                    }
                 }
-                here.extend(if number {
-                    self.confirm_number(entry, state, offset, bytes, done)
-                } else {
-                    self.confirm(entry, state, offset, bytes, done)
-                });
             }
             // What reaches further says more: both alphabets of base64 agree on the beginning of many a digest. Of equals the
             // simplest, unless another explains two bytes more for each layer: a layer that changed nothing is none.
@@ -428,40 +450,29 @@ impl CanarySet {
         state.window = window;
     }
 
-    /// The marker that ends before `bytes[done]`, and the offset of its first byte.
-    fn marker(
-        &self,
-        entry: &Entry,
-        state: &CanaryState,
-        offset: u64,
-        bytes: &[u8],
-        done: usize,
-    ) -> Option<(Marker, u64)> {
-        let marker = *self.markers.get(entry.form as usize)?;
-        let view = View { tail: &state.tail, bytes, done };
+    /// The marker that ends where the view ends, and the offset of its first byte.
+    fn marker(&self, place: u32, view: &View<'_>, offset: u64) -> Option<(Marker, u64)> {
+        let marker = *self.markers.get(place as usize)?;
         let seen = view.behind(&marker.bytes)?;
         let exact = seen.bytes == marker.bytes && !seen.folded && marker.may_follow(view.at(seen.start - 1));
         exact.then(|| (marker, offset.saturating_add_signed(seen.start as i64)))
     }
 
-    fn form(&self, canary: usize, form: u32) -> Option<&Form> {
-        let canary = self.canaries.get(canary)?;
-        canary.forms.get_or_init(|| forms(&canary.value, &self.keys)).get(form as usize)
+    fn forms_of(&self, canary: u32) -> Option<&Forms> {
+        let canary = self.canaries.get(canary as usize)?;
+        Some(canary.forms.get_or_init(|| Forms::new(&canary.value, &self.keys)))
     }
 
-    /// The hit of a form that ends before `bytes[done]`, or with its cut part, unless its case is wrong.
-    fn confirm(
-        &self,
-        entry: &Entry,
-        state: &CanaryState,
-        offset: u64,
-        bytes: &[u8],
-        done: usize,
-    ) -> Option<Candidate> {
-        let canary = entry.canary as usize;
-        let form = self.form(canary, entry.form)?;
+    fn form(&self, canary: u32, form: u32) -> Option<&Form> {
+        self.forms_of(canary)?.list.get(form as usize)
+    }
+
+    /// The hit of a form that ends where the view ends, or with its cut part, unless its case is wrong.
+    fn confirm(&self, canary: u32, place: u32, view: &View<'_>, offset: u64) -> Option<Candidate> {
+        let (bytes, done) = (view.bytes, view.done);
+        let form = self.form(canary, place)?;
+        let canary = canary as usize;
         let (least, more) = form.bytes.split_at_checked(form.least())?;
-        let view = View { tail: &state.tail, bytes, done };
         let mut seen = view.behind(least)?;
         let (ahead, taken, open) = View::ahead(bytes.get(done..)?, more);
         let whole = ahead.len();
@@ -483,8 +494,7 @@ impl CanarySet {
             start,
             end: offset.saturating_add(end as u64),
         };
-        let open =
-            open.then_some(Open { canary, form: entry.form, start, seen: seen.bytes, folded: seen.folded });
+        let open = open.then_some(Open { canary, form: place, start, seen: seen.bytes, folded: seen.folded });
         Some(Candidate { hit, inexact: cased || form.cased || form.is_spelled(), open })
     }
 
@@ -492,7 +502,7 @@ impl CanarySet {
     fn reopen(&self, state: &mut CanaryState, offset: u64, bytes: &[u8], on_hit: &mut impl FnMut(Hit)) {
         let mut longer: Vec<Hit> = Vec::new();
         for mut open in std::mem::take(&mut state.open) {
-            let Some(form) = self.form(open.canary, open.form) else { continue };
+            let Some(form) = self.form(open.canary as u32, open.form) else { continue };
             let before = length_of(form, open.seen.len());
             let Some(more) = form.bytes.get(open.seen.len()..) else { continue };
             let (ahead, taken, again) = View::ahead(bytes, more);
@@ -531,18 +541,10 @@ impl CanarySet {
         encoding
     }
 
-    /// The hit of a telephone number whose last digit is `bytes[done - 1]`.
-    fn confirm_number(
-        &self,
-        entry: &Entry,
-        state: &CanaryState,
-        offset: u64,
-        bytes: &[u8],
-        done: usize,
-    ) -> Option<Candidate> {
-        let canary = entry.canary as usize;
+    /// The hit of a telephone number whose last digit is the last byte of the view.
+    fn confirm_number(&self, canary: u32, view: &View<'_>, offset: u64) -> Option<Candidate> {
+        let (canary, done) = (canary as usize, view.done);
         let number = self.canaries.get(canary)?.number.as_ref()?;
-        let view = View { tail: &state.tail, bytes, done };
         let (start, spelled) = view.number(&number.country, &number.national)?;
         let hit = Hit {
             canary,

@@ -1,8 +1,9 @@
 //! The byte strings under which a canary's value can appear on the wire: all chains of transforms up to three deep.
 //!
-//! Takes one value; gives its [`Form`]s, each once, always in the same order: the matcher keeps only a fingerprint of each and
-//! makes them again for a canary that seems to be there. Chains are made by the places that transforms declare:
-//! an innermost one or a digest, and around it up to two (three around the plain value) of the others.
+//! Takes one value; gives its [`Form`]s, each once, always in the same order. Chains are made by the places that transforms declare:
+//! an innermost one or a digest, and around it up to two (three around the plain value) of the others. The matcher keeps only a
+//! fingerprint of each form's end, and makes the forms for a canary that seems to be there: [`endings`] gives the ends alone, without
+//! writing the outermost layer whole, which is most of the work.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher as _;
@@ -21,7 +22,7 @@ const MIN_DIGEST: usize = 6;
 pub(super) const CUTS: [usize; 3] = [8, 10, 16];
 
 /// One layer of a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Label {
     /// The name of a transform, digest or spelling.
     Name(&'static str),
@@ -91,6 +92,19 @@ impl Form {
         self.chain.iter().enumerate().map(layer).collect()
     }
 
+    /// As the matcher sees it: without line breaks.
+    fn seen(mut self) -> Form {
+        if self.bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            let whole = unbroken(&self.bytes);
+            for (length, _) in &mut self.cuts {
+                *length = unbroken(self.bytes.get(..*length).unwrap_or_default()).len();
+            }
+            self.broken = true;
+            self.bytes = whole;
+        }
+        self
+    }
+
     /// This form written by a transform.
     fn written(&self, by: &Transform, outer: bool) -> Vec<Form> {
         let whole = (by.write)(&self.bytes, outer);
@@ -138,13 +152,8 @@ struct Collector {
 
 impl Collector {
     /// Keeps a form, unless it is too short or an equal one is there.
-    fn add(&mut self, mut form: Form, least: usize) {
-        let whole = unbroken(&form.bytes);
-        form.broken = form.bytes.len() != whole.len();
-        for (length, _) in &mut form.cuts {
-            *length = unbroken(form.bytes.get(..*length).unwrap_or_default()).len();
-        }
-        form.bytes = whole;
+    fn add(&mut self, form: Form, least: usize) {
+        let form = form.seen();
         if form.least() < least {
             return;
         }
@@ -160,12 +169,91 @@ impl Collector {
             self.forms.push(form);
         }
     }
+}
 
-    fn add_all(&mut self, forms: &[Form], least: usize) {
-        for form in forms {
-            self.add(form.clone(), least);
+/// Where forms go.
+trait Sink {
+    /// Takes a form, unless it is shorter than `least`.
+    fn take(&mut self, form: Form, least: usize);
+
+    /// Takes what each of the transforms writes around each of the forms, unless it is shorter than `least`.
+    fn around(&mut self, forms: &[Form], by: &dyn Fn(&Transform) -> bool, outer: bool, least: usize);
+
+    /// A digest as far as it has to be known.
+    fn digest(&self, form: Form) -> Form;
+}
+
+impl Sink for Collector {
+    fn take(&mut self, form: Form, least: usize) {
+        self.add(form, least);
+    }
+
+    fn around(&mut self, forms: &[Form], by: &dyn Fn(&Transform) -> bool, outer: bool, least: usize) {
+        for form in around(forms, by, outer) {
+            self.add(form, least);
         }
     }
+
+    fn digest(&self, form: Form) -> Form {
+        form
+    }
+}
+
+/// Gives the ends of forms to whoever wants them.
+struct Endings<'e> {
+    each: &'e mut dyn FnMut(&[u8]),
+    /// The length of the longest form, of which nothing may be missing.
+    longest: usize,
+}
+
+impl Sink for Endings<'_> {
+    fn take(&mut self, form: Form, least: usize) {
+        let form = form.seen();
+        let must = form.bytes.get(..form.least()).unwrap_or_default();
+        self.give(must, must.len(), least);
+    }
+
+    fn around(&mut self, forms: &[Form], by: &dyn Fn(&Transform) -> bool, outer: bool, least: usize) {
+        for by in TRANSFORMS.iter().filter(|t| by(t)) {
+            for form in forms {
+                by.endings(&form.bytes, outer, &mut |end, length| self.give(end, length, least));
+            }
+        }
+    }
+
+    /// Where it is cut first: all that is searched has this beginning. Of what is written around it the same holds, because a transform
+    /// writes the beginning of a text as the beginning of what it makes of the text.
+    fn digest(&self, mut form: Form) -> Form {
+        form.bytes.truncate(form.least());
+        Form { cuts: Vec::new(), ..form }
+    }
+}
+
+impl Endings<'_> {
+    /// `end` is a text's end, or all of a text that is not much longer than an end.
+    fn give(&mut self, end: &[u8], length: usize, least: usize) {
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        if end.iter().any(is_break) {
+            // No transform that gives ends alone leaves a line break in them: this is the whole text.
+            let whole = unbroken(end);
+            if whole.len() >= least {
+                self.longest = self.longest.max(whole.len());
+                (self.each)(&whole);
+            }
+        } else if length >= least {
+            self.longest = self.longest.max(length);
+            (self.each)(end);
+        }
+    }
+}
+
+/// Each once that has the same bytes and means the same.
+fn distinct(forms: Vec<Form>) -> Vec<Form> {
+    let state = foldhash::fast::FixedState::with_seed(1);
+    let mut seen: HashSet<u64, foldhash::fast::FixedState> = HashSet::default();
+    let mut kept = forms;
+    kept.retain(|form| seen.insert(state.hash_one((&form.bytes, &form.chain, form.case, &form.cuts))));
+    kept
 }
 
 /// The bytes as the matcher sees them: without line breaks, and without a `=` before one.
@@ -202,47 +290,60 @@ fn around(forms: &[Form], place: impl Fn(&Transform) -> bool, outer: bool) -> Ve
 /// All forms of a value.
 pub(super) fn forms(value: &str, keys: &Keys) -> Vec<Form> {
     let mut all = Collector { forms: Vec::new(), seen: HashSet::default() };
+    chains(value, keys, &mut all);
+    all.forms
+}
+
+/// The last [`super::transform::END`] bytes or more of the part of each form that must be there, all of a shorter one, without line breaks; gives the
+/// length of the longest part. An ending may come again, and there may be some of texts that are no form.
+pub(super) fn endings(value: &str, keys: &Keys, each: &mut dyn FnMut(&[u8])) -> usize {
+    let mut all = Endings { each, longest: 0 };
+    chains(value, keys, &mut all);
+    all.longest
+}
+
+/// Gives all forms of a value to `all`, of equal ones the one that shall give its name first.
+fn chains(value: &str, keys: &Keys, all: &mut impl Sink) {
     let texts = |t: &Transform| t.place != Place::Innermost;
     let anywhere = |t: &Transform| t.place == Place::Anywhere;
     let plain = Form::plain(value.as_bytes());
-    all.add(plain.clone(), MIN_VALUE);
+    all.take(plain.clone(), MIN_VALUE);
     for cased in [value.to_lowercase(), value.to_uppercase()] {
         // A few letters shrink (the Kelvin sign becomes `k`), and what is too short is found by chance.
-        all.add(Form { cased: true, ..Form::plain(cased.as_bytes()) }, MIN_VALUE);
+        all.take(Form { cased: true, ..Form::plain(cased.as_bytes()) }, MIN_VALUE);
     }
     // One layer around the value and each spelling.
-    all.add_all(&around(std::slice::from_ref(&plain), |_| true, false), MIN_VALUE);
+    all.around(std::slice::from_ref(&plain), &|_| true, false, MIN_VALUE);
     for spelling in spelling::spellings(value) {
         let form = Form { chain: vec![Label::Name(spelling.id)], ..Form::plain(spelling.text.as_bytes()) };
-        all.add_all(&around(&[form], |_| true, false), CUTS[0]);
+        all.around(&[form], &|_| true, false, CUTS[0]);
     }
     // Two and three around the value.
     let beginning = (0..=NESTED_VALUE.min(value.len())).rev().find(|at| value.is_char_boundary(*at));
     let short = Form::plain(value.get(..beginning.unwrap_or_default()).unwrap_or_default().as_bytes());
-    let mut inner = both_cases(around(std::slice::from_ref(&short), |_| true, false));
+    let mut inner = distinct(both_cases(around(std::slice::from_ref(&short), |_| true, false)));
     // Of a value that chance does not produce, neither does it any writing.
     let nested = if value.len() >= 8 { CUTS[0] } else { MIN_NESTED };
-    let second = around(&inner, texts, true);
-    all.add_all(&second, nested);
+    all.around(&inner, &texts, true, nested);
     let outside: Vec<Form> = inner.iter().filter(|f| !f.is_innermost()).cloned().collect();
-    let narrow = both_cases(around(&outside, anywhere, true));
-    all.add_all(&around(&narrow, anywhere, true), nested);
+    let narrow = distinct(both_cases(around(&outside, anywhere, true)));
+    all.around(&narrow, &anywhere, true, nested);
     inner.retain(|f| f.is_innermost() && !f.is_rotated());
-    let letters = both_cases(around(&inner, anywhere, true));
-    all.add_all(&around(&letters, anywhere, true), nested);
+    let letters = distinct(both_cases(around(&inner, anywhere, true)));
+    all.around(&letters, &anywhere, true, nested);
     for digest in digests(value, keys) {
         let deep = digest.chain.len() == 1;
-        let digest = [digest];
         // A digest may hold line breaks, which are not seen.
-        all.add_all(&digest, MIN_DIGEST);
-        let one = around(&digest, anywhere, false);
-        let one: Vec<Form> = one.into_iter().filter(Form::is_of_bytes).collect();
-        all.add_all(&one, MIN_NESTED);
+        all.take(digest.clone(), MIN_DIGEST);
+        let digest = [all.digest(digest)];
+        // Those that take any bytes, not texts alone.
+        let of_bytes = |t: &Transform| t.ids.contains(&"hex") || t.ids.contains(&"base64");
+        all.around(&digest, &of_bytes, false, MIN_NESTED);
         if deep {
-            all.add_all(&around(&both_cases(one), anywhere, true), MIN_NESTED);
+            let one = both_cases(around(&digest, of_bytes, false));
+            all.around(&one, &anywhere, true, MIN_NESTED);
         }
     }
-    all.forms
 }
 
 impl Form {
@@ -257,11 +358,6 @@ impl Form {
     fn is_innermost(&self) -> bool {
         let of = |t: &&&Transform| matches!(self.chain.first(), Some(Label::Name(n)) if t.ids.contains(n));
         TRANSFORMS.iter().find(of).is_some_and(|t| t.place == Place::Innermost)
-    }
-
-    /// The outermost layer takes any bytes, not texts alone.
-    fn is_of_bytes(&self) -> bool {
-        matches!(self.chain.first(), Some(Label::Name("hex" | "base64" | "base64url")))
     }
 }
 
@@ -311,6 +407,56 @@ mod tests {
             let bytes: usize = a.iter().map(|f| f.bytes.len()).sum();
             println!("{value}: {} forms, {bytes} bytes", a.len());
             assert!(a.len() < most, "{value}: {} forms, {bytes} bytes", a.len());
+        }
+    }
+
+    #[test]
+    fn every_form_leaves_its_fingerprint() {
+        use super::super::matcher::{Print, Prints, fingerprint};
+        let mut values: Vec<String> = [
+            "+4915112345678",
+            "0151 1234567",
+            "004179/1234567",
+            "anna@example.org",
+            "zqjx",
+            "a b=c&d<e>\"f'",
+            "x/y/z\\+?",
+            "Jörg.Canary-4711@example.org",
+            "zwei\r\nZeilen=\r\nund mehr",
+            "🙂 ja",
+            "\u{1}\u{2}abc\t",
+            "%41%42=41",
+            "1234",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        values.extend(
+            [47, 48, 49, 200, 1024].map(|n| "Grüße, 17/4 & mehr ".repeat(60).chars().take(n).collect()),
+        );
+        let mut seeded = crate::random::Random::new(4711);
+        for _ in 0..60 {
+            let length = 4 + seeded.below(40);
+            values.push((0..length).map(|_| char::from(b' ' + seeded.below(95) as u8)).collect());
+            values.push((0..length).map(|_| char::from_u32(seeded.below(0x250) as u32).unwrap()).collect());
+        }
+        for value in values.iter().filter(|v| v.len() >= MIN_VALUE) {
+            let keys = Keys::embedded();
+            let mut prints = Prints::default();
+            let longest = endings(value, &keys, &mut |end| {
+                if let Some((kind, print)) = Print::of(end, 0) {
+                    prints.add(kind, print);
+                }
+            });
+            for form in forms(value, &keys) {
+                let must = &form.bytes[..form.least()];
+                assert!(must.len() <= longest, "{value:?}: {:?} is longer than {longest}", form.chain);
+                let Some(print) = fingerprint(must) else { continue };
+                assert!(
+                    prints.holds(print, must),
+                    "{value:?}: {:?} {must:?} leaves no fingerprint",
+                    form.chain
+                );
+            }
         }
     }
 

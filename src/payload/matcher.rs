@@ -5,8 +5,6 @@
 //! a million forms would wait for memory at each byte. Line breaks are not seen ([`super::forms::unbroken`]): what is folded
 //! is found. Digits are also seen alone, which finds telephone numbers in any grouping.
 
-use super::forms::Form;
-
 /// Bytes of a form that its fingerprint holds.
 pub(super) const WINDOW: usize = 6;
 /// The same for forms that are shorter.
@@ -21,16 +19,28 @@ const DIGITS_MASK: u64 = (1 << (4 * DIGITS)) - 1;
 /// What people put between digits, at most so many in a row.
 const MAX_GAP: u32 = 3;
 
-/// Which form ends here, perhaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    hash: u64,
-    /// The longer ones first, so that of two that end in one place the longer one gives its name.
-    shorter: u32,
-    /// The canary.
-    pub(super) canary: u32,
-    /// Its form, or 0 for a number.
-    pub(super) form: u32,
+/// What a fingerprint stands for, perhaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// A form of this canary, of the kind, with this fingerprint.
+    Form(u32, Kind, u64),
+    /// The number of this canary.
+    Number(u32),
+    /// This beginning of a container.
+    Marker(u32),
+}
+
+/// The canary of fingerprints that are a container's beginning: their check is its place.
+const MARKER: u32 = u32::MAX;
+
+/// A fingerprint, and whose it is. Of the bytes before it there is a check, so that in text, where windows repeat, hardly a canary is
+/// looked at in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Print {
+    /// The window; in the lower byte, how many bytes the check covers.
+    key: u64,
+    check: u32,
+    canary: u32,
 }
 
 /// Fingerprints with what they stand for.
@@ -41,7 +51,7 @@ pub(super) struct Table {
     /// Where the entries begin whose hash begins with this.
     starts: Vec<u32>,
     start_shift: u32,
-    entries: Vec<Entry>,
+    entries: Vec<Print>,
 }
 
 /// Spreads a fingerprint over all bits; the upper ones depend on every bit of it.
@@ -59,39 +69,38 @@ fn bits_of(hash: u64, shift: u32) -> (usize, u64) {
 }
 
 impl Table {
-    fn new(list: Vec<Print>) -> Table {
-        let mut entries: Vec<Entry> = list
-            .into_iter()
-            .map(|(key, canary, form, length)| Entry {
-                hash: hash(key),
-                shorter: u32::MAX - length as u32,
-                canary,
-                form,
-            })
-            .collect();
-        entries.sort_unstable();
-        // Sixteen bits an entry or more, two of them set: one in a hundred bytes of noise at most is looked up in vain.
-        let words = (entries.len() / 4).next_power_of_two().clamp(1 << 9, 1 << 20);
+    fn new(list: &[Print]) -> Table {
+        // Sixteen bits an entry, two of them set: one in fifty bytes that could be of a form is looked up in vain. Four megabytes at most.
+        let words = (list.len() / 4).next_power_of_two().clamp(1 << 6, 1 << 19);
         let filter_shift = 64 - words.trailing_zeros();
         let mut filter = vec![0_u64; words];
-        for entry in &entries {
-            let (word, bits) = bits_of(entry.hash, filter_shift);
+        let buckets = list.len().next_power_of_two().clamp(2, 1 << 22);
+        let start_shift = 64 - buckets.trailing_zeros();
+        let mut starts = vec![0_u32; buckets + 1];
+        let bucket_of = |hash: u64| (hash >> start_shift) as usize;
+        for entry in list {
+            let hash = hash(entry.key >> 8);
+            let (word, bits) = bits_of(hash, filter_shift);
             if let Some(word) = filter.get_mut(word) {
                 *word |= bits;
             }
-        }
-        let buckets = entries.len().next_power_of_two().clamp(2, 1 << 22);
-        let start_shift = 64 - buckets.trailing_zeros();
-        let mut starts = vec![0_u32; buckets + 1];
-        for entry in &entries {
-            if let Some(count) = starts.get_mut((entry.hash >> start_shift) as usize + 1) {
+            if let Some(count) = starts.get_mut(bucket_of(hash)) {
                 *count += 1;
             }
         }
+        // Where each bucket ends; as it is filled from its end, in the end where it begins.
         let mut sum = 0;
         for start in &mut starts {
             sum += *start;
             *start = sum;
+        }
+        let mut entries = vec![Print { key: 0, check: 0, canary: 0 }; list.len()];
+        for entry in list.iter().rev() {
+            let Some(place) = starts.get_mut(bucket_of(hash(entry.key >> 8))) else { continue };
+            *place -= 1;
+            if let Some(to) = entries.get_mut(*place as usize) {
+                *to = *entry;
+            }
         }
         Table { filter, filter_shift, starts, start_shift, entries }
     }
@@ -107,17 +116,16 @@ impl Table {
     }
 
     /// What ends with this fingerprint.
-    fn of(&self, key: u64) -> impl Iterator<Item = &Entry> {
-        let hash = hash(key);
-        let bucket = (hash >> self.start_shift) as usize;
+    fn of(&self, key: u64) -> impl Iterator<Item = &Print> {
+        let bucket = (hash(key) >> self.start_shift) as usize;
         let place = |at: usize| self.starts.get(at).map_or(0, |s| *s as usize);
         let entries = self.entries.get(place(bucket)..place(bucket + 1)).unwrap_or_default();
-        entries.iter().filter(move |e| e.hash == hash)
+        entries.iter().filter(move |e| e.key >> 8 == key)
     }
 }
 
 /// In which table a form is looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// Its window holds nothing but letters, digits and what encodings add to them.
     Text,
@@ -127,10 +135,45 @@ pub(super) enum Kind {
     Short,
 }
 
-/// The fingerprint of a form, at the end of the part that must be there.
-pub(super) fn fingerprint(form: &Form) -> Option<(Kind, u64)> {
-    let least = form.bytes.get(..form.least())?;
-    let ending = |width: usize| least.get(least.len().checked_sub(width)?..);
+/// Most bytes that a check covers.
+const CHECKED: usize = 16;
+
+/// The check of the last bytes of a text, [`CHECKED`] at most, whatever their case.
+fn check(covered: &[u8]) -> u32 {
+    let mut bytes = [0_u8; CHECKED];
+    for (to, byte) in bytes.iter_mut().zip(covered) {
+        *to = byte.to_ascii_lowercase();
+    }
+    let number = u128::from_le_bytes(bytes);
+    let mixed = hash(number as u64).rotate_left(32) ^ (number >> 64) as u64;
+    (hash(mixed) >> 32) as u32
+}
+
+impl Print {
+    /// Of a text that ends so.
+    pub(super) fn of(end: &[u8], canary: u32) -> Option<(Kind, Print)> {
+        let (kind, key) = fingerprint(end)?;
+        let covered = end.get(end.len().saturating_sub(CHECKED)..)?;
+        Some((kind, Print { key: key << 8 | covered.len() as u64, check: check(covered), canary }))
+    }
+
+    /// Of a container's beginning.
+    pub(super) fn of_marker(bytes: [u8; SHORT], place: u32) -> Print {
+        let key = bytes.iter().fold(0, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
+        Print { key: key << 8, check: place, canary: MARKER }
+    }
+
+    /// Of a number's last digits.
+    pub(super) fn of_digits(digits: &str, canary: u32) -> Option<Print> {
+        let last = digits.get(digits.len().checked_sub(DIGITS)?..)?;
+        let key = last.bytes().fold(0, |n, b| n << 4 | u64::from(b & 15));
+        Some(Print { key: key << 8, check: 0, canary })
+    }
+}
+
+/// The fingerprint of a text by its end.
+pub(super) fn fingerprint(end: &[u8]) -> Option<(Kind, u64)> {
+    let ending = |width: usize| end.get(end.len().checked_sub(width)?..);
     let number = |last: &[u8]| last.iter().fold(0_u64, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
     if let Some(window) = ending(WINDOW) {
         let kind = if window.iter().all(|b| is_text(*b)) { Kind::Text } else { Kind::Binary };
@@ -139,72 +182,71 @@ pub(super) fn fingerprint(form: &Form) -> Option<(Kind, u64)> {
     ending(SHORT).map(|window| (Kind::Short, number(window)))
 }
 
-/// The fingerprint of a number's last digits.
-pub(super) fn digits_print(digits: &str) -> Option<u64> {
-    let last = digits.get(digits.len().checked_sub(DIGITS)?..)?;
-    Some(last.bytes().fold(0, |n, b| n << 4 | u64::from(b & 15)))
-}
-
-/// What every byte is asked first: may the last four bytes be the last four of any form?
-#[derive(Clone, Debug, Default)]
-struct Gate {
-    bits: Vec<u64>,
-    shift: u32,
-}
-
-impl Gate {
-    fn new(prints: &[u64]) -> Gate {
-        // A megabyte at most: it shall stay in the processor's cache.
-        let size = (prints.len() * 16).next_power_of_two().clamp(1 << 15, 1 << 23);
-        let mut gate = Gate { bits: vec![0; size / 64], shift: 64 - size.trailing_zeros() };
-        for print in prints {
-            let bit = hash(print & SHORT_MASK) >> gate.shift;
-            if let Some(word) = gate.bits.get_mut((bit / 64) as usize) {
-                *word |= 1 << (bit % 64);
-            }
-        }
-        gate
-    }
-
-    #[inline]
-    fn lets(&self, hash: u64) -> bool {
-        let bit = hash >> self.shift;
-        self.bits.get((bit / 64) as usize).is_some_and(|word| word >> (bit % 64) & 1 == 1)
-    }
-}
-
 /// All tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
-    text_gate: Gate,
-    binary_gate: Gate,
     text: Table,
     binary: Table,
     short: Table,
     numbers: Table,
 }
 
-/// A fingerprint, whose it is, which form, and its length.
-pub(super) type Print = (u64, u32, u32, usize);
+/// All fingerprints, by table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prints {
+    text: Vec<Print>,
+    binary: Vec<Print>,
+    pub(super) short: Vec<Print>,
+    pub(super) numbers: Vec<Print>,
+    /// Those that were given last, so that hardly one comes twice.
+    seen: Vec<Print>,
+}
+
+impl Prints {
+    /// Adds one, unless it was given lately. One that comes twice costs a few bytes, nothing else.
+    pub(super) fn add(&mut self, kind: Kind, print: Print) {
+        const SLOTS: usize = 1 << 13;
+        if self.seen.is_empty() {
+            self.seen = vec![Print { key: 0, check: 0, canary: 0 }; SLOTS];
+        }
+        let slot = hash(print.key ^ u64::from(print.check) << 32) >> (64 - SLOTS.trailing_zeros());
+        if let Some(seen) = self.seen.get_mut(slot as usize) {
+            if *seen == print {
+                return;
+            }
+            *seen = print;
+        }
+        match kind {
+            Kind::Text => self.text.push(print),
+            Kind::Binary => self.binary.push(print),
+            Kind::Short => self.short.push(print),
+        }
+    }
+
+    /// Whether a text would be looked at, were it seen.
+    #[cfg(test)]
+    pub(super) fn holds(&self, (kind, key): (Kind, u64), text: &[u8]) -> bool {
+        let list = match kind {
+            Kind::Text => &self.text,
+            Kind::Binary => &self.binary,
+            Kind::Short => &self.short,
+        };
+        let covered = |p: &Print| text.len().checked_sub((p.key & 0xff) as usize).map(|from| &text[from..]);
+        list.iter().any(|p| p.key >> 8 == key && covered(p).map(check) == Some(p.check))
+    }
+
+    /// How many there are, without numbers.
+    pub(super) fn len(&self) -> usize {
+        self.text.len() + self.binary.len() + self.short.len()
+    }
+}
 
 impl Tables {
-    pub(super) fn new(
-        text: Vec<Print>,
-        binary: Vec<Print>,
-        short: Vec<Print>,
-        numbers: Vec<Print>,
-    ) -> Tables {
-        let is_text = |print: &u64| (0..4).all(|n| is_text((print >> (8 * n)) as u8));
-        let all = text.iter().chain(&binary).chain(&short).map(|(print, ..)| *print);
-        let (texts, others): (Vec<u64>, Vec<u64>) = all.partition(is_text);
-        Tables {
-            text_gate: Gate::new(&texts),
-            binary_gate: Gate::new(&others),
-            text: Table::new(text),
-            binary: Table::new(binary),
-            short: Table::new(short),
-            numbers: Table::new(numbers),
-        }
+    pub(super) fn new(prints: Prints) -> Tables {
+        let Prints { text, binary, short, numbers, .. } = prints;
+        // One after the other, so that no more than one list stands there twice.
+        let of = |list: Vec<Print>| Table::new(&list);
+        Tables { text: of(text), binary: of(binary), short: of(short), numbers: of(numbers) }
     }
 }
 
@@ -278,11 +320,15 @@ impl Tables {
             }
             w.bytes = w.bytes << 8 | u64::from(class & 0xff);
             w.text = w.text << 1 | (class >> 11) as u8;
-            let gate = if w.text & 0xf == 0xf { &self.text_gate } else { &self.binary_gate };
-            let mut stop = Stop::default();
-            if gate.lets(hash(w.bytes & SHORT_MASK)) {
-                stop = self.ask(&w);
-            }
+            let text = w.text & 0x3f == 0x3f;
+            let table = if text { &self.text } else { &self.binary };
+            let long = table.may(w.bytes & WINDOW_MASK);
+            let mut stop = Stop {
+                text: text && long,
+                binary: !text && long,
+                short: self.short.may(w.bytes & SHORT_MASK),
+                number: false,
+            };
             if WITH_DIGITS {
                 match class >> 8 & 7 {
                     2 => {
@@ -304,33 +350,35 @@ impl Tables {
         (bytes.len(), None)
     }
 
-    /// The tables behind the gate.
-    #[inline(never)]
-    fn ask(&self, window: &Window) -> Stop {
-        let text = window.text & 0x3f == 0x3f;
-        let table = if text { &self.text } else { &self.binary };
-        let long = table.may(window.bytes & WINDOW_MASK);
-        Stop {
-            text: text && long,
-            binary: !text && long,
-            short: self.short.may(window.bytes & SHORT_MASK),
-            number: false,
+    /// What may end where the window stopped; numbers last.
+    pub(super) fn candidates(&self, window: &Window, stop: Stop, view: &View<'_>, into: &mut Vec<Meant>) {
+        into.clear();
+        let mut look = |wanted: bool, table: &Table, kind: Kind, key: u64| {
+            let mut seen: Option<Vec<u8>> = None;
+            for entry in wanted.then(|| table.of(key)).into_iter().flatten() {
+                let covered = (entry.key & 0xff) as usize;
+                if entry.canary == MARKER {
+                    into.push(Meant::Marker(entry.check));
+                    continue;
+                }
+                let seen = seen.get_or_insert_with(|| {
+                    let mut last: Vec<u8> = view.backwards().take(CHECKED).collect();
+                    last.reverse();
+                    last
+                });
+                let last = seen.len().checked_sub(covered).and_then(|from| seen.get(from..));
+                let meant = Meant::Form(entry.canary, kind, key);
+                if last.map(check) == Some(entry.check) && !into.contains(&meant) {
+                    into.push(meant);
+                }
+            }
+        };
+        look(stop.text, &self.text, Kind::Text, window.bytes & WINDOW_MASK);
+        look(stop.binary, &self.binary, Kind::Binary, window.bytes & WINDOW_MASK);
+        look(stop.short, &self.short, Kind::Short, window.bytes & SHORT_MASK);
+        if stop.number {
+            into.extend(self.numbers.of(window.digits & DIGITS_MASK).map(|e| Meant::Number(e.canary)));
         }
-    }
-
-    /// What may end where the window stopped, the longest first; numbers last.
-    pub(super) fn candidates<'t>(
-        &'t self,
-        window: &Window,
-        stop: Stop,
-    ) -> impl Iterator<Item = (bool, &'t Entry)> + use<'t> {
-        let of =
-            |wanted: bool, table: &'t Table, key: u64| wanted.then(|| table.of(key)).into_iter().flatten();
-        let text = of(stop.text, &self.text, window.bytes & WINDOW_MASK);
-        let binary = of(stop.binary, &self.binary, window.bytes & WINDOW_MASK);
-        let short = of(stop.short, &self.short, window.bytes & SHORT_MASK);
-        let numbers = of(stop.number, &self.numbers, window.digits & DIGITS_MASK);
-        text.chain(binary).chain(short).map(|e| (false, e)).chain(numbers.map(|e| (true, e)))
     }
 }
 
@@ -341,6 +389,41 @@ pub(super) struct Stop {
     binary: bool,
     short: bool,
     number: bool,
+}
+
+/// Bytes from a place backwards, without line breaks and the `=` before them.
+struct Backwards<'v> {
+    view: &'v View<'v>,
+    /// Of the byte that was given last.
+    place: isize,
+    begun: bool,
+    folded: bool,
+}
+
+impl Iterator for Backwards<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            self.place = self.place.checked_sub(1)?;
+            let byte = self.view.at(self.place)?;
+            if !is_break(byte) || !self.begun {
+                self.begun = true;
+                return Some(byte);
+            }
+            let mut breaks = 1;
+            while self.view.at(self.place - 1).is_some_and(is_break) {
+                self.place -= 1;
+                breaks += 1;
+            }
+            // As many `=` as the window dropped.
+            while breaks > 0 && self.view.at(self.place - 1) == Some(b'=') {
+                self.place -= 1;
+                breaks -= 1;
+            }
+            self.folded = true;
+        }
+    }
 }
 
 /// The bytes up to a place: those at hand, and before them the tail of what was seen earlier.
@@ -374,38 +457,29 @@ impl View<'_> {
         list.get(usize::try_from(index).ok()?).copied()
     }
 
+    /// The bytes up to the place, the last first, as the window saw them.
+    fn backwards(&self) -> Backwards<'_> {
+        Backwards {
+            view: self,
+            place: isize::try_from(self.done).unwrap_or(isize::MIN),
+            begun: false,
+            folded: false,
+        }
+    }
+
     /// The bytes up to the place, when they are `want` regardless of case.
     pub(super) fn behind(&self, want: &[u8]) -> Option<Seen> {
-        let mut place = isize::try_from(self.done).ok()?;
-        let mut seen = Seen { start: 0, bytes: Vec::with_capacity(want.len()), folded: false };
-        let mut wanted = want.iter().rev();
-        let mut next = wanted.next();
-        while let Some(&want) = next {
-            place -= 1;
-            let byte = self.at(place)?;
-            if is_break(byte) && !seen.bytes.is_empty() {
-                let mut breaks = 1;
-                while self.at(place - 1).is_some_and(is_break) {
-                    place -= 1;
-                    breaks += 1;
-                }
-                // As many `=` as the window dropped.
-                while breaks > 0 && self.at(place - 1) == Some(b'=') {
-                    place -= 1;
-                    breaks -= 1;
-                }
-                seen.folded = true;
-                continue;
-            }
-            if !byte.eq_ignore_ascii_case(&want) {
+        let mut back = self.backwards();
+        let mut bytes = Vec::with_capacity(want.len());
+        for want in want.iter().rev() {
+            let byte = back.next()?;
+            if !byte.eq_ignore_ascii_case(want) {
                 return None;
             }
-            seen.bytes.push(byte);
-            next = wanted.next();
+            bytes.push(byte);
         }
-        seen.bytes.reverse();
-        seen.start = place;
-        Some(seen)
+        bytes.reverse();
+        Some(Seen { start: back.place, bytes, folded: back.folded })
     }
 
     /// The bytes behind `from` that follow as `want`, regardless of case: they, where they end, and whether more may come.

@@ -1,7 +1,7 @@
 //! Base32 (RFC 4648 section 6), in the five alignments to the groups of five bytes, and the user names of Caritas' online
 //! counselling: `enc.` before base32 whose padding is written as `.` (CLAIMS ca.n3).
 
-use super::{Case, Place, Transform, Written};
+use super::{Case, END, Place, Transform, Written, endings_of_bits};
 
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -17,16 +17,29 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         all
     },
+    ends: Some(|bytes, outer, each| {
+        endings_of_bits(bytes, 5, &[ALPHABET], each);
+        let length = 8 * bytes.len() / 5;
+        // A longer one ends as base32 alone does.
+        if !outer && length < END {
+            let name = [&b"enc."[..], &aligned(bytes, 0)].concat();
+            each(&name, name.len());
+        } else if !outer {
+            let last = aligned(bytes, 0);
+            each(last.get(length - END..).unwrap_or_default(), length + 4);
+        }
+    }),
 };
 
 /// The characters that `bytes` alone decide when `shift` bytes precede them in their group of five.
 fn aligned(bytes: &[u8], shift: usize) -> Vec<u8> {
     let (first, end) = ((8 * shift).div_ceil(5), 8 * (shift + bytes.len()) / 5);
-    let bit = |at: usize| {
-        let byte = (at / 8).checked_sub(shift).and_then(|i| bytes.get(i)).copied().unwrap_or_default();
-        usize::from(byte >> (7 - at % 8) & 1)
+    let byte =
+        |at: usize| u16::from(at.checked_sub(shift).and_then(|i| bytes.get(i)).copied().unwrap_or_default());
+    let character = |place: usize| {
+        let (at, bit) = (5 * place / 8, 5 * place % 8);
+        usize::from((byte(at) << 8 | byte(at + 1)) >> (11 - bit) & 31)
     };
-    let character = |place: usize| (0..5).fold(0, |word, i| word << 1 | bit(5 * place + i));
     (first..end).filter_map(|place| ALPHABET.get(character(place)).copied()).collect()
 }
 

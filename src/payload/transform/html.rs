@@ -41,6 +41,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         all.retain(|t| t.as_bytes() != bytes);
         all.into_iter().map(own).collect()
     },
+    ends: None,
 };
 
 fn named(c: char) -> Option<&'static str> {

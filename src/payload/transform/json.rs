@@ -1,6 +1,6 @@
 //! Escapes in JSON strings (RFC 8259 section 7).
 
-use super::{Case, Escape, Place, Transform, Written};
+use super::{Case, END, Escape, Place, Transform, Written, digit};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &["json"],
@@ -34,10 +34,40 @@ pub(super) static TRANSFORM: Transform = Transform {
         let case = Case::escaped(Escape::Unicode);
         all.into_iter().map(|t| Written { id: "json", bytes: t.into_bytes(), case }).collect()
     },
+    ends: Some(|bytes, outer, each| {
+        // Controls, letters beyond ASCII, and what no text is: the long way.
+        if !outer || !bytes.iter().all(|b| (b' '..=b'~').contains(b)) {
+            return (TRANSFORM.write)(bytes, outer).iter().for_each(|w| each(&w.bytes, w.bytes.len()));
+        }
+        let (slashes, others) = bytes.iter().fold((0, 0), |(slashes, others), byte| {
+            (slashes + usize::from(*byte == b'/'), others + usize::from(b"\"\\".contains(byte)))
+        });
+        for slash in [true, false] {
+            let more = others + if slash { slashes } else { 0 };
+            if more == 0 {
+                continue;
+            }
+            let (mut text, mut at) = ([0; END + 2], END + 2);
+            for &byte in bytes.iter().rev() {
+                if at < 2 {
+                    break;
+                }
+                let escaped = [b'\\', byte];
+                let escape = byte == b'"' || byte == b'\\' || (slash && byte == b'/');
+                let written = if escape { &escaped } else { std::slice::from_ref(&byte) };
+                at -= written.len();
+                if let Some(place) = text.get_mut(at..at + written.len()) {
+                    place.copy_from_slice(written);
+                }
+            }
+            each(text.get(at..).unwrap_or_default(), bytes.len() + more);
+        }
+    }),
 };
 
 fn escape(c: char, out: &mut String) {
-    for unit in c.encode_utf16(&mut [0; 2]) {
-        out.push_str(&format!("\\u{unit:04x}"));
+    for &mut unit in c.encode_utf16(&mut [0; 2]) {
+        out.push_str("\\u");
+        out.extend([12, 8, 4, 0].map(|by| char::from(digit((unit >> by) as u8))));
     }
 }

@@ -51,6 +51,54 @@ pub(super) struct Transform {
     /// All texts an encoder may make of the bytes. With `outer` the bytes are themselves the text of another encoder, and only
     /// what has to be escaped is; an empty answer means that nothing has to be.
     pub(super) write: fn(bytes: &[u8], outer: bool) -> Vec<Written>,
+    /// The same texts by their ends alone, where that is quicker; see [`Transform::endings`].
+    pub(super) ends: Option<Ends>,
+}
+
+/// Gives the last [`END`] bytes or more of each text that `write` makes (all of a shorter one) with the text's length. An ending may
+/// be given that no text has.
+pub(super) type Ends = fn(bytes: &[u8], outer: bool, each: &mut dyn FnMut(&[u8], usize));
+
+/// Bytes of an ending.
+pub(super) const END: usize = 16;
+
+impl Transform {
+    /// The endings of all texts that an encoder may make of the bytes, with the length of each text.
+    pub(super) fn endings(&self, bytes: &[u8], outer: bool, each: &mut dyn FnMut(&[u8], usize)) {
+        match self.ends {
+            Some(ends) => ends(bytes, outer, each),
+            None => (self.write)(bytes, outer).iter().for_each(|w| each(&w.bytes, w.bytes.len())),
+        }
+    }
+}
+
+/// The endings of bytes written in characters of `width` bits, in all alignments to the groups of the encoding: they differ in how many
+/// of the last bits are left to the character that others decide too.
+fn endings_of_bits(bytes: &[u8], width: usize, alphabets: &[&[u8]], each: &mut dyn FnMut(&[u8], usize)) {
+    let last = bytes.get(bytes.len().saturating_sub(END)..).unwrap_or_default();
+    let value = last.iter().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
+    // Five bytes are eight characters of base32, three are four of base64.
+    for shift in 0..if width == 5 { 5_usize } else { 3 } {
+        let first = (8 * shift).div_ceil(width);
+        let bits = 8 * (shift + bytes.len());
+        let length = (bits / width).saturating_sub(first);
+        let mut rest = value >> (bits % width);
+        let mut places = [0_u8; END];
+        for place in places.iter_mut().rev() {
+            *place = rest as u8 & ((1 << width) - 1);
+            rest >>= width;
+        }
+        let places = places.get(END - length.min(END)..).unwrap_or_default();
+        // The alphabets of base64 differ in their last two characters.
+        let alike = places.iter().all(|place| *place < 62);
+        for alphabet in alphabets.get(..if alike { 1 } else { alphabets.len() }).unwrap_or_default() {
+            let mut text = [0; END];
+            for (to, place) in text.iter_mut().zip(places) {
+                *to = alphabet.get(usize::from(*place)).copied().unwrap_or_default();
+            }
+            each(text.get(..places.len()).unwrap_or_default(), length);
+        }
+    }
 }
 
 /// Where a transform may stand.
@@ -72,7 +120,7 @@ pub(super) struct Written {
 }
 
 /// What a difference in ASCII case means outside of escapes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Rest {
     /// Another text.
     Exact,
@@ -85,7 +133,7 @@ pub(super) enum Rest {
 }
 
 /// Escapes whose digits may be of either case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Escape {
     /// No escapes.
     None,
@@ -100,7 +148,7 @@ pub(super) enum Escape {
 }
 
 /// How to compare what stands in the traffic with a form, both regardless of ASCII case already equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Case {
     pub(super) escape: Escape,
     pub(super) rest: Rest,
@@ -194,6 +242,31 @@ mod tests {
         for t in TRANSFORMS {
             for written in (t.write)("Jörg 49 <a/b>".as_bytes(), false) {
                 assert!(t.ids.contains(&written.id), "{} is not declared", written.id);
+            }
+        }
+    }
+
+    #[test]
+    fn endings_are_those_of_what_is_written() {
+        let texts =
+            ["", "a", "+4915112345678", "x/y\"z\\", "a b=c&d%e", "Jörg@example.org", "line\r\nbreak=\r\n"];
+        let long: Vec<u8> = (0..=255).collect();
+        let mut inputs: Vec<Vec<u8>> = texts.iter().map(|t| t.as_bytes().to_vec()).collect();
+        inputs.extend((0..40).map(|length| long[200..200 + length].to_vec()));
+        inputs.extend((0..60).map(|length| long[60..60 + length].to_vec()));
+        inputs.push(long);
+        for t in TRANSFORMS.iter().filter(|t| t.ends.is_some()) {
+            for (input, outer) in inputs.iter().flat_map(|i| [(i, true), (i, false)]) {
+                let mut given = std::collections::BTreeSet::new();
+                t.endings(input, outer, &mut |end, length| {
+                    let end = &end[end.len() - length.min(END)..];
+                    given.insert((end.to_vec(), length));
+                });
+                for Written { id, bytes, .. } in (t.write)(input, outer) {
+                    let end = bytes[bytes.len() - bytes.len().min(END)..].to_vec();
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    assert!(given.contains(&(end, bytes.len())), "{id} of {input:?}: {text} has no ending");
+                }
             }
         }
     }

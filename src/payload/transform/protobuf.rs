@@ -21,6 +21,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         all
     },
+    ends: None,
 };
 
 fn varint(mut value: u64) -> Vec<u8> {

@@ -19,6 +19,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         let whole = user.map_or_else(|| name.clone(), |user| format!("{user}@{name}"));
         vec![Written { id: "punycode", bytes: whole.into_bytes(), case: Case::FREE }]
     },
+    ends: None,
 };
 
 /// A label in small letters, and one with letters beyond ASCII as an A-label (RFC 5890 section 2.3.2.1); `None` for one that

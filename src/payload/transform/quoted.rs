@@ -27,4 +27,5 @@ pub(super) static TRANSFORM: Transform = Transform {
         all.retain(|b| b != bytes);
         all.into_iter().map(own).collect()
     },
+    ends: None,
 };

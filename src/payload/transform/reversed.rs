@@ -14,4 +14,5 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         vec![Written { id: "reversed", bytes: turned.into_bytes(), case: Case::LETTERS }]
     },
+    ends: None,
 };

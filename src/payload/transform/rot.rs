@@ -29,6 +29,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         all
     },
+    ends: None,
 };
 
 fn moved(byte: u8, by: u8) -> u8 {

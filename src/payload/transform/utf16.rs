@@ -14,4 +14,5 @@ pub(super) static TRANSFORM: Transform = Transform {
             own("utf-16be", text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
         ]
     },
+    ends: None,
 };
