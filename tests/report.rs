@@ -115,8 +115,19 @@ fn code_and_templates_use_exactly_the_messages_that_exist() {
         literals.extend(source.split('"').map(str::to_owned));
     }
     // Looked up by ids that are data.
-    let families =
-        ["messenger-", "country-", "ledger-", "scenario-control-", "scenario-canary-", "scenario-device-"];
+    let families = [
+        "messenger-",
+        "country-",
+        "ledger-",
+        "run-ended-",
+        "scenario-control-",
+        "scenario-canary-",
+        "scenario-device-",
+    ];
+    // As `execution.ended` says it in run.json.
+    for ended in ["complete", "failed", "interrupted", "ended-by-hand", "device-lost", "capture-ended"] {
+        assert!(known.contains_key(&format!("run-ended-{ended}")), "no words for a trial that ended {ended}");
+    }
     for id in known.keys().filter(|id| !families.iter().any(|f| id.starts_with(f))) {
         assert!(literals.contains(id), "{id} is in the locales, but nothing uses it");
     }

@@ -228,12 +228,12 @@ fn table(end: &RunEnd, wording: &crate::report::Wording) -> Result<(), Failure> 
     for (trial, number) in end.trials.iter().zip(1..) {
         let (done, failed) = trial.steps;
         let what = words::trial_in_words(&trial.trial, wording);
-        let ended = wording.text(&format!("run-{}", trial.ended));
+        let ended = wording.text(&format!("run-ended-{}", trial.ended));
         let counts = [
             ("done", crate::report::Arg::Count(done as u64)),
             ("failed", crate::report::Arg::Count(failed as u64)),
         ];
-        writeln!(out, "{number:>4}. {what}: {ended} ({})", wording.with("run-steps", &counts))?;
+        writeln!(out, "{number:>4}. {what}: {ended} ({})", wording.with("run-step-counts", &counts))?;
     }
     Ok(out.flush()?)
 }

@@ -345,7 +345,7 @@ impl Container {
                 if self.taken > MAX_TAKEN {
                     give_up("of more than 4 MiB the beginning was searched");
                     ended = true;
-                } else if !fits && !ended {
+                } else if !fits {
                     give_up("memory for what is unpacked was short, the beginning was searched");
                     ended = true;
                 }
