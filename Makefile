@@ -34,7 +34,7 @@ fuzz: ## every fuzz target: 2 minutes with cargo-fuzz, else 100,000 cases withou
 	@scripts/fuzz.sh
 
 captures: ## record captures/ anew from real programs in network namespaces (root)
-	@scripts/setup.sh lab
+	@scripts/setup.sh lab apps
 	@scripts/record-captures --into captures
 
 captures-expect: ## write captures/*.expected.toml from what the program says now; review the diff like code
@@ -42,10 +42,10 @@ captures-expect: ## write captures/*.expected.toml from what the program says no
 	@scripts/captures-expect target/debug/metaleak captures
 
 lab: ## the recorder's self-check: every recording into a temporary folder (root)
-	@scripts/setup.sh build lab
+	@scripts/setup.sh build lab apps
 	@scripts/lab.sh
 
 lab-run: ## run a scenario against the lab's own servers: make lab-run SCENARIO=scenarios/lab/counselling.toml (root)
-	@scripts/setup.sh build lab
+	@scripts/setup.sh build lab apps
 	@cargo build --locked --quiet
 	@scripts/lab-run $(SCENARIO)

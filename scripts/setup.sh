@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and that are missing; silent and instant when none is.
 #
-# usage: scripts/setup.sh [build] [test] [lab]
+# usage: scripts/setup.sh [build] [test] [lab] [apps]
 #   build  what the program is compiled with (default)
 #   test   programs that some tests compare with; without them those tests say that they were skipped
 #   lab    programs that scripts/record-captures records
+#   apps   the large ones of them: browser, Telegram's client, npm; without them their recordings are skipped
 # Exit 0: all is there. Exit 4: something is missing and cannot be installed here; what to do is printed.
 set -euo pipefail
 
@@ -45,13 +46,13 @@ lab   mariadb-client  mariadb
 lab   slapd           slapd
 lab   ldap-utils      ldapwhoami
 lab   tor             tor
-lab   telegram-desktop telegram-desktop
-lab   chromium        chromium
-lab   chromium-driver chromedriver
+apps  telegram-desktop telegram-desktop
+apps  chromium        chromium
+apps  chromium-driver chromedriver
 lab   coturn          turnserver
 lab   profanity       profanity
 lab   tmux            tmux
-lab   npm             npm
+apps  npm             npm
 lab   python3-venv    /usr/lib/python3.*/ensurepip/__init__.py
 '
 
