@@ -72,7 +72,7 @@ there() {
 
 [ $# -gt 0 ] || set -- build
 for group in "$@"; do
-  case $group in build | test | lab) ;; *) echo "setup.sh: no group '$group'; there are: build, test, lab" >&2; exit 2 ;; esac
+  case $group in build | test | lab | apps) ;; *) echo "setup.sh: no group '$group'; there are: build, test, lab, apps" >&2; exit 2 ;; esac
 done
 
 missing=()
