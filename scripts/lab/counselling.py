@@ -18,7 +18,7 @@ import struct
 import sys
 from urllib.parse import parse_qs, urlsplit
 
-SITE, TRACKER, SEARCH = "beratung.example", "zaehler.example", "suche.example"
+SITE, TRACKER, SEARCH = "beratung.example", "zaehler.example", "suche.example"  # typos: off, German names
 MOST = 64 * 1024  # bytes of a head, a body, a message
 ANSWER = "Counsellor: thank you for writing. I have read: "
 

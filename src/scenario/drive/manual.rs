@@ -163,7 +163,7 @@ impl Driver for Manual {
     }
 
     fn expect(&mut self, ask: &Ask<'_>, text: &str) -> Result<(), StepFault> {
-        let told = format!("{} {text:?}", self.pick("Is this seen:", "Ist zu sehen:"));
+        let told = format!("{} {text:?}", self.pick("Is this seen:", "Ist zu sehen:")); // typos: off, German
         self.ask(&told, Some(ask.until), ask.stop)
     }
 }
