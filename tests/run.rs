@@ -638,75 +638,99 @@ fn shortened(bench: &Bench, messenger: &str, name: &str, controls: bool) {
     std::fs::write(bench.path("s.toml"), text).unwrap();
 }
 
-#[test]
-fn scenarios_of_the_six_proprietary_messengers_run_to_their_end_on_the_stand_in() {
+/// Its `send-text` and `contact-sync`, each step on the stand-in.
+fn runs_to_its_end(messenger: &str) {
     if !python() {
         return;
     }
-    for messenger in ["whatsapp", "messenger", "telegram", "signal", "wire", "threema"] {
-        // One with its controls; the others go through the steps alone, each call of the stand-in being a process.
-        let trials: u32 = if messenger == "signal" { 3 } else { 1 };
-        let scenarios = [
-            ("send-text", vec!["idle", "text-1to1"]),
-            ("contact-sync", vec!["idle", "contact-deny", "contact-sync"]),
+    // One with its controls; the others go through the steps alone, each call of the stand-in being a process.
+    let trials: u32 = if messenger == "signal" { 3 } else { 1 };
+    let scenarios = [
+        ("send-text", vec!["idle", "text-1to1"]),
+        ("contact-sync", vec!["idle", "contact-deny", "contact-sync"]),
+    ];
+    for (name, marks) in scenarios {
+        let bench = Bench::new(TRUE);
+        shortened(&bench, messenger, name, trials > 1);
+        let loads = Scenario::load(&bench.path("s.toml")).unwrap_or_else(|e| panic!("{e}"));
+        let asked = [
+            "--device",
+            "x",
+            "--capture",
+            "command",
+            "--capture-command",
+            &packets(),
+            "--control-seconds",
+            "1",
         ];
-        for (name, marks) in scenarios {
-            let bench = Bench::new(TRUE);
-            shortened(&bench, messenger, name, trials > 1);
-            let loads = Scenario::load(&bench.path("s.toml")).unwrap_or_else(|e| panic!("{e}"));
-            let asked = [
-                "--device",
-                "x",
-                "--capture",
-                "command",
-                "--capture-command",
-                &packets(),
-                "--control-seconds",
-                "1",
-            ];
-            let output = bench.command(&asked).args(["--trials", &trials.to_string()]).output().unwrap();
-            exits(&output, 0, &[]);
-            for (number, trial) in (1..).zip(loads.plan(loads.seed())).take(trials as usize) {
-                let run = bench.trial(number);
-                let execution = &run["execution"];
-                assert_eq!(
-                    (&execution["ended"], &execution["driver"]),
-                    (&"complete".into(), &"adb".into()),
-                    "{messenger}/{name}: {run}"
-                );
-                assert_eq!(execution["app_version"], "1.2.3");
-                assert_eq!(execution["app_sha256"].as_str().unwrap().len(), 64);
-                assert!(execution["notes"].to_string().contains("never tried with this app"), "{run}");
-                assert!(bench.reads(number));
-                if trial.control.is_none() {
-                    assert_eq!(run["steps"], serde_json::json!(marks), "{messenger}/{name}");
-                    if name == "contact-sync" {
-                        assert_eq!(run["contacts"].as_u64(), trial.dose);
-                        assert!(execution["contacts_sha256"].is_string());
-                    }
+        let output = bench.command(&asked).args(["--trials", &trials.to_string()]).output().unwrap();
+        exits(&output, 0, &[]);
+        for (number, trial) in (1..).zip(loads.plan(loads.seed())).take(trials as usize) {
+            let run = bench.trial(number);
+            let execution = &run["execution"];
+            assert_eq!(
+                (&execution["ended"], &execution["driver"]),
+                (&"complete".into(), &"adb".into()),
+                "{messenger}/{name}: {run}"
+            );
+            assert_eq!(execution["app_version"], "1.2.3");
+            assert_eq!(execution["app_sha256"].as_str().unwrap().len(), 64);
+            assert!(execution["notes"].to_string().contains("never tried with this app"), "{run}");
+            assert!(bench.reads(number));
+            if trial.control.is_none() {
+                assert_eq!(run["steps"], serde_json::json!(marks), "{messenger}/{name}");
+                if name == "contact-sync" {
+                    assert_eq!(run["contacts"].as_u64(), trial.dose);
+                    assert!(execution["contacts_sha256"].is_string());
                 }
             }
-            let state: Value =
-                serde_json::from_str(&std::fs::read_to_string(bench.path("state/state.json")).unwrap())
-                    .unwrap();
-            if name == "send-text" {
-                let lengths: Vec<usize> = state["sent"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|text| text.as_str().unwrap().len())
-                    .collect();
-                let doses: Vec<usize> = loads
-                    .plan(loads.seed())
-                    .iter()
-                    .take(trials as usize)
-                    .filter_map(|t| t.dose)
-                    .map(|d| d as usize)
-                    .collect();
-                assert_eq!(lengths, doses, "{messenger}: each message has as many characters as its dose");
-            }
+        }
+        let state: Value =
+            serde_json::from_str(&std::fs::read_to_string(bench.path("state/state.json")).unwrap()).unwrap();
+        if name == "send-text" {
+            let lengths: Vec<usize> =
+                state["sent"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().len()).collect();
+            let doses: Vec<usize> = loads
+                .plan(loads.seed())
+                .iter()
+                .take(trials as usize)
+                .filter_map(|t| t.dose)
+                .map(|d| d as usize)
+                .collect();
+            assert_eq!(lengths, doses, "{messenger}: each message has as many characters as its dose");
         }
     }
+}
+
+// One test each: a call of the stand-in is a process, so that they take long and go side by side.
+#[test]
+fn whatsapp_runs_to_its_end_on_the_stand_in() {
+    runs_to_its_end("whatsapp");
+}
+
+#[test]
+fn messenger_runs_to_its_end_on_the_stand_in() {
+    runs_to_its_end("messenger");
+}
+
+#[test]
+fn telegram_runs_to_its_end_on_the_stand_in() {
+    runs_to_its_end("telegram");
+}
+
+#[test]
+fn signal_runs_to_its_end_on_the_stand_in() {
+    runs_to_its_end("signal");
+}
+
+#[test]
+fn wire_runs_to_its_end_on_the_stand_in() {
+    runs_to_its_end("wire");
+}
+
+#[test]
+fn threema_runs_to_its_end_on_the_stand_in() {
+    runs_to_its_end("threema");
 }
 
 #[test]

@@ -294,6 +294,7 @@ fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
 
 /// Without the feature `live` nothing here listens to signals: the process ends, and the last description that was written stays.
 #[cfg(not(feature = "live"))]
+#[expect(clippy::unnecessary_wraps, reason = "the one that listens to signals can fail")]
 fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(Arc::default())
 }
