@@ -2,7 +2,7 @@
 //!
 //! Takes where the file belongs ([`Take`]); gives a [`Session`] that takes marks and, when it is ended, says what it counted and what
 //! went wrong ([`Ending`]). **A back-end is a file in this folder and a line in [`BACKENDS`].** One that has a stream of packets
-//! (pcap on standard output) hands the program to [`stream::start`], which writes pcapng with marks, in order also on a full disk.
+//! (pcap on standard output) hands the program to `stream::start`, which writes pcapng with marks, in order also on a full disk.
 
 mod adb_tcpdump;
 mod command;
