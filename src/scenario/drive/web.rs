@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Ask, Driver, DriverInfo, Facts, LOOK, Options, StepFault, pause, process};
+use crate::payload::base64;
 use crate::scenario::language::WebDo;
 use crate::scenario::{Action, Control, Scenario, Step};
 
@@ -264,24 +265,26 @@ impl Running {
             let found = self.command("POST", "/elements", &query, on, selector)?;
             let first = found.pointer("/0").and_then(|e| e.get(ELEMENT)).and_then(Value::as_str);
             if let Some(id) = first {
-                let path = format!("/element/{id}");
-                // A page that has just changed has lost it: looked for again.
-                match self.command("GET", &format!("{path}/displayed"), &Value::Null, on, selector) {
-                    Ok(Value::Bool(true)) => return Ok(path),
-                    Err(StepFault::Failed(words)) if !words.contains("stale element") => {
-                        return Err(StepFault::Failed(words));
-                    }
-                    Ok(_) | Err(StepFault::Failed(_)) => {}
-                    Err(other) => return Err(other),
+                let element = format!("/element/{id}");
+                if self.property(&element, "displayed", on, selector)? == Some(Value::Bool(true)) {
+                    return Ok(element);
                 }
             }
-            if on.left().is_zero() {
-                return Err(StepFault::Timeout {
-                    what: format!("{selector} on the page"),
-                    within: began.elapsed(),
-                });
-            }
-            on.pause(LOOK * 5)?;
+            look_again(began, on, || format!("{selector} on the page"))?;
+        }
+    }
+
+    /// What the page says of an element; nothing where it has just changed and has lost it, which is a reason to look again.
+    fn property(
+        &self,
+        element: &str,
+        name: &str,
+        on: &Ask<'_>,
+        selector: &str,
+    ) -> Result<Option<Value>, StepFault> {
+        match self.command("GET", &format!("{element}/{name}"), &Value::Null, on, selector) {
+            Err(StepFault::Failed(words)) if words.contains("stale element") => Ok(None),
+            answer => answer.map(Some),
         }
     }
 
@@ -290,21 +293,11 @@ impl Running {
         let began = Instant::now();
         loop {
             let element = self.element(selector, on)?;
-            match self.command("GET", &format!("{element}/text"), &Value::Null, on, selector) {
-                Ok(Value::String(seen)) if seen.contains(text) => return Ok(()),
-                Err(StepFault::Failed(words)) if !words.contains("stale element") => {
-                    return Err(StepFault::Failed(words));
-                }
-                Ok(_) | Err(StepFault::Failed(_)) => {}
-                Err(other) => return Err(other),
+            let seen = self.property(&element, "text", on, selector)?;
+            if seen.as_ref().and_then(Value::as_str).is_some_and(|seen| seen.contains(text)) {
+                return Ok(());
             }
-            if on.left().is_zero() {
-                return Err(StepFault::Timeout {
-                    what: format!("{text:?} in {selector}"),
-                    within: began.elapsed(),
-                });
-            }
-            on.pause(LOOK * 5)?;
+            look_again(began, on, || format!("{text:?} in {selector}"))?;
         }
     }
 
@@ -398,25 +391,17 @@ fn address(url: Option<&str>, page: &str) -> Result<String, StepFault> {
 
 /// Base64 (RFC 4648 section 4); what is no letter of it is passed over.
 fn unbase64(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0u32, 0u32);
-    for byte in text.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => continue,
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.extend_from_slice(&[(bits >> held & 0xff) as u8]);
-        }
+    let letters: Vec<u8> =
+        text.bytes().filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')).collect();
+    base64::decode(&letters).unwrap_or_default()
+}
+
+/// Waits a little before something is looked for once more; without time left, it was not seen.
+fn look_again(began: Instant, on: &Ask<'_>, what: impl FnOnce() -> String) -> Result<(), StepFault> {
+    if on.left().is_zero() {
+        return Err(StepFault::Timeout { what: what(), within: began.elapsed() });
     }
-    out
+    on.pause(LOOK * 5)
 }
 
 /// Whether this is root, for whom Chromium has no sandbox.
