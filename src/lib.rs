@@ -24,3 +24,4 @@ pub mod pipeline;
 mod random;
 pub mod report;
 pub mod scenario;
+mod suffix;

@@ -639,6 +639,9 @@ pub struct FlowTls {
     /// connections of one device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_offered: Option<String>,
+    /// The same of further identities that it offered beside that one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_sessions_offered: Vec<String>,
     /// The same of tickets and session ids that the server gave out in clear (TLS 1.2 and older).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions_given: Vec<String>,

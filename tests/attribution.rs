@@ -80,7 +80,6 @@ fn a_flow_belongs_to_a_messenger_for_one_named_reason() {
             "whatsapp",
             "name:*.whatsapp.net",
         ),
-        ("157.240.20.53:443", "sni=edge-mqtt.facebook.com", "messenger", "name:edge-mqtt.facebook.com"),
         (
             "157.240.20.53:443",
             "sni=web-chat-e2ee.facebook.com",
@@ -104,6 +103,8 @@ fn a_flow_belongs_to_a_messenger_for_one_named_reason() {
         // None of these shows a messenger.
         ("31.13.86.54:40003", "turn-realm=turner.facebook", "-", "-"),
         ("74.125.247.128:3478", "turn-realm=turn.l.google.com", "-", "-"),
+        // Instagram's application is there too.
+        ("157.240.20.53:443", "sni=edge-mqtt.facebook.com", "-", "-"),
         // A visit to the website opens it too.
         ("157.240.229.17:443", "sni=edge-chat.facebook.com", "-", "-"),
         ("142.251.163.188:5228", "sni=mtalk.google.com", "-", "-"),
@@ -367,13 +368,13 @@ fn a_shared_name_is_first_party_only_where_its_messenger_is_seen() {
         let end = ends.into_iter().find(|end| end.address == "157.240.20.53").unwrap();
         (end.role, end.role_why)
     };
-    let (role, why) = role_in(vec![flow("31.13.86.4:443", "sni=edge-mqtt.facebook.com")]);
+    let (role, why) = role_in(vec![flow("31.13.86.4:443", "sni=edge-chat.messenger.com")]);
     assert_eq!(role, Role::FirstParty, "{why}");
     let (role, why) = role_in(vec![flow("35.169.3.40:443", "sni=chat.signal.org")]);
     assert_eq!(role, Role::Tracker, "{why}");
     let mut elsewhere = b_graph();
     elsewhere.capture = "b.pcap".into();
-    let (role, why) = role_in(vec![flow("31.13.86.4:443", "sni=edge-mqtt.facebook.com"), elsewhere]);
+    let (role, why) = role_in(vec![flow("31.13.86.4:443", "sni=edge-chat.messenger.com"), elsewhere]);
     assert_eq!(role, Role::Tracker, "in b.pcap nothing shows Messenger: {why}");
 }
 

@@ -157,6 +157,9 @@ fn over_all(
     let worker = || {
         while let Some(subject) = subjects.get(next.fetch_add(1, Ordering::Relaxed)) {
             let whole = read(&subject.name, &subject.bytes);
+            if let Some(fault) = &whole.fault {
+                outcome.lock().unwrap().faults.push(format!("{} as it is: {fault}", subject.name));
+            }
             for case in 0..CASES {
                 let (label, bytes) = damage(subject, case);
                 let started = Instant::now();

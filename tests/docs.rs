@@ -101,7 +101,7 @@ fn protocols() -> String {
          to the protocols in this order, as far as they run over its transport. The first bytes decide; ports only help where bytes\n\
          leave a doubt. What no protocol takes is counted as `text` or `opaque` in the coverage ledger, never dropped.\n\n\
          The last column names captures that a test replays to find the protocol there (`docs/protocols-checked.toml`); what was compared\n\
-         in them is told by [accuracy.md](accuracy.md), and how messengers are told apart by [messengers.md](messengers.md).\n\n\
+         in them is told by [accuracy.md](accuracy.md), and how messengers are told apart by [messengers.md](messengers.md).\nWhat stands below them, link layers and tunnels, is in [layers.md](layers.md).\n\n\
          | id | protocol | written after | over | ports | what is read and what is not | checked by |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );

@@ -29,7 +29,7 @@ use metaleak::pipeline::{self, Capture, Settings};
 /// Messengers with a name of their server; two have none that is theirs, and are known by the run and the form of their bytes.
 const MESSENGERS: [(&str, &str); 8] = [
     ("whatsapp", "e1.whatsapp.net"),
-    ("messenger", "edge-mqtt.facebook.com"),
+    ("messenger", "edge-chat.messenger.com"),
     ("telegram", "web.telegram.org"),
     ("signal", "chat.signal.org"),
     ("wire", "prod-nginz-https.wire.com"),

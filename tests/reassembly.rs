@@ -114,6 +114,25 @@ fn fragments_of_different_datagrams_are_not_mixed() {
 }
 
 #[test]
+fn fragments_within_fragments_are_put_together() {
+    let (src, dst): (std::net::SocketAddr, std::net::SocketAddr) =
+        (CLIENT.parse().unwrap(), "198.51.100.53:53".parse().unwrap());
+    let (near, far) = ("203.0.113.1".parse().unwrap(), "203.0.113.2".parse().unwrap());
+    let segment = wire::udp_segment(src, dst, &dns_query(1, "two-tunnels.example", 1));
+    let mut capture = PacketBuilder::new();
+    for part in [(0, 24), (24, segment.len())] {
+        let inner = wire::fragment(src.ip(), dst.ip(), 17, 7, &segment, part);
+        for outer in [(0, 16), (16, inner.len())] {
+            // 4: the datagram within is IPv4 again.
+            capture.ip(&wire::fragment(near, far, 4, 20 + part.0 as u32, &inner, outer));
+        }
+    }
+    let seen = of_kind(capture, "dns.query");
+    let seen: Vec<_> = seen.iter().map(|o| (o.frames(), o.text("name"))).collect();
+    assert_eq!(seen, [(vec![1, 2, 3, 4], "two-tunnels.example")]);
+}
+
+#[test]
 fn a_request_over_three_segments_in_any_order_names_exactly_its_frames() {
     let bytes = request("/split");
     let cuts = [(0, 10), (10, 45), (45, bytes.len())];
@@ -315,6 +334,35 @@ fn a_reset_does_not_hide_what_came_before() {
     connection.up(&mut capture, &request("/reset"));
     capture.tcp(connection.server, connection.client, connection.server_base, 0, flag::RST, b"");
     assert_eq!(requests(capture), [(vec![4], "/reset".to_owned())]);
+}
+
+#[test]
+fn a_reset_outside_of_the_window_changes_nothing() {
+    for stray in [100_000_000_u32, 70_000, u32::MAX - 7] {
+        let (mut capture, mut connection) = opened();
+        connection.up(&mut capture, &request("/before"));
+        let seq = connection.server_base.wrapping_add(stray);
+        capture.tcp(connection.server, connection.client, seq, 0, flag::RST, b"");
+        connection.up(&mut capture, &request("/after"));
+        assert_eq!(requests(capture), [(vec![4], "/before".to_owned()), (vec![6], "/after".to_owned())]);
+    }
+}
+
+#[test]
+fn what_follows_a_forged_reset_is_read() {
+    let (mut capture, mut connection) = opened();
+    connection.up(&mut capture, &request("/before"));
+    let seq = connection.client_base.wrapping_add(request("/before").len() as u32);
+    capture.tcp(connection.client, connection.server, seq, 0, flag::RST, b"");
+    connection.up(&mut capture, &request("/after"));
+    let bytes = capture.finish();
+    let seen = dissect_bytes(&bytes);
+    let targets: Vec<_> =
+        seen.iter().filter(|o| o.text("kind") == "http.request").map(|o| o.text("target")).collect();
+    assert_eq!(targets, ["/before", "/after"]);
+    let warned =
+        seen.iter().any(|o| o.text("kind") == "warning" && o.text("what").contains("reset was not its own"));
+    assert!(warned, "the forged reset is told");
 }
 
 #[test]

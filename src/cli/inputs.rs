@@ -137,7 +137,7 @@ pub(super) fn options(
     secrets: &Arc<Secrets>,
     observe: bool,
 ) -> Result<Options, Failure> {
-    let set = CanarySet::with_keys(&planted.canaries, planted.keys.clone())
+    let set = on_threads(common, || CanarySet::with_keys(&planted.canaries, planted.keys.clone()))?
         .map_err(|e| Failure::Usage(e.to_string()))?;
     let parallel = common.threads != Some(1);
     Ok(Options {

@@ -121,7 +121,7 @@ fn opaque_datagrams(flow: &Flow) -> bool {
 /// domain at all (an address, a single label), stands for itself alone and gives none.
 fn groups<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let domains = names.map(plain).filter(|name| name.parse::<IpAddr>().is_err());
-    let domains: BTreeSet<&str> = domains.filter_map(psl::domain_str).collect();
+    let domains: BTreeSet<&str> = domains.filter_map(crate::suffix::domain).collect();
     domains.into_iter().map(str::to_owned).collect()
 }
 

@@ -42,6 +42,9 @@ const MAX_KEY_FAULTS: usize = 16;
 /// Names from DNS answers that one flow gets at most.
 const MAX_DNS_NAMES: usize = 16;
 
+/// Fragments within fragments (of tunnels) that are put together.
+const MAX_NESTED: usize = 4;
+
 /// What an analysis shall do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -385,11 +388,10 @@ impl Run<'_> {
             decode(raw, batch.bytes(raw), &mut overhead, |decoded| match decoded {
                 Decoded::Packet(p) => self.packet(&p),
                 Decoded::Fragment(f) => {
-                    if let Some(datagram) = self.pool.add(&f) {
-                        self.fragments.insert(f.frame, datagram.frames);
-                        if let Decoded::Packet(p) = decode_reassembled(&f, &datagram.bytes) {
-                            self.packet(&p);
-                        }
+                    if let Some((bytes, f)) = self.reassemble(&f)
+                        && let Decoded::Packet(p) = decode_reassembled(&f, &bytes)
+                    {
+                        self.packet(&p);
                     }
                 }
                 Decoded::Nothing(None) => {}
@@ -399,6 +401,27 @@ impl Run<'_> {
             });
             self.overhead.add(&overhead);
         }
+    }
+
+    /// Adds a fragment; gives the datagram that it completes, with what is known of it. Within a tunnel that may be a fragment again.
+    fn reassemble(&mut self, fragment: &Fragment<'_>) -> Option<(Vec<u8>, Fragment<'static>)> {
+        let mut datagram = self.pool.add(fragment)?;
+        let mut of = Fragment { payload: &[], ..*fragment };
+        for _ in 0..MAX_NESTED {
+            // Those of the outer datagrams, by the frames that completed them.
+            let outer = |frame: &u64| self.fragments.get(frame).cloned().unwrap_or_else(|| vec![*frame]);
+            let mut frames: Vec<u64> = datagram.frames.iter().flat_map(outer).collect();
+            frames.sort_unstable();
+            frames.dedup();
+            self.fragments.insert(of.frame, frames);
+            let Decoded::Fragment(inner) = decode_reassembled(&of, &datagram.bytes) else {
+                return Some((datagram.bytes, of));
+            };
+            let next = self.pool.add(&inner);
+            of = Fragment { payload: &[], ..inner };
+            datagram = next?;
+        }
+        None
     }
 
     fn packet(&mut self, p: &Packet<'_>) {
@@ -424,7 +447,7 @@ impl Run<'_> {
         if chunks.is_empty() {
             return;
         }
-        let mut joined: Vec<(usize, Vec<u8>, Fragment<'_>)> = Vec::new();
+        let mut joined: Vec<(usize, Vec<u8>, Fragment<'static>)> = Vec::new();
         for (index, chunk) in chunks.iter().enumerate() {
             self.overhead.add(&chunk.overhead);
             for link in &chunk.links {
@@ -440,9 +463,8 @@ impl Run<'_> {
                 self.note(what, *frame, *offset, *time);
             }
             for f in &chunk.fragments {
-                if let Some(datagram) = self.pool.add(f) {
-                    self.fragments.insert(f.frame, datagram.frames);
-                    joined.push((index, datagram.bytes, *f));
+                if let Some((bytes, f)) = self.reassemble(f) {
+                    joined.push((index, bytes, f));
                 }
             }
         }

@@ -691,6 +691,10 @@ struct Flow {
     /// Sequence number of the client's SYN.
     isn: Option<u32>,
     closed: bool,
+    /// Who reset the connection.
+    reset_by: Option<Direction>,
+    /// Bytes came although the connection was reset before: what is read now does not begin with its beginning.
+    resumed: bool,
     /// The packet that is being read, or was last.
     now: Segment,
     /// Closed by both sides, with nothing missing.
@@ -902,6 +906,8 @@ impl Flow {
             opening: None,
             isn: None,
             closed: false,
+            reset_by: None,
+            resumed: false,
             now,
             complete: false,
             over: false,
@@ -953,6 +959,10 @@ impl Flow {
             sink.ledger.add("tcp.retransmission", p.payload.len() as u64);
             return;
         }
+        if self.closed && !t.rst {
+            // Not obeyed, or not yet: somebody on the way may have made the reset.
+            self.resume(direction, sink);
+        }
         let mut streams = self.streams.take().unwrap_or_default();
         let [up, down] = &mut *streams;
         let (mine, other) = if direction == Direction::Up { (up, down) } else { (down, up) };
@@ -961,6 +971,7 @@ impl Flow {
             mine.half.syn(t.seq);
             seq = seq.wrapping_add(1);
         }
+        let resets = t.rst && mine.half.may_reset(seq);
         if t.rst {
             // What comes with a reset is a diagnosis for people, not stream data (RFC 9293 section 3.5.3).
             sink.ledger.add("tcp.reset", p.payload.len() as u64);
@@ -989,12 +1000,27 @@ impl Flow {
         }
         let complete = streams.iter().all(|s| s.ended);
         self.streams = Some(streams);
-        if t.rst {
+        if resets {
+            self.reset_by = Some(direction);
             self.close(sink);
         } else if complete {
             // Both sides have closed and all that they sent is there: nothing but repetition can follow.
             self.complete = true;
             self.close(sink);
+        }
+    }
+
+    /// A connection that was reset goes on: it is read anew from here.
+    fn resume(&mut self, direction: Direction, sink: &mut Sink<'_>) {
+        self.closed = false;
+        self.resumed |= self.facts.read.iter().any(|bytes| *bytes > 0);
+        self.app = App::Probing;
+        // The other side may have sent before it saw the reset.
+        if self.reset_by == Some(direction) {
+            let place = Place { source: Source::Datagram(self.now), fragments: sink.shared.fragments };
+            let what = "bytes of the side that had reset the connection: the reset was not its own, and what follows is read anew";
+            let observe = sink.shared.options.observe;
+            sink.out.warn(&self.facts, direction, &place.frames(0..1), what.to_owned(), observe);
         }
     }
 
@@ -1217,7 +1243,7 @@ impl Flow {
             client_port: self.facts.client.port,
             server_port: self.facts.server.port,
             server: self.facts.server.addr(),
-            from_start: (stream.taken == 0 && self.isn.is_some()) || *self.anew(direction),
+            from_start: (stream.taken == 0 && self.isn.is_some() && !self.resumed) || *self.anew(direction),
             earlier_payload: stream.passed,
             earlier: &[],
         };

@@ -5,6 +5,7 @@
 //! part. Reads `gzip`, `deflate`, `br` and `zstd`, one of them, the first 1 MiB of each body. What stands in the stream as it is,
 //! is found there and not here. `http` has one body at a time, `http2` one for each of its streams.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::inflate::{Budget, Fault, Inflate, MAX_MESSAGE};
@@ -55,6 +56,11 @@ pub(super) enum Framing {
     Frames,
 }
 
+/// Bytes of gzip's trailer: checksum and length (RFC 1952 section 2.3.1).
+const TRAILER: usize = 8;
+/// Members of gzip that are unpacked, each body.
+const MAX_MEMBERS: u8 = 64;
+
 /// What unpacks a body.
 enum Engine {
     /// Nothing to unpack.
@@ -62,6 +68,8 @@ enum Engine {
     /// Within the header of gzip or the first bytes of deflate.
     Header(Vec<u8>),
     Inflate(Box<Inflate>),
+    /// So many bytes of gzip's trailer are to come, and then perhaps another member (RFC 1952 section 2.2).
+    Trailer(usize),
     Brotli {
         stream: Brotli,
         _window: Arc<()>,
@@ -96,6 +104,8 @@ pub(super) struct Body {
     in_pieces: bool,
     /// Content that was unpacked, against [`MAX_MESSAGE`].
     given: Budget,
+    /// Members of gzip that have ended.
+    members: u8,
 }
 
 impl Body {
@@ -142,7 +152,7 @@ impl Body {
                 .map_or(Engine::Sealed, |held| Engine::Zstd { stream: Box::new(Zstd::new()), _window: held }),
         };
         let in_pieces = coding == Coding::Plain && framing != Framing::Whole;
-        Body { coding, engine, content, in_pieces, given: Budget::default() }
+        Body { coding, engine, content, in_pieces, given: Budget::default(), members: 0 }
     }
 
     /// The content cannot be read (any more): a coding that is not known, or bytes that are not what they are said to be.
@@ -196,35 +206,57 @@ impl Body {
         if !matches!(self.engine, Engine::Brotli { .. }) {
             cx.unpacked();
         }
-        let mut joined = Vec::new();
-        let mut packed = data;
-        if let Engine::Header(header) = &mut self.engine {
-            header.extend_from_slice(data);
-            let (zlib, size) = match header_of(self.coding, header) {
-                Ok(Some(found)) => found,
-                Err(_) if header.len() < MAX_HEADER => return,
-                _ => {
-                    self.engine = Engine::Sealed;
-                    return;
+        // Each body is counted by itself below: several may be under way at once.
+        all.budget.message();
+        let mut packed = Cow::Borrowed(data);
+        loop {
+            match &mut self.engine {
+                Engine::Header(header) => {
+                    header.extend_from_slice(&packed);
+                    let (zlib, size) = match header_of(self.coding, header) {
+                        Ok(Some(found)) => found,
+                        Err(_) if header.len() < MAX_HEADER => return,
+                        _ => {
+                            self.engine = Engine::Sealed;
+                            return;
+                        }
+                    };
+                    packed = Cow::Owned(header.split_off(size));
+                    let mut inflate = all.spare.take().unwrap_or_else(|| Box::new(Inflate::new(zlib)));
+                    inflate.begin(zlib);
+                    self.engine = Engine::Inflate(inflate);
                 }
-            };
-            std::mem::swap(&mut joined, header);
-            packed = joined.get(size..).unwrap_or_default();
-            let mut inflate = all.spare.take().unwrap_or_else(|| Box::new(Inflate::new(zlib)));
-            inflate.begin(zlib);
-            self.engine = Engine::Inflate(inflate);
+                Engine::Trailer(left) => {
+                    let n = packed.len().min(*left);
+                    *left -= n;
+                    if *left > 0 || packed.len() == n {
+                        return;
+                    }
+                    packed = Cow::Owned(packed.get(n..).unwrap_or_default().to_vec());
+                    self.engine = Engine::Header(Vec::new());
+                }
+                _ => match self.unpack(&packed, offset, all, cx) {
+                    Some(used) if used < packed.len() => {
+                        packed = Cow::Owned(packed.get(used..).unwrap_or_default().to_vec());
+                    }
+                    _ => return,
+                },
+            }
         }
+    }
+
+    /// Unpacks the next bytes; gives how many were of the member of gzip that ended there, if more may follow it.
+    fn unpack(&mut self, packed: &[u8], offset: u64, all: &mut Allowance, cx: &mut Cx<'_>) -> Option<usize> {
         let Body { content, engine, given, .. } = self;
         let mut size = 0;
         let mut give = |piece: &[u8]| {
             size += piece.len() as u64;
             cx.search_in(content, piece, Vec::new(), offset);
         };
-        // Each body is counted by itself below: several may be under way at once.
-        all.budget.message();
+        let mut used = packed.len();
         let (result, ended) = match engine {
             Engine::Inflate(inflate) => {
-                let result = inflate.push(packed, &mut all.budget, &mut give).map(|_| ());
+                let result = inflate.push(packed, &mut all.budget, &mut give).map(|n| used = n);
                 (result, inflate.ended())
             }
             Engine::Brotli { stream, .. } => {
@@ -235,10 +267,22 @@ impl Body {
             _ => (Ok(()), false),
         };
         let Err(fault) = result.and_then(|()| given.spend(size, size)) else {
-            if ended {
-                self.finish(all, cx);
+            if !ended {
+                return None;
             }
-            return;
+            if self.coding != Coding::Gzip {
+                self.finish(all, cx);
+                return None;
+            }
+            if self.members >= MAX_MEMBERS {
+                self.engine = Engine::Sealed;
+                return None;
+            }
+            self.members += 1;
+            if let Engine::Inflate(inflate) = std::mem::replace(&mut self.engine, Engine::Trailer(TRAILER)) {
+                all.spare = Some(inflate);
+            }
+            return Some(used);
         };
         self.engine = Engine::Sealed;
         match fault {
@@ -258,6 +302,7 @@ impl Body {
                 );
             }
         }
+        None
     }
 }
 
@@ -379,6 +424,26 @@ mod tests {
         let (a, b) = packed.split_at(packed.len() - 60);
         let two = opened().down(a).down(b).down(&answer("gzip", &gzip(TEXT), 0));
         assert_eq!(found(&two), "[5, 6] gzip | [7] gzip", "each body on its own");
+    }
+
+    #[test]
+    fn members_of_gzip_are_read_one_after_the_other() {
+        let first = gzip(b"nothing in the first member, but many words of words");
+        let two = answer("gzip", &[first.clone(), gzip(TEXT)].concat(), 0);
+        assert_eq!(found(&opened().down(&two)), "[5] gzip");
+        for cut in two.len() - 140..two.len() {
+            let seen = found(&opened().down(&two[..cut]).down(&two[cut..]));
+            assert!(["[5, 6] gzip", "[5] gzip", "[6] gzip"].contains(&seen.as_str()), "{cut}: {seen}");
+        }
+        let bytewise = found(&two.chunks(1).fold(opened(), Talk::down));
+        assert!(bytewise.ends_with("] gzip"), "{bytewise}");
+        // What follows a member and is none is not called read.
+        let other = [&first[..], b"something else behind it"].concat();
+        let classes = opened().down(&answer("gzip", &other, 0)).classes();
+        assert!(classes.contains("http.body-undecoded"), "{classes}");
+        // So many that more are not looked at.
+        let many = [vec![first; 300].concat(), gzip(TEXT)].concat();
+        assert_eq!(found(&opened().down(&answer("gzip", &many, 0))), "");
     }
 
     #[test]

@@ -39,6 +39,10 @@ pub(super) fn settle_ech(flows: &mut [Flow], configurations: &[EchSeen], listed:
         if is_outer(&offer, frame, configurations, listed) {
             tls.ech = Some("outer".into());
         }
+        if cover || tls.ech.as_deref() == Some("outer") {
+            // The certificate is that of the name within.
+            tls.certificate_faults.retain(|fault| fault != "name-mismatch");
+        }
         if cover {
             // The outer name is a cover: it never counts as the destination's name.
             for name in flow.names.iter_mut().filter(|n| n.source == "sni") {
@@ -75,7 +79,8 @@ pub(super) fn sessions_seen_again(capture: &str, flows: &[Flow]) -> Vec<Finding>
             continue;
         }
         let client = flow.client_address();
-        if let (Some(session), Some(hello)) = (tls.session_offered.as_deref(), tls.client_hello) {
+        let offered = || tls.session_offered.iter().chain(&tls.more_sessions_offered);
+        for (session, hello) in offered().filter_map(|session| Some((session.as_str(), tls.client_hello?))) {
             let earlier = had.get(session).and_then(|h| h.iter().find(|(address, _)| *address != client));
             if let Some((_, number)) = earlier
                 && findings.len() < MAX_FINDINGS
@@ -94,7 +99,7 @@ pub(super) fn sessions_seen_again(capture: &str, flows: &[Flow]) -> Vec<Finding>
                 });
             }
         }
-        for session in tls.session_offered.iter().chain(&tls.sessions_given) {
+        for session in offered().chain(&tls.sessions_given) {
             had.entry(session).or_default().insert((client, flow.flow));
         }
     }
@@ -147,6 +152,7 @@ mod tests {
                 ech_suite: Some(suite.into()),
                 ech_enc_bytes: Some(enc),
                 client_hello: Some(10),
+                certificate_faults: vec!["name-mismatch".into()],
                 ..FlowTls::default()
             }),
             ..Flow::default()
@@ -169,6 +175,10 @@ mod tests {
                 vec![FlowName { name: sni.into(), source: "sni".into(), frame: 10, expired: false }];
             settle_ech(&mut flows, &[(config.clone(), answer)], &EchConfigs::default());
             let tls = flows[0].tls.as_ref().unwrap();
+            assert_eq!(
+                tls.certificate_faults.is_empty(),
+                state == "outer" || sni != "other.example" && answer != 10
+            );
             assert_eq!(tls.ech.as_deref(), Some(state), "{sni} {id} {suite} {enc} {answer}");
             // A cover names nothing, with whatever key.
             let cover = sni == "cloudflare-ech.com" || (sni == "cover.example" && answer < 10);

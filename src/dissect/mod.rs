@@ -602,6 +602,12 @@ impl Cx<'_> {
         self.out.warn(self.facts, self.direction, frames, what.into(), observe);
     }
 
+    /// Bytes are missing in front of what comes next.
+    pub(in crate::dissect) fn warn_of_gap(&mut self, what: &str) {
+        let frames = self.now();
+        self.warn_at(&frames, what);
+    }
+
     /// From the end of the step that is being taken, both directions are of another protocol (STARTTLS, CONNECT).
     /// `id` is a protocol's id; an unknown id changes nothing.
     pub fn switch_to(&mut self, id: &str) {

@@ -3,6 +3,8 @@
 //! Takes both directions; gives one observation a packet with its topic, and log-ins, client ids and published messages in
 //! clear as findings. Payloads are not taken apart. Starts only with the client's CONNECT.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::packet::IpProto;
@@ -18,7 +20,7 @@ pub(super) static PROTOCOL: Protocol = Protocol {
     source: "OASIS MQTT 3.1.1 and 5.0",
     over: &[IpProto::TCP],
     ports: &[1883],
-    reads: "packet types, topics, client id, user and password; payloads only by their size",
+    reads: "packet types, topics and topic filters, topic aliases, client id, last will, user and password; payloads only by their size",
     probe,
     start: || Box::new(Mqtt::default()),
 };
@@ -30,6 +32,10 @@ const OPAQUE: Class = Class::opaque("opaque");
 const MAX_READ: usize = 64 << 10;
 /// Findings of published messages, each flow.
 const MAX_PUBLISHED: u8 = 4;
+/// Topics that numbers stand for, each direction.
+const MAX_ALIASES: usize = 256;
+/// Topic filters of one packet.
+const MAX_FILTERS: usize = 64;
 
 static TYPES: [&str; 16] = [
     "reserved",
@@ -86,10 +92,40 @@ fn header(data: &[u8]) -> Option<Header> {
     None
 }
 
+/// Whether a packet may begin so: only PUBLISH, and the three with 2, have flags (table 2.2).
+fn fits(header: &Header) -> bool {
+    let wanted = match header.kind {
+        3 => header.flags,
+        6 | 8 | 10 => 2,
+        _ => 0,
+    };
+    header.kind != 0 && header.flags == wanted
+}
+
+/// Whether packets stand at the beginning of these bytes: one that fills them, or two and more of which the last may go on.
+fn begins_packets(data: &[u8]) -> bool {
+    let (mut rest, mut seen) = (data, 0);
+    while let Some(header) = header(rest).filter(fits) {
+        seen += 1;
+        match rest.get(header.at + header.length..) {
+            Some([]) => return true,
+            Some(behind) => rest = behind,
+            None => return seen > 1,
+        }
+    }
+    // Of the last one not even the header is whole.
+    seen > 1 && rest.len() < 2
+}
+
 #[derive(Default)]
 struct Mqtt {
     version: u8,
-    lost: bool,
+    /// In each direction, the border of packets is unknown.
+    lost: [bool; 2],
+    /// Something else was there: no packets are sought any more.
+    broken: bool,
+    /// In each direction, the topics that numbers stand for (version 5, section 3.3.2.3.4).
+    aliases: [BTreeMap<u16, String>; 2],
     published: u8,
 }
 
@@ -98,6 +134,9 @@ struct Message<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     topic: Option<String>,
+    /// Topic filters of SUBSCRIBE and UNSUBSCRIBE.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    topics: Vec<String>,
     version: Option<u8>,
     bytes: usize,
 }
@@ -105,8 +144,70 @@ struct Message<'a> {
 struct Connect {
     version: u8,
     client_id: String,
+    /// Topic and length of the message that the server shall send when the client is gone.
+    will: Option<(String, usize)>,
     user: Option<String>,
     password: Option<String>,
+}
+
+fn string(r: &mut Reader<'_>, field: &'static str) -> Result<String, Short> {
+    r.vec16(field).map(|t| String::from_utf8_lossy(t.rest()).into_owned())
+}
+
+/// A variable-length integer, as in the fixed header (section 1.5.5 of version 5).
+fn variable(r: &mut Reader<'_>, field: &'static str) -> Result<usize, Short> {
+    let mut length = 0;
+    for place in 0..4 {
+        let byte = r.u8(field)?;
+        length |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    Ok(length)
+}
+
+/// The properties of version 5 (section 2.2.2); before it there are none.
+fn properties<'a>(r: &mut Reader<'a>, version: u8) -> Result<&'a [u8], Short> {
+    if version != 5 {
+        return Ok(&[]);
+    }
+    let length = variable(r, "property length")?;
+    r.take("properties", length)
+}
+
+/// The number that stands for a topic, among the properties of PUBLISH.
+fn alias(properties: &[u8]) -> Option<u16> {
+    let mut r = Reader::new(properties);
+    loop {
+        match r.u8("property").ok()? {
+            0x23 => return r.u16("topic alias").ok(),
+            0x01 => drop(r.u8("payload format").ok()?),
+            0x02 => drop(r.take("message expiry", 4).ok()?),
+            0x0b => drop(variable(&mut r, "subscription").ok()?),
+            0x03 | 0x08 | 0x09 => drop(r.vec16("text").ok()?),
+            0x26 => {
+                r.vec16("name").ok()?;
+                r.vec16("value").ok()?;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Topic filters of SUBSCRIBE (section 3.8) or, without options, UNSUBSCRIBE (section 3.10).
+fn filters(body: &[u8], version: u8, options: bool) -> Result<Vec<String>, Short> {
+    let mut r = Reader::new(body);
+    r.u16("packet id")?;
+    properties(&mut r, version)?;
+    let mut all = Vec::new();
+    while !r.rest().is_empty() && all.len() < MAX_FILTERS {
+        all.push(string(&mut r, "topic filter")?);
+        if options {
+            r.u8("subscription options")?;
+        }
+    }
+    Ok(all)
 }
 
 /// Variable header and payload of CONNECT (section 3.1 of both versions).
@@ -116,41 +217,29 @@ fn connect(body: &[u8]) -> Result<Connect, Short> {
     let version = r.u8("protocol level")?;
     let flags = r.u8("connect flags")?;
     r.u16("keep alive")?;
-    let text =
-        |r: &mut Reader<'_>, field| r.vec16(field).map(|t| String::from_utf8_lossy(t.rest()).into_owned());
-    let properties = |r: &mut Reader<'_>| -> Result<(), Short> {
-        if version == 5 {
-            // A variable-length integer, as in the fixed header.
-            let mut length = 0;
-            for place in 0..4 {
-                let byte = r.u8("property length")?;
-                length |= usize::from(byte & 0x7f) << (7 * place);
-                if byte & 0x80 == 0 {
-                    break;
-                }
-            }
-            r.take("properties", length)?;
-        }
-        Ok(())
-    };
-    properties(&mut r)?;
-    let client_id = text(&mut r, "client id")?;
+    properties(&mut r, version)?;
+    let client_id = string(&mut r, "client id")?;
+    let mut will = None;
     if flags & 0x04 != 0 {
-        properties(&mut r)?;
-        r.vec16("will topic")?;
-        r.vec16("will message")?;
+        properties(&mut r, version)?;
+        let topic = string(&mut r, "will topic")?;
+        will = Some((topic, r.vec16("will message")?.rest().len()));
     }
-    let user = if flags & 0x80 != 0 { Some(text(&mut r, "user")?) } else { None };
-    let password = if flags & 0x40 != 0 { Some(text(&mut r, "password")?) } else { None };
-    Ok(Connect { version, client_id, user, password })
+    let user = if flags & 0x80 != 0 { Some(string(&mut r, "user")?) } else { None };
+    let password = if flags & 0x40 != 0 { Some(string(&mut r, "password")?) } else { None };
+    Ok(Connect { version, client_id, will, user, password })
 }
 
 impl Mqtt {
-    fn connected(&mut self, body: &[u8], at: usize, cx: &mut Cx<'_>) {
+    /// Reads CONNECT; gives the topic of the will.
+    fn connected(&mut self, body: &[u8], at: usize, cx: &mut Cx<'_>) -> Option<String> {
         let range = at..at + body.len();
         let read = match connect(body) {
             Ok(read) => read,
-            Err(short) => return cx.warn(at, format!("MQTT: {short}")),
+            Err(short) => {
+                cx.warn(at, format!("MQTT: {short}"));
+                return None;
+            }
         };
         self.version = read.version;
         let masking = if cx.show_secrets() { Masking::Off } else { Masking::On };
@@ -160,13 +249,39 @@ impl Mqtt {
         }
         if !read.client_id.is_empty() {
             let what = format!("MQTT client id {}", masking.apply_any(&read.client_id));
-            cx.finding(range, found(FindingKind::Identifier, Severity::Medium, what));
+            cx.finding(range.clone(), found(FindingKind::Identifier, Severity::Medium, what));
         }
+        let (topic, bytes) = read.will?;
+        if bytes > 0 {
+            let what = format!("MQTT last will in clear, {bytes} bytes");
+            cx.finding(range, found(FindingKind::Content, Severity::High, what));
+        }
+        Some(topic)
     }
 
-    fn lose(&mut self, n: usize) -> Step {
-        self.lost = true;
+    fn lost(&mut self, d: Direction) -> &mut bool {
+        let [up, down] = &mut self.lost;
+        if d == Direction::Up { up } else { down }
+    }
+
+    fn lose(&mut self, d: Direction, n: usize) -> Step {
+        *self.lost(d) = true;
+        self.broken = true;
         Step::Took(n, OPAQUE)
+    }
+
+    /// The topic of a PUBLISH: its own, or the one that its number stands for.
+    fn topic(&mut self, d: Direction, own: String, alias: Option<u16>) -> String {
+        let [up, down] = &mut self.aliases;
+        let known = if d == Direction::Up { up } else { down };
+        let Some(alias) = alias else { return own };
+        if own.is_empty() {
+            return known.get(&alias).cloned().unwrap_or_default();
+        }
+        if known.len() < MAX_ALIASES || known.contains_key(&alias) {
+            known.insert(alias, own.clone());
+        }
+        own
     }
 }
 
@@ -175,43 +290,50 @@ fn found(kind: FindingKind, severity: Severity, what: String) -> RawFinding {
 }
 
 impl Dissector for Mqtt {
-    fn stream(&mut self, _: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
-        if self.lost {
-            return Step::Took(data.len(), OPAQUE);
-        }
-        let Some(Header { kind, flags, at, length }) = header(data) else {
-            return if data.len() < 5 { Step::More(data.len() + 1) } else { self.lose(data.len()) };
-        };
-        let size = at + length;
-        // Only PUBLISH, and the three with 2, have flags (table 2.2).
-        let wanted = match kind {
-            3 => flags,
-            6 | 8 | 10 => 2,
-            _ => 0,
-        };
-        if kind == 0 || flags != wanted {
-            cx.warn(0, "MQTT: no packet where one should be");
-            return self.lose(data.len());
-        }
-        let body = data.get(at..size.min(data.len())).unwrap_or_default();
-        let mut topic = None;
-        match kind {
-            1 => {
-                if length <= MAX_READ && body.len() < length {
-                    return Step::More(size);
-                }
-                self.connected(body, at, cx);
+    fn stream(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) -> Step {
+        if *self.lost(d) {
+            // A sender begins most packets with a segment.
+            if self.broken || !begins_packets(data) {
+                return Step::Took(data.len(), OPAQUE);
             }
+            *self.lost(d) = false;
+        }
+        let Some(header) = header(data) else {
+            return if data.len() < 5 { Step::More(data.len() + 1) } else { self.lose(d, data.len()) };
+        };
+        if !fits(&header) {
+            cx.warn(0, "MQTT: no packet where one should be");
+            return self.lose(d, data.len());
+        }
+        let Header { kind, at, length, .. } = header;
+        let size = at + length;
+        let body = data.get(at..size.min(data.len())).unwrap_or_default();
+        let (mut topic, mut topics) = (None, Vec::new());
+        match kind {
+            1 | 8 | 10 if length <= MAX_READ && body.len() < length => return Step::More(size),
+            1 => topic = self.connected(body, at, cx),
+            8 | 10 => match filters(body, self.version, kind == 8) {
+                Ok(all) => topics = all,
+                Err(short) => cx.warn(at, format!("MQTT: {short}")),
+            },
             3 => {
                 let mut r = Reader::new(body);
-                match r.vec16("topic") {
-                    Ok(t) => topic = Some(String::from_utf8_lossy(t.rest()).into_owned()),
+                let version = self.version;
+                let mut read = || {
+                    let own = string(&mut r, "topic")?;
+                    if header.flags & 0x06 != 0 {
+                        r.u16("packet id")?;
+                    }
+                    properties(&mut r, version).map(|all| (own, alias(all)))
+                };
+                match read() {
+                    Ok((own, alias)) => topic = Some(self.topic(d, own, alias)),
                     Err(short) if body.len() < length && short.at + short.needed < MAX_READ => {
                         return Step::More(at + (short.at + short.needed).min(length));
                     }
                     Err(short) => {
                         cx.warn(at, format!("MQTT: {short}"));
-                        return self.lose(size);
+                        return self.lose(d, size);
                     }
                 }
                 if self.published < MAX_PUBLISHED {
@@ -227,18 +349,25 @@ impl Dissector for Mqtt {
         cx.emit("mqtt.message", 0..size.min(data.len()), || Message {
             kind: name,
             topic,
+            topics,
             version,
             bytes: size,
         });
         Step::Took(size, CLASS)
     }
 
-    fn gap(&mut self, _: Direction, _: u64, _: &mut Cx<'_>) {
-        self.lost = true;
+    fn gap(&mut self, d: Direction, _: u64, cx: &mut Cx<'_>) {
+        if !*self.lost(d) && !cx.ending() {
+            cx.warn(
+                0,
+                "MQTT: bytes are missing; it is read again from the next segment that begins with a packet",
+            );
+        }
+        *self.lost(d) = true;
     }
 
     fn unfinished(&self) -> Class {
-        if self.lost { OPAQUE } else { CLASS }
+        if self.lost.contains(&true) { OPAQUE } else { CLASS }
     }
 }
 
@@ -265,6 +394,32 @@ mod tests {
         for cut in 0..body.len() {
             assert!(connect(&body[..cut]).is_err(), "{cut}");
         }
+    }
+
+    #[test]
+    fn topics_are_read_with_their_numbers() {
+        let subscribe = b"\x00\x01\x00\x05a/b/#\x00\x00\x03c/d\x01";
+        assert_eq!(filters(subscribe, 4, true).unwrap(), ["a/b/#", "c/d"]);
+        assert!(
+            (0..subscribe.len())
+                .all(|cut| filters(&subscribe[..cut], 4, true).is_err() || [2, 10].contains(&cut))
+        );
+        assert_eq!(filters(b"\x00\x01\x00\x00\x01x", 5, false).unwrap(), ["x"]);
+        // A message expiry and a user property before the number.
+        assert_eq!(alias(b"\x02\x00\x00\x00\x3c\x26\x00\x01k\x00\x01v\x23\x00\x07"), Some(7));
+        let mut mqtt = Mqtt::default();
+        assert_eq!(mqtt.topic(Direction::Up, "t/5".into(), Some(7)), "t/5");
+        assert_eq!(mqtt.topic(Direction::Up, String::new(), Some(7)), "t/5");
+        assert_eq!(mqtt.topic(Direction::Down, String::new(), Some(7)), "");
+    }
+
+    #[test]
+    fn packets_are_found_again() {
+        assert!(begins_packets(b"\xc0\x00"), "a PINGREQ");
+        assert!(begins_packets(b"\xc0\x00\x30\x7f\x00\x03"), "and a PUBLISH that goes on");
+        assert!(!begins_packets(b"\x30\x7f\x00\x03"), "one that goes on could be chance");
+        assert!(!begins_packets(b"\xc1\x00"), "flags that it cannot have");
+        assert!(!begins_packets(b""));
     }
 
     #[test]

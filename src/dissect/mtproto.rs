@@ -136,7 +136,10 @@ struct Start {
 
 enum Opening {
     Is(Box<Start>),
+    /// It begins like one of the transports.
     Wait,
+    /// It may be the beginning of the obfuscated transport, as any bytes may.
+    Short,
     No,
 }
 
@@ -178,7 +181,7 @@ fn opening(data: &[u8]) -> Opening {
 /// Obfuscated transport: 64 bytes, of which 8..40 are key, 40..56 IV; the tag at 56..60 is only readable with them.
 fn obfuscated(data: &[u8]) -> Opening {
     let Some(header) = data.get(..64).and_then(|h| <[u8; 64]>::try_from(h).ok()) else {
-        return Opening::No;
+        return Opening::Short;
     };
     let keys = |bytes: &[u8; 64]| -> Option<Cipher> {
         let key = bytes.get(8..40)?;
@@ -212,7 +215,9 @@ fn probe(p: &Probe<'_>) -> Match {
     match opening(p.data) {
         Opening::Is(_) => Match::Yes,
         Opening::Wait => Match::Maybe,
-        Opening::No => Match::No,
+        // Elsewhere too many begin with a few bytes that say nothing.
+        Opening::Short if p.server_on(PROTOCOL.ports) => Match::Maybe,
+        Opening::Short | Opening::No => Match::No,
     }
 }
 
@@ -253,7 +258,7 @@ impl Dissector for MtProto {
                     self.start = Some(*start);
                     if preface == 0 { self.frames(d, data, cx) } else { Step::Took(preface, SETUP) }
                 }
-                Opening::Wait => Step::More(data.len() + 1),
+                Opening::Wait | Opening::Short => Step::More(data.len() + 1),
                 Opening::No => Step::Took(data.len(), OPAQUE),
             };
         }

@@ -485,6 +485,10 @@ impl<'a> Decoder<'_, 'a> {
             if c & 1 == 1 {
                 return match bytes.first().map(|b| b >> 4) {
                     Some(4 | 6) => self.ip(bytes),
+                    // Without a control word (RFC 4448 section 4.6) an address may begin like one.
+                    Some(0) if is_ethernet(bytes) && !bytes.get(4..).is_some_and(is_ethernet) => {
+                        self.ethernet(bytes)
+                    }
                     Some(0) => match bytes.split_at_checked(4) {
                         // A pseudowire control word, then Ethernet (RFC 4385).
                         Some((_, rest)) => {
@@ -493,6 +497,7 @@ impl<'a> Decoder<'_, 'a> {
                         }
                         None => self.malformed(bytes, "cut pseudowire"),
                     },
+                    _ if is_ethernet(bytes) => self.ethernet(bytes),
                     _ => self.other(bytes),
                 };
             }
@@ -502,6 +507,11 @@ impl<'a> Decoder<'_, 'a> {
 
     /// PPP (RFC 1661), with or without address and control bytes and with a one- or two-byte protocol.
     fn ppp(&mut self, bytes: &'a [u8]) -> Decoded<'a> {
+        // Cisco's HDLC goes by the same link types (RFC 1547 section 4.3.1): address, control, EtherType.
+        if let [0x0f | 0x8f, 0, a, b, rest @ ..] = bytes {
+            self.header(4);
+            return self.ethertype(u16::from_be_bytes([*a, *b]), rest);
+        }
         let (skipped, rest) = match bytes {
             [0xff, 0x03, rest @ ..] => (2, rest),
             _ => (0, bytes),
@@ -800,9 +810,18 @@ impl<'a> Decoder<'_, 'a> {
                 self.enter(Layer::Pptp, r.at());
                 Some(self.ppp(inner))
             }
-            0x8847 => {
+            0x8847 | 0x8848 => {
                 self.enter(Layer::Gre, r.at());
                 Some(self.mpls(inner))
+            }
+            // WCCP (draft-wilson-wrec-wccp-v2 section 4.12.1.1): its second version has four bytes before the packet.
+            0x883e => {
+                let packet = match inner.first().map(|b| b >> 4) {
+                    Some(4) => inner,
+                    _ => inner.get(4..).filter(|rest| rest.first().is_some_and(|b| b >> 4 == 4))?,
+                };
+                self.enter(Layer::Gre, r.at() + inner.len() - packet.len());
+                Some(self.ip(packet))
             }
             _ => None,
         }
@@ -846,8 +865,13 @@ impl<'a> Decoder<'_, 'a> {
             self.enter(Layer::Vxlan, 8 + udp);
             return Some(self.ethernet(data.get(8..)?));
         }
-        if dport == 6081 {
-            let [v, _, a, b, ..] = *data else { return None };
+        if at(6081) {
+            let [v, flags, a, b, _, _, _, last, ..] = *data else { return None };
+            // Answers come to an ephemeral port; there only a header without reserved bits, with an inner protocol that is known.
+            let known = matches!([a, b], [0x65, 0x58] | [0x08, 0x00] | [0x86, 0xdd]);
+            if dport != 6081 && (flags & 0x3f != 0 || last != 0 || !known) {
+                return None;
+            }
             let size = 8 + usize::from(v & 0x3f) * 4;
             let inner = data.get(size..).filter(|i| v >> 6 == 0 && i.len() >= 14)?;
             self.enter(Layer::Geneve, size + udp);
@@ -910,6 +934,12 @@ const RADIOTAP_PADDED: u8 = 0x20;
 
 /// Where the payload (`NFULA_PAYLOAD`, type 9) among the attributes of a netfilter log begins and ends, up to where the frame was cut;
 /// `None` where `order` is not that of the attributes.
+/// Whether an Ethernet header with a usual EtherType stands here.
+fn is_ethernet(bytes: &[u8]) -> bool {
+    let kind = bytes.get(12..14).filter(|_| bytes.len() > 14);
+    matches!(kind, Some([0x08, 0x00 | 0x06] | [0x86, 0xdd] | [0x81, 0x00] | [0x88, 0xa8]))
+}
+
 fn nflog_payload(attributes: &[u8], order: fn([u8; 2]) -> u16) -> Option<(usize, usize)> {
     let mut at = 0_usize;
     loop {
@@ -1074,6 +1104,7 @@ fn offset_in(whole: &[u8], part: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::Layer;
     use crate::capture::LinkType;
     use crate::dissect::{CaptureAnalysis, Options, analyse_bytes};
 
@@ -1194,6 +1225,72 @@ mod tests {
         // Novell's raw 802.3 is no 802.2.
         assert!(read(113, &[sll(1, &snap)]).flows.is_empty());
         assert!(read(239, &[[&[2, 0, 0, 1][..], &[3, 0, 9, 0]].concat()]).warnings[0].what.contains("NFLOG"));
+    }
+
+    #[test]
+    fn the_document_has_each_layer() {
+        let document = include_str!("../../docs/layers.md");
+        for layer in [
+            Layer::Vlan,
+            Layer::Mpls,
+            Layer::Pppoe,
+            Layer::Ah,
+            Layer::Ipip,
+            Layer::FourInSix,
+            Layer::SixInFour,
+            Layer::SixInSix,
+            Layer::Gre,
+            Layer::Erspan,
+            Layer::Pptp,
+            Layer::Vxlan,
+            Layer::VxlanGpe,
+            Layer::Geneve,
+            Layer::Gtp,
+            Layer::Teredo,
+        ] {
+            assert!(
+                document.contains(&format!("`{}`", layer.name())),
+                "docs/layers.md lacks {}",
+                layer.name()
+            );
+        }
+    }
+
+    #[test]
+    fn less_usual_framings_are_read() {
+        let inner = udp(53_999, b"in clear, whatever is around it");
+        let ethernet = [&[2; 12][..], &[8, 0], &inner].concat();
+        let gre = |kind: u16, content: &[u8]| {
+            v4(47, &[&[0, 0][..], &kind.to_be_bytes(), content].concat(), (0, false))
+        };
+        let label = |bottom: u8, content: &[u8]| [&[0, 1, bottom, 64][..], content].concat();
+        // From Geneve's port to another.
+        let answer = |flags: u8, last: u8| {
+            let mut packet = udp(50_000, &[&[0, flags, 0x65, 0x58, 0, 0, 7, last][..], &ethernet].concat());
+            packet[20..22].copy_from_slice(&6081_u16.to_be_bytes());
+            packet
+        };
+        for (name, link, frame, read_on) in [
+            ("Cisco HDLC", 50, [&[0x0f, 0, 8, 0][..], &inner].concat(), true),
+            ("Cisco HDLC, broadcast", 50, [&[0x8f, 0, 8, 0][..], &inner].concat(), true),
+            ("PPP", 50, [&[0xff, 3, 0, 0x21][..], &inner].concat(), true),
+            ("upstream labels", 101, gre(0x8848, &label(1, &inner)), true),
+            ("WCCP", 101, gre(0x883e, &inner), true),
+            ("WCCP 2", 101, gre(0x883e, &[&[0, 0, 0, 0][..], &inner].concat()), true),
+            ("pseudowire without control word", 101, gre(0x8847, &label(1, &ethernet)), true),
+            ("no pseudowire", 101, gre(0x8847, &label(1, &[0x22; 60])), false),
+            ("Geneve's answer", 101, answer(0, 0), true),
+            ("a reserved flag", 101, answer(1, 0), false),
+            ("a reserved byte", 101, answer(0, 1), false),
+        ] {
+            let analysis = read(link, std::slice::from_ref(&frame));
+            let reached =
+                analysis.flows.iter().any(|f| f.server.ends_with(":53999") || f.client.ends_with(":53999"));
+            assert_eq!(reached, read_on, "{name}: {:?}", analysis.warnings);
+            for cut in 0..frame.len() {
+                let _ = read(link, &[frame[..cut].to_vec()]);
+            }
+        }
     }
 
     /// The outer layers of a datagram to a port, and whether its content is reached.

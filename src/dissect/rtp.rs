@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::media::{self, Piece};
 use super::packet::IpProto;
 use super::{Class, Cx, Frames, Match, Probe, Protocol, Reader, Short, call};
-use crate::model::{Direction, FindingKind, Severity};
+use crate::model::{CaptureTime, Direction, FindingKind, Severity};
 use crate::payload::{Masking, RawFinding};
 
 /// Registration.
@@ -238,6 +238,7 @@ struct Stream {
     known: bool,
     secured: bool,
     first_frame: u64,
+    first_time: CaptureTime,
     last_packet: Frames,
 }
 
@@ -311,6 +312,7 @@ impl Rtp {
             known: false,
             secured: false,
             first_frame: packet.complete,
+            first_time: packet.time,
             last_packet: Frames::default(),
         });
         if header.follows(&stream.last) {
@@ -408,6 +410,9 @@ impl Rtp {
                 bytes: s.bytes,
                 distinct_sizes: s.sizes.len(),
                 cbr: s.is_constant(),
+                duration_ms: s.duration_ms(),
+                packets_per_second: s.a_second(s.packets),
+                bits_per_second: s.a_second(s.bytes.saturating_mul(8)),
                 direction: d,
                 first_frame: s.first_frame,
                 last_frame: s.last_packet.complete,
@@ -424,6 +429,17 @@ impl Stream {
     /// Few sizes for many packets, as a coder of constant bit rate makes them: its silences and its key frames may differ.
     fn is_constant(&self) -> bool {
         self.packets >= 10 && self.sizes.len() <= 3 && self.sizes.len() as u64 * 5 <= self.packets
+    }
+
+    /// From the first packet to the last, whole milliseconds.
+    fn duration_ms(&self) -> u64 {
+        self.last_packet.time.ms_since(self.first_time).max(0.0) as u64
+    }
+
+    /// So many over the duration, a second; none of a stream that is shorter than one, which would be chance.
+    fn a_second(&self, count: u64) -> Option<u64> {
+        let milliseconds = self.duration_ms();
+        (milliseconds >= 1000).then(|| count.saturating_mul(1000) / milliseconds)
     }
 }
 
@@ -449,6 +465,11 @@ struct Seen {
     bytes: u64,
     distinct_sizes: usize,
     cbr: bool,
+    duration_ms: u64,
+    /// Mean over the duration.
+    packets_per_second: Option<u64>,
+    /// Of `bytes`, mean over the duration.
+    bits_per_second: Option<u64>,
     direction: Direction,
     first_frame: u64,
     last_frame: u64,
@@ -485,6 +506,28 @@ mod tests {
         r.extend([0x81, 202, 0, (chunk.len() / 4) as u8]);
         r.extend(chunk);
         r
+    }
+
+    #[test]
+    fn rates_are_means_over_the_duration() {
+        let at = |milliseconds: i64| CaptureTime(1_700_000_000_000_000_000 + milliseconds * 1_000_000);
+        let stream = |last: i64| Stream {
+            last: Header::read(&packet(8, 1, 1, 160)).unwrap(),
+            payload_types: vec![8],
+            packets: 101,
+            bytes: 17_372,
+            sizes: BTreeMap::new(),
+            steps: 0,
+            known: true,
+            secured: false,
+            first_frame: 1,
+            first_time: at(0),
+            last_packet: Frames { time: at(last), ..Frames::default() },
+        };
+        let of = |s: &Stream| (s.duration_ms(), s.a_second(s.packets), s.a_second(s.bytes * 8));
+        assert_eq!(of(&stream(2000)), (2000, Some(50), Some(69_488)));
+        assert_eq!(of(&stream(999)), (999, None, None), "too short for a rate");
+        assert_eq!(of(&stream(-5)), (0, None, None), "the clock stepped back");
     }
 
     #[test]

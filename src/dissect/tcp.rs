@@ -121,6 +121,18 @@ impl Half {
         self.fin.is_some_and(|fin| self.next >= fin)
     }
 
+    /// Whether a reset with this number ends the direction: only one that stands exactly where its receiver is may (RFC 5961
+    /// section 3.2). Where that is the capture shows by what was sent and what was acknowledged; before either, any does.
+    #[must_use]
+    pub(super) fn may_reset(&self, seq: u32) -> bool {
+        if self.next_seq.is_none() {
+            return true;
+        }
+        let Ok(at) = u64::try_from(self.offset_of(seq)) else { return false };
+        let sent = self.waiting.last_key_value().map(|(start, w)| start + w.data.len() as u64);
+        [Some(self.next), Some(self.acked), sent, self.fin, self.fin.map(|fin| fin + 1)].contains(&Some(at))
+    }
+
     /// Bytes that wait for a missing segment.
     #[must_use]
     pub(super) fn waiting_bytes(&self) -> usize {

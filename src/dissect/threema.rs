@@ -32,15 +32,21 @@ const FRAMES: Class = Class::encrypted("threema.frames");
 const OPAQUE: Class = Class::opaque("opaque");
 
 fn probe(p: &Probe<'_>) -> Match {
+    // A public key is not text; an XMPP or HTTP request of 48 bytes is.
+    let other = p.data.iter().filter(|b| !b.is_ascii_graphic() && **b != b' ').count();
     let fits = p.direction == Direction::Up
         && p.from_start
         && p.server_on(&[5222, 443])
-        && p.data.len() == CLIENT_HELLO
+        && (1..=CLIENT_HELLO).contains(&p.data.len())
         && !p.data.starts_with(b"WA")
         && !p.data.starts_with(&[0x16, 0x03])
-        // A public key is not text; an XMPP or HTTP request of 48 bytes is.
-        && p.data.iter().filter(|b| !b.is_ascii_graphic() && **b != b' ').count() > 8;
-    if fits { Match::Yes } else { Match::No }
+        && other * 6 > p.data.len();
+    match fits {
+        true if p.data.len() == CLIENT_HELLO => Match::Yes,
+        // In two segments.
+        true => Match::Maybe,
+        false => Match::No,
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +116,7 @@ impl Dissector for Threema {
                 self.stage = Stage::ServerHello;
                 Step::Took(CLIENT_HELLO.min(data.len()), HANDSHAKE)
             }
+            (Stage::ServerHello, Direction::Down) if data.len() < SERVER_HELLO => Step::More(SERVER_HELLO),
             (Stage::ServerHello, Direction::Down) if data.len() == SERVER_HELLO => {
                 self.seen.push(cx.frames(0..data.len()));
                 self.stage = Stage::Login;
@@ -117,6 +124,10 @@ impl Dissector for Threema {
             }
             (Stage::Login, Direction::Up) => {
                 let login = LOGINS.into_iter().find(|n| data.len() == *n || data.len() > *n + 18);
+                let longest = LOGINS.into_iter().max().unwrap_or_default();
+                if data.len() < longest && !LOGINS.contains(&data.len()) {
+                    return Step::More(longest);
+                }
                 let Some(login) = login else {
                     self.stage = Stage::Other;
                     return Step::Took(data.len(), OPAQUE);

@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use rayon::prelude::*;
 use thiserror::Error;
 
 use super::RawFinding;
@@ -120,6 +121,45 @@ struct Canary {
     forms: OnceLock<Forms>,
 }
 
+/// The fingerprints of all canaries and the length of the longest form; none if they are more than `most`. Canaries are taken some at a
+/// time, always the same ones together, so that what comes out does not depend on the number of threads.
+fn ready(canaries: &[Canary], keys: &Keys, most: usize) -> Option<(Prints, usize)> {
+    const TOGETHER: usize = 16;
+    let made = AtomicUsize::new(0);
+    let parts: Vec<(Prints, usize)> = canaries
+        .par_chunks(TOGETHER)
+        .enumerate()
+        .map(|(part, some)| {
+            let mut prints = Prints::default();
+            let mut longest = 0;
+            for (canary, place) in some.iter().zip((part * TOGETHER) as u32..) {
+                // What is refused in the end needs not be made.
+                if made.load(Ordering::Relaxed) > most {
+                    break;
+                }
+                let before = prints.len();
+                let length = endings(&canary.value, keys, &mut |end| {
+                    if let Some((kind, print)) = Print::of(end, place) {
+                        prints.add(kind, print);
+                    }
+                });
+                longest = longest.max(length);
+                made.fetch_add(prints.len() - before, Ordering::Relaxed);
+                prints
+                    .numbers
+                    .extend(canary.number.as_ref().and_then(|n| Print::of_digits(&n.national, place)));
+            }
+            prints.forget();
+            (prints, longest)
+        })
+        .collect();
+    if made.into_inner() > most {
+        return None;
+    }
+    let longest = parts.iter().map(|(_, longest)| *longest).max().unwrap_or_default();
+    Some((Prints::joined(parts.into_iter().map(|(prints, _)| prints).collect()), longest))
+}
+
 /// All forms of a value.
 #[derive(Debug)]
 struct Forms {
@@ -213,8 +253,6 @@ impl CanarySet {
         let mut kept: Vec<Canary> = Vec::new();
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-        let mut prints = Prints::default();
-        let mut longest = 0;
         for (place, (name, value)) in canaries.iter().enumerate() {
             let bytes = value.len();
             match bytes {
@@ -236,20 +274,10 @@ impl CanarySet {
             if let Some(first) = values.insert(value, name) {
                 return Err(CanaryError::DuplicateValue { first: first.to_owned(), second: name.clone() });
             }
-            let canary = kept.len() as u32;
-            let length = endings(value, &keys, &mut |end| {
-                if let Some((kind, print)) = Print::of(end, canary) {
-                    prints.add(kind, print);
-                }
-            });
-            longest = longest.max(length);
-            if prints.len() > most {
-                return Err(CanaryError::TooMany);
-            }
             let number = number(value).filter(|n| n.national.len() >= 7);
-            prints.numbers.extend(number.as_ref().and_then(|n| Print::of_digits(&n.national, canary)));
             kept.push(Canary { name: name.clone(), value: value.clone(), number, forms: OnceLock::new() });
         }
+        let (mut prints, longest) = ready(&kept, &keys, most).ok_or(CanaryError::TooMany)?;
         let forms = prints.len();
         let markers = if kept.is_empty() { Vec::new() } else { scan::markers() };
         prints.short.extend(markers.iter().zip(0..).map(|(marker, at)| Print::of_marker(marker.bytes, at)));

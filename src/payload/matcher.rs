@@ -223,6 +223,26 @@ impl Prints {
         }
     }
 
+    /// Nothing more is added here.
+    pub(super) fn forget(&mut self) {
+        self.seen = Vec::new();
+    }
+
+    /// Those of all lists, in their order.
+    pub(super) fn joined(parts: Vec<Prints>) -> Prints {
+        let mut all = Prints::default();
+        let sum = |of: fn(&Prints) -> &Vec<Print>| parts.iter().map(|p| of(p).len()).sum();
+        all.text.reserve_exact(sum(|p| &p.text));
+        all.binary.reserve_exact(sum(|p| &p.binary));
+        for part in parts {
+            all.text.extend(part.text);
+            all.binary.extend(part.binary);
+            all.short.extend(part.short);
+            all.numbers.extend(part.numbers);
+        }
+        all
+    }
+
     /// Whether a text would be looked at, were it seen.
     #[cfg(test)]
     pub(super) fn holds(&self, (kind, key): (Kind, u64), text: &[u8]) -> bool {

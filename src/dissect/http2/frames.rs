@@ -78,10 +78,46 @@ impl Head {
         }
     }
 
+    /// No flag is set that its type does not have.
+    fn has_usual_flags(self) -> bool {
+        let usual = match self.kind {
+            DATA => END_STREAM | PADDED,
+            HEADERS => END_STREAM | END_HEADERS | PADDED | HAS_PRIORITY,
+            SETTINGS | PING => ACK,
+            PUSH_PROMISE => END_HEADERS | PADDED,
+            CONTINUATION => END_HEADERS,
+            _ => 0,
+        };
+        self.flags & !usual == 0
+    }
+
     /// A frame of a type that RFC 9113 defines, as it has to be.
     pub(super) fn is_known(self) -> bool {
         self.kind <= CONTINUATION && self.fault().is_none()
     }
+}
+
+/// Whether frames stand at the beginning of these bytes: one that fills them, or two and more of which the last may go on.
+pub(super) fn begin_with(data: &[u8]) -> bool {
+    let (mut rest, mut seen) = (data, 0);
+    // The stream whose header block is to be continued.
+    let mut block = None;
+    while let Some(head) = Head::read(rest).ok().filter(|head| head.is_known() && head.has_usual_flags()) {
+        let continues = head.kind == CONTINUATION;
+        if (block.is_some() || continues) && (!continues || block != Some(head.stream)) {
+            return false;
+        }
+        let open = matches!(head.kind, HEADERS | PUSH_PROMISE | CONTINUATION) && !head.has(END_HEADERS);
+        block = open.then_some(head.stream);
+        seen += 1;
+        match rest.get(HEADER + head.length..) {
+            Some([]) => return true,
+            Some(behind) => rest = behind,
+            None => return seen > 1,
+        }
+    }
+    // Of the last one not even the header is whole.
+    seen > 1 && rest.len() < HEADER
 }
 
 /// The part of a header block in a frame that carries one, without padding and priority (sections 6.2, 6.6 and 6.10).
@@ -138,6 +174,19 @@ pub(super) fn are_settings(payload: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_found_again() {
+        let ping = [0, 0, 8, PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        let data = [0, 0, 2, DATA, 0, 0, 0, 0, 1, b'h', b'i'];
+        assert!(begin_with(&ping));
+        assert!(begin_with(&[&ping[..], &data].concat()));
+        assert!(begin_with(&[&ping[..], &data[..10]].concat()), "the last one goes on");
+        assert!(!begin_with(&ping[..16]), "one that goes on could be chance");
+        assert!(!begin_with(&[0, 0, 2, CONTINUATION, 4, 0, 0, 0, 1, 0x82, 0x86]));
+        assert!(!begin_with(&[&ping[..], b"in the middle of a body"].concat()));
+        assert!(!begin_with(b""));
+    }
 
     #[test]
     fn headers_and_what_cannot_be_one() {

@@ -160,11 +160,13 @@ pub(in crate::dissect) struct Decoder {
     max: u64,
     /// The most that the receiver has ever allowed.
     allowed: u64,
+    /// Blocks were missed: entries older than those of the table are not known.
+    missed: bool,
 }
 
 impl Default for Decoder {
     fn default() -> Decoder {
-        Decoder { table: VecDeque::new(), size: 0, max: DEFAULT_TABLE, allowed: DEFAULT_TABLE }
+        Decoder { table: VecDeque::new(), size: 0, max: DEFAULT_TABLE, allowed: DEFAULT_TABLE, missed: false }
     }
 }
 
@@ -173,6 +175,14 @@ impl Decoder {
     /// makes use of that; as its acknowledgement may be seen late, a smaller size than before takes nothing away.
     pub(in crate::dissect) fn allow(&mut self, size: u32) {
         self.allowed = self.allowed.max(u64::from(size));
+    }
+
+    /// Blocks may have been missed. As indices count from the newest entry, those that are added from here on are found; a field
+    /// that refers to an older one is left out.
+    pub(in crate::dissect) fn miss(&mut self) {
+        self.table.clear();
+        self.size = 0;
+        self.missed = true;
     }
 
     /// The fields of one whole block, in order.
@@ -188,12 +198,13 @@ impl Decoder {
                 // Indexed (section 6.1).
                 0x80.. => {
                     let (_, index) = integer(&mut r, 7)?;
-                    list.push(&self.entry(index)?);
+                    let field = self.entry(index)?;
+                    self.list(&mut list, &field);
                 }
                 // Literal with incremental indexing (section 6.2.1).
                 0x40.. => {
                     if let Some(field) = self.literal(&mut r, 6, &mut list)? {
-                        list.push(&field);
+                        self.list(&mut list, &field);
                         self.add(field);
                     }
                 }
@@ -210,7 +221,7 @@ impl Decoder {
                 // Literal without indexing, or never indexed (sections 6.2.2 and 6.2.3).
                 _ => {
                     if let Some(field) = self.literal(&mut r, 4, &mut list)? {
-                        list.push(&field);
+                        self.list(&mut list, &field);
                     }
                 }
             }
@@ -249,7 +260,18 @@ impl Decoder {
         if let Some((name, value)) = STATIC.get(place) {
             return Ok(Field { name: name.as_bytes().into(), value: value.as_bytes().into() });
         }
-        self.table.get(place - STATIC.len()).cloned().ok_or(HpackError::Index(index))
+        match self.table.get(place - STATIC.len()) {
+            Some(field) => Ok(field.clone()),
+            None if self.missed => Ok(Field { name: [].into(), value: [].into() }),
+            None => Err(HpackError::Index(index)),
+        }
+    }
+
+    /// Lists a field, unless its name was missed.
+    fn list(&self, list: &mut List, field: &Field) {
+        if !(self.missed && field.name.is_empty()) {
+            list.push(field);
+        }
     }
 
     fn add(&mut self, field: Field) {
@@ -291,6 +313,25 @@ mod tests {
     fn shown(fields: &[Pair]) -> String {
         let line = |(n, v): &Pair| format!("{}: {}", String::from_utf8_lossy(n), String::from_utf8_lossy(v));
         fields.iter().map(line).collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn behind_missed_blocks_what_is_new_is_found() {
+        let mut decoder = Decoder::default();
+        decoder.decode(&bytes("8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d")).unwrap();
+        decoder.miss();
+        // The authority of before is not known any more, a new entry is, and the authority is then one further away.
+        let block = bytes("8286 84be 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65");
+        let known = ":method: GET | :scheme: http | :path: / | custom-key: custom-value";
+        assert_eq!(shown(&decoder.decode(&block).unwrap()), known);
+        assert_eq!(
+            shown(&decoder.decode(&bytes("82be bf")).unwrap()),
+            ":method: GET | custom-key: custom-value"
+        );
+        // A value whose name was missed still takes its place.
+        decoder.decode(&bytes("7f00 0161")).unwrap();
+        assert_eq!(shown(&decoder.decode(&bytes("bf")).unwrap()), "custom-key: custom-value");
+        assert_eq!(decoder.decode(&bytes("80")), Err(HpackError::Index(0)));
     }
 
     const FIRST: &str = ":method: GET | :scheme: http | :path: / | :authority: www.example.com";

@@ -107,8 +107,10 @@ enum State {
     Frame,
     /// Within DATA: content and padding to come.
     Data { stream: u32, end: bool, content: usize, padding: usize },
-    /// Position unknown.
+    /// Position unknown, as bytes are missing.
     Lost,
+    /// Something else is there: no frames are sought any more.
+    Broken,
 }
 
 /// A header block whose end is to come.
@@ -180,7 +182,12 @@ impl Dissector for Http2 {
             State::Start => self.start(d, data, cx),
             State::Frame => self.frame(d, data, cx),
             State::Data { .. } => self.data(d, data, cx),
-            State::Lost => Step::Took(data.len(), UNPARSED),
+            // A sender begins frames with a segment again and again.
+            State::Lost if frames::begin_with(data) => {
+                self.side(d).state = State::Frame;
+                self.frame(d, data, cx)
+            }
+            State::Lost | State::Broken => Step::Took(data.len(), UNPARSED),
         }
     }
 
@@ -206,8 +213,11 @@ impl Dissector for Http2 {
                     self.data_ends(d, stream, end, cx);
                 }
             }
-            State::Lost => {}
-            _ => self.lose(d, cx),
+            State::Lost | State::Broken => {}
+            _ => {
+                cx.warn_of_gap("HTTP/2: bytes are missing; it is read again from the next segment that begins with frames");
+                self.lose(d, cx);
+            }
         }
     }
 
@@ -240,10 +250,11 @@ impl Http2 {
         }
     }
 
-    /// The position is unknown from here on.
+    /// The position is unknown from here on, and what header blocks there were.
     fn lose(&mut self, d: Direction, cx: &mut Cx<'_>) {
         let side = self.side(d);
         side.state = State::Lost;
+        side.decoder.miss();
         side.block = None;
         while let Some(stream) = side.bodies.keys().next().copied() {
             side.body_ends(stream, cx);
@@ -253,6 +264,7 @@ impl Http2 {
     fn fault(&mut self, d: Direction, what: &str, data: &[u8], cx: &mut Cx<'_>) -> Step {
         cx.warn(0, format!("HTTP/2: {what}"));
         self.lose(d, cx);
+        self.side(d).state = State::Broken;
         Step::Took(data.len(), UNPARSED)
     }
 
@@ -854,10 +866,18 @@ mod tests {
                 begun().up(&data[..11]).lost(up, 6).up(&next),
                 "4,5 GET /a #1 +8 | 6 GET /b #3",
             ),
-            ("beyond it", begun().up(&data[..11]).lost(up, 60).up(&next), "4,5 GET /a #1 +2 …"),
-            ("between frames", begun().lost(up, 30).up(&next), "4 GET /a #1 …"),
+            (
+                "beyond it",
+                begun().up(&data[..11]).lost(up, 60).up(&next),
+                "4,5 GET /a #1 +2 … | 6 GET /b #3 | missing",
+            ),
+            ("between frames", begun().lost(up, 30).up(&next), "4 GET /a #1 … | 5 GET /b #3 | missing"),
+            ("no frames behind it", begun().lost(up, 30).up(b"words of a body"), "4 GET /a #1 … | missing"),
         ] {
-            assert_eq!(all(&acknowledged(talk)), told, "{name}");
+            let seen = all(&acknowledged(talk));
+            // The warning stands where the gap was given up.
+            let seen = seen.split(" | ").map(|s| if s.contains("are missing") { "missing" } else { s });
+            assert_eq!(seen.collect::<Vec<_>>().join(" | "), told, "{name}");
         }
     }
 

@@ -4,6 +4,8 @@
 //! first choice, or what a Retry asked for. Both may differ from the ids in later packets. Keys that fit nothing are paid for
 //! by a budget.
 
+use std::collections::VecDeque;
+
 use super::super::tls::{Handshake, Transport};
 use super::super::{Cx, Frames};
 use super::assemble::{Assembler, WINDOW};
@@ -14,10 +16,16 @@ use crate::model::Direction;
 /// Key derivations that may fail in one flow before no more are tried.
 const MAX_FAILED: u8 = 32;
 
-/// The connections that one flow carries, one after the other.
+/// Connections that are kept beside the one that spoke last.
+const MAX_EARLIER: usize = 3;
+
+/// The connections that one flow carries, one after the other or at once.
 #[derive(Default)]
 pub(super) struct Connections {
+    /// The one that spoke last.
     pub(super) current: Option<Box<Connection>>,
+    /// The last before it.
+    earlier: VecDeque<Box<Connection>>,
     /// The id that the client has to use after a Retry.
     retry: Option<Vec<u8>>,
     failed: u8,
@@ -57,12 +65,26 @@ impl Connections {
         }
     }
 
+    /// First frames of client hellos that came in part.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = u64> {
+        self.earlier.iter().chain(&self.current).filter_map(|connection| connection.unfinished())
+    }
+
     /// Opens an Initial, and learns from it whose connection this is.
     pub(super) fn open(&mut self, d: Direction, long: &Long<'_>, packet: &[u8]) -> Option<(Role, Opened)> {
         if let Some(connection) = &mut self.current
             && let Some(opened) = connection.open(d, long, packet, &mut self.failed)
         {
             return Some(opened);
+        }
+        for at in 0..self.earlier.len() {
+            let opened = self.earlier.get_mut(at).and_then(|c| c.open(d, long, packet, &mut self.failed));
+            if let Some(opened) = opened {
+                let before = self.current.take();
+                self.current = self.earlier.remove(at);
+                self.earlier.extend(before);
+                return Some(opened);
+            }
         }
         let keys = derive(long.version, long.dcid, &mut self.failed)?;
         let opened = keys.open(Role::Client, packet, long.number_at, None)?;
@@ -73,14 +95,20 @@ impl Connections {
             Some(before) if retried && before.client == d => {
                 Box::new(Connection { origin: long.dcid.to_vec(), keys, other_keys: None, ..*before })
             }
-            _ => Box::new(Connection {
-                client: d,
-                origin: long.dcid.to_vec(),
-                keys,
-                other_keys: None,
-                sides: Sides::default(),
-                handshake: Handshake::new(Transport::Quic),
-            }),
+            before => {
+                self.earlier.extend(before);
+                if self.earlier.len() > MAX_EARLIER {
+                    self.earlier.pop_front();
+                }
+                Box::new(Connection {
+                    client: d,
+                    origin: long.dcid.to_vec(),
+                    keys,
+                    other_keys: None,
+                    sides: Sides::default(),
+                    handshake: Handshake::new(Transport::Quic),
+                })
+            }
         };
         connection.sides.of(Role::Client).largest = Some(opened.number);
         self.current = Some(connection);
@@ -97,6 +125,12 @@ impl Connection {
     /// The version that both sides use now.
     pub(super) fn version(&self) -> Version {
         self.other_keys.as_ref().unwrap_or(&self.keys).version
+    }
+
+    fn unfinished(&self) -> Option<u64> {
+        let Sides([client, _]) = &self.sides;
+        let none = self.handshake.client_random.is_none() && !client.done;
+        client.crypto.first_frame().filter(|_| none)
     }
 
     /// Opens a packet with the keys of this connection. The direction tells whose they are, unless a host talks to itself on one

@@ -221,8 +221,15 @@ fn read_certificate(der: &[u8]) -> Certificate {
         }
     }
     let (key, weak_key) = match cert.public_key().parsed() {
-        Ok(PublicKey::RSA(rsa)) => (Some(format!("RSA {}", rsa.key_size())), rsa.key_size() < 2048),
-        Ok(PublicKey::EC(ec)) => (Some(format!("EC {}", ec.key_size())), ec.key_size() < 224),
+        Ok(PublicKey::RSA(rsa)) => {
+            let bits = bits(rsa.modulus);
+            (Some(format!("RSA {bits}")), bits < 2048)
+        }
+        Ok(PublicKey::EC(ec)) => {
+            // Coordinates have whole bytes, the curve of 521 bits has not.
+            let bits = if ec.key_size() == 528 { 521 } else { ec.key_size() };
+            (Some(format!("EC {bits}")), bits < 224)
+        }
         Ok(PublicKey::DSA(y)) => (Some("DSA".to_owned()), y.len() < 2048 / 8),
         Ok(PublicKey::GostR3410(_) | PublicKey::GostR3410_2012(_)) => (Some("GOST".to_owned()), false),
         Ok(PublicKey::Unknown(_)) => (Some(cert.public_key().algorithm.algorithm.to_id_string()), false),
@@ -250,6 +257,13 @@ fn read_certificate(der: &[u8]) -> Certificate {
         own_key: own_key(&cert),
         common_name,
     }
+}
+
+/// Bits of an unsigned number, the highest byte first.
+fn bits(number: &[u8]) -> usize {
+    let from = number.iter().position(|b| *b != 0).unwrap_or(number.len());
+    let number = number.get(from..).unwrap_or_default();
+    number.len() * 8 - number.first().map_or(0, |b| b.leading_zeros() as usize)
 }
 
 #[cfg(test)]

@@ -147,7 +147,9 @@ impl Handshake {
                 tls.ech_enc_bytes = Some(offer.enc_bytes);
             }
             tls.resumption = hello.resumption;
-            tls.session_offered = hello.session.as_deref().map(session_name);
+            let mut sessions = hello.sessions.iter().map(|s| session_name(s));
+            tls.session_offered = sessions.next();
+            tls.more_sessions_offered = sessions.collect();
             if hello.extensions.contains(&early_data::EXTENSION) {
                 early_data::offered(tls);
             }
@@ -248,8 +250,8 @@ impl Handshake {
                 tls.issuer.clone_from(&leaf.issuer);
                 tls.not_before.clone_from(&leaf.not_before);
                 tls.not_after.clone_from(&leaf.not_after);
-                let named = tls.ech.as_deref() != Some("outer");
-                let sni = tls.sni.as_deref().filter(|_| named);
+                // Whether ECH is real is known at the end of the capture; a public name is on the certificate of the one who gave it.
+                let sni = tls.sni.as_deref();
                 tls.certificate_faults =
                     certificate::faults(&chain, sni, frames.time).into_iter().map(str::to_owned).collect();
             }

@@ -11,6 +11,9 @@ use super::super::flow::canonical_name;
 use super::super::ja4::{self, is_grease};
 use super::super::reader::Reader;
 
+/// Identities of earlier sessions that are kept of one hello.
+const MAX_SESSIONS: usize = 8;
+
 /// Random of a hello-retry request (RFC 8446 section 4.1.3).
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
@@ -39,8 +42,8 @@ pub(super) struct ClientHello {
     pub(super) resumption: bool,
     /// What an outer ECH extension shows.
     pub(super) ech_offer: Option<OuterEch>,
-    /// What links this hello to an earlier session: pre-shared key identity, ticket or session id.
-    pub(super) session: Option<Vec<u8>>,
+    /// What links this hello to earlier sessions: pre-shared key identities, a ticket or a session id.
+    pub(super) sessions: Vec<Vec<u8>>,
     /// Where the reading ended early.
     pub(super) stopped: Option<Short>,
 }
@@ -87,7 +90,9 @@ impl ClientHello {
         // Before TLS 1.3 a session id means that an earlier session shall be resumed; later it is a random dummy.
         if had_session && !self.versions.iter().any(|v| matches!(finished(*v), 0x0304 | 0xfefc)) {
             self.resumption = true;
-            self.session.get_or_insert_with(|| session.rest().to_vec());
+            if self.sessions.is_empty() {
+                self.sessions.push(session.rest().to_vec());
+            }
         }
         Ok(())
     }
@@ -124,12 +129,19 @@ impl ClientHello {
             0xfe0d => self.ech_offer = outer_ech(value).unwrap_or_default(),
             35 if !value.is_empty() => {
                 self.resumption = true;
-                self.session.get_or_insert_with(|| value.rest().to_vec());
+                if self.sessions.is_empty() {
+                    self.sessions.push(value.rest().to_vec());
+                }
             }
             41 => {
                 self.resumption = true;
-                let identity = value.vec16("identities")?.vec16("identity")?;
-                self.session = Some(identity.rest().to_vec());
+                // They outrank a ticket and a session id, which are for earlier versions.
+                self.sessions.clear();
+                let mut identities = value.vec16("identities")?;
+                while !identities.is_empty() && self.sessions.len() < MAX_SESSIONS {
+                    self.sessions.push(identities.vec16("identity")?.rest().to_vec());
+                    identities.u32("obfuscated ticket age")?;
+                }
             }
             43 => {
                 let mut list = value.vec8("supported versions")?;

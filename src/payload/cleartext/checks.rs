@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::numbering::{PLANS, imei};
 use crate::payload::base64;
+use crate::suffix::known_suffix;
 
 /// Checks that a rule may name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -90,8 +91,8 @@ fn email(text: &str, before: &[u8]) -> Option<String> {
         && domain.len() <= 253;
     // Names of pictures for screens of higher density look like addresses: icon@2x.zip.
     let density = domain.split('.').next().is_some_and(|l| l.ends_with('x') && l.len() == 2);
-    let suffix = psl::suffix(domain.as_bytes()).filter(psl::Suffix::is_known)?;
-    if !whole || density || suffix.as_bytes().len() + 1 >= domain.len() {
+    let suffix = known_suffix(domain)?;
+    if !whole || density || suffix.len() + 1 >= domain.len() {
         return None;
     }
     // Addresses of SIP and XMPP, ids of messages and users of servers are no e-mail addresses; rules of their own may find them.
