@@ -635,7 +635,7 @@ noise-note = Was dasselbe Gerät auch ohne die App sendet oder eine andere App d
     Eine Gegenstelle ist dieselbe nach Name, Transport und Port, ohne Namen nach ihrer Adresse. Was eine Signatur, ein Name oder ein Netz
     dem Messenger zuordnet, wird weiter beurteilt. Nichts fällt weg: Was auch Grundrauschen ist, ist gekennzeichnet. Eine ruhende App
     sendet weiter; was es auch im Ruhezustand gibt, ist deshalb nur gekennzeichnet.
-column-run = Lauf
+column-noise-run = Lauf
 column-whole = Ganzes
 column-noise = Gerät oder andere Apps
 column-remains = Rest

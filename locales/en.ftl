@@ -635,7 +635,7 @@ noise-note = What the same device sends without the app, or another app on it, i
     An end is the same by its name, transport and port, or by its address where it has no name. A flow that a signature, a name or a
     network ties to the messenger stays judged. Nothing is dropped: what is noise as well is marked. With the app left alone its own
     traffic goes on, so what is there when idle as well is marked only.
-column-run = Run
+column-noise-run = Run
 column-whole = Whole
 column-noise = Device or other apps
 column-remains = Remains

@@ -572,6 +572,19 @@ fn recorders_elsewhere_are_ended_in_order_and_say_what_they_dropped() {
             && calls.contains("-e action stop"),
         "{calls}"
     );
+    let apps = format!(
+        "messenger = \"signal\"\n[app]\nname = \"Signal\"\nandroid = \"org.thoughtcrime.securesms\"\n{steps}"
+    );
+    for (filter, alone) in [(None, true), (Some("pcapdroid.app_filter="), false)] {
+        let bench = Bench::new(&apps);
+        let set: Vec<&str> = filter.iter().flat_map(|filter| ["--set", filter]).collect();
+        let asked =
+            ["--capture", "pcapdroid", "--driver", "exec", "--set", "pcapdroid.pcapdroid_trailer=true"];
+        exits(&bench.run(&[&asked[..], &set].concat()), 0, &[]);
+        let calls = std::fs::read_to_string(bench.path("state/calls")).unwrap();
+        assert_eq!(calls.contains("app_filter"), alone, "{calls}");
+        assert!(calls.contains("-e 'pcapdroid_trailer' 'true'"), "{calls}");
+    }
 
     // Both ends at once, the device's clock ahead; without a handshake in both nothing is said of the clocks.
     let bench = Bench::new(steps);

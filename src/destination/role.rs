@@ -38,7 +38,8 @@ impl End<'_> {
     /// What ties it to messengers, where that says whose it is. That a run was of a messenger says who sent: a tracker stays one, and a
     /// server of another name is none that was chosen.
     fn ties(&self, db: &ReferenceDb) -> impl Iterator<Item = &(&str, &str)> {
-        let others = self.apart || tracker(self, db).is_some();
+        let by_run = self.messengers.iter().any(|(_, why)| *why == "run");
+        let others = by_run && (self.apart || tracker(self, db).is_some());
         self.messengers.iter().filter(move |(_, why)| *why != "run" || !others)
     }
 }
