@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dissect::StepTimes;
+use crate::fault::line_at;
 use crate::model::{Mark, Run};
 
 /// Why the description of a run could not be used.
@@ -139,9 +140,9 @@ pub fn run_beside(capture: &Path) -> Result<Option<Run>, ScenarioError> {
     if let Some(control) =
         run.control.as_ref().filter(|c| !matches!(c.as_str(), "idle-device" | "without-app"))
     {
-        let before = text.find("\"control\"").and_then(|at| text.get(..at)).unwrap_or_default();
+        let line = line_at(text.as_bytes(), text.find("\"control\"").unwrap_or_default());
         let what = format!("{control:?} is no control run; write idle-device or without-app");
-        return Err(ScenarioError::Broken { path, line: before.lines().count().max(1), what: plain(&what) });
+        return Err(ScenarioError::Broken { path, line, what: plain(&what) });
     }
     order_marks(&mut run).map_err(|(mark, what)| {
         // The mark's own text is in the file once or, where it repeats, first where the fault shows as well.
