@@ -628,3 +628,35 @@ run-ended-ended-by-hand = von Hand beendet
 run-ended-device-lost = Gerät verloren
 run-ended-capture-ended = Mitschnitt brach ab
 run-step-counts = { $done } Schritte erledigt, { $failed } nicht
+
+# Läufe neben Kontrollläufen desselben Geräts.
+section-noise = Grundrauschen des Geräts
+noise-note = Was dasselbe Gerät auch ohne die App sendet oder eine andere App darauf, ist Grundrauschen; Aussagen über die App werden nach dem Rest beurteilt.
+    Eine Gegenstelle ist dieselbe nach Name, Transport und Port, ohne Namen nach ihrer Adresse. Was eine Signatur, ein Name oder ein Netz
+    dem Messenger zuordnet, wird weiter beurteilt. Nichts fällt weg: Was auch Grundrauschen ist, ist gekennzeichnet. Eine ruhende App
+    sendet weiter; was es auch im Ruhezustand gibt, ist deshalb nur gekennzeichnet.
+column-noise-run = Lauf
+column-whole = Ganzes
+column-noise = Gerät oder andere Apps
+column-remains = Rest
+column-when-idle = Auch im Ruhezustand
+column-also-seen = Gegenstellen nicht nur dieses Laufs
+noise-recorder = unterschieden vom Aufzeichner auf dem Gerät
+noise-control = { $capture } ({ $kind }, { $seconds } s)
+noise-control-without-app = ohne die App
+noise-control-idle = App in Ruhe
+noise-kept = weiter beurteilt: nicht nur der Lauf ordnet es dem Messenger zu
+noise-sum = { $flows } { $flows ->
+        [one] Verbindung
+       *[other] Verbindungen
+    } zu { $ends } { $ends ->
+        [one] Gegenstelle
+       *[other] Gegenstellen
+    }, { $bytes }
+noise-line = { $capture }: ganz { $whole }; auch ohne die App oder von anderen { $noise }; Rest { $remains }; auch im Ruhezustand { $idle }; verglichen mit { $controls } { $controls ->
+        [one] Kontrolllauf
+       *[other] Kontrollläufen
+    }
+also-without-app = auch ohne die App
+also-when-idle = auch im Ruhezustand
+also-other-app = von einer anderen App

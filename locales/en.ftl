@@ -628,3 +628,35 @@ run-ended-ended-by-hand = ended by hand
 run-ended-device-lost = device lost
 run-ended-capture-ended = capture ended
 run-step-counts = { $done } steps done, { $failed } not
+
+# Runs beside control runs of the same device.
+section-noise = Noise of the device
+noise-note = What the same device sends without the app, or another app on it, is noise; claims about the app are judged by what remains.
+    An end is the same by its name, transport and port, or by its address where it has no name. A flow that a signature, a name or a
+    network ties to the messenger stays judged. Nothing is dropped: what is noise as well is marked. With the app left alone its own
+    traffic goes on, so what is there when idle as well is marked only.
+column-noise-run = Run
+column-whole = Whole
+column-noise = Device or other apps
+column-remains = Remains
+column-when-idle = Also when idle
+column-also-seen = Ends that are not the run's alone
+noise-recorder = told apart by the recorder on the device
+noise-control = { $capture } ({ $kind }, { $seconds } s)
+noise-control-without-app = without the app
+noise-control-idle = app left alone
+noise-kept = still judged: it is tied to the messenger by more than the run
+noise-sum = { $flows } { $flows ->
+        [one] flow
+       *[other] flows
+    } to { $ends } { $ends ->
+        [one] end
+       *[other] ends
+    }, { $bytes }
+noise-line = { $capture }: whole { $whole }; also without the app or of others { $noise }; remains { $remains }; also when idle { $idle }; compared with { $controls } { $controls ->
+        [one] control run
+       *[other] control runs
+    }
+also-without-app = also without the app
+also-when-idle = also when idle
+also-other-app = another app's

@@ -16,5 +16,7 @@ if ! why=$(scripts/record-captures --can-run); then
 fi
 scripts/record-captures --self-check
 python3 scripts/lab/delays.py "$metaleak"
+# One conversation at both ends: the offset of their clocks, and the traffic of steps within their marks.
+python3 scripts/lab/clocks.py "$metaleak"
 # Encrypted connections of real programs, read with their secrets and compared with tshark and what the peers asked.
 scripts/record-keyed --check "$metaleak"

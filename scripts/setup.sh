@@ -51,6 +51,7 @@ apps  chromium        chromium
 apps  chromium-driver chromedriver
 lab   coturn          turnserver
 lab   profanity       profanity
+lab   gnupg           gpg
 lab   tmux            tmux
 apps  npm             npm
 lab   python3-venv    /usr/lib/python3.*/ensurepip/__init__.py

@@ -19,6 +19,7 @@ pub mod drift;
 pub mod fault;
 pub mod leakage;
 pub mod model;
+pub mod noise;
 pub mod payload;
 pub mod pipeline;
 mod random;

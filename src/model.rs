@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 mod call;
 mod exposure;
 mod judgement;
+mod noise;
 mod whereabouts;
 
 pub use call::{Call, CandidateSource, ExposedAddress, FlowCall, FlowCandidate, FlowDialog};
 pub use exposure::{Exposed, Exposure, NameExposure, PathBytes, Share, Zone};
 pub use judgement::{Dose, DoseClass, DoseRuns, Next, Protection, RunsVerdict, ValueSpace};
+pub use noise::{AlsoSeen, FlowApp, Noise, NoiseControl, NoiseEnd, NoiseSum};
 pub use whereabouts::{NoPlace, Whereabouts};
 
 /// The schema identifier of [`Report`]; its number rises when a field is renamed or removed.
@@ -85,6 +87,9 @@ pub struct Report {
     /// one connection, so a run's messenger is told beside it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub push: Vec<PushTraffic>,
+    /// Runs beside control runs of the same device: the whole, and what remains of it; empty where nothing was compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noise: Vec<Noise>,
     /// Where the bytes went, in shares (METRICS E14).
     #[serde(default)]
     pub exposure: Exposure,
@@ -214,6 +219,9 @@ pub struct Run {
     /// What produced the traffic, in words (program and version).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
+    /// The system's number of that app on the device (Android's UID), to tell its flows from other apps'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_uid: Option<i32>,
     /// What the device was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
@@ -223,6 +231,13 @@ pub struct Run {
     /// How and where the recording was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<String>,
+    /// `idle-device` or `without-app` where it is a control run: what the device sends by itself; null where the app was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+    /// Host name of the server that was chosen, for a messenger whose servers are (`conversations`, `caritas`): names below its
+    /// registrable domain are the service's own, others are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// Contacts in the device's address book, planted for a study of dose and response (0, 10, 100, 1000); null when nobody noted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<u32>,
@@ -236,6 +251,15 @@ pub struct Run {
     #[serde(default, skip_serializing)]
     #[schemars(skip)]
     pub canaries: BTreeMap<String, String>,
+}
+
+impl Run {
+    /// Which control run it is; `None` where the app was used.
+    #[must_use]
+    pub fn control(&self) -> Option<&str> {
+        let trial = || self.execution.as_ref()?.control.as_deref();
+        self.control.as_deref().or_else(trial)
+    }
 }
 
 /// One trial of a scenario, as `metaleak run` did it.
@@ -500,7 +524,8 @@ pub struct Flow {
     /// Messenger that the flow belongs to, by its id; null when none.
     pub messenger: Option<String>,
     /// Why `messenger` was said: `signature:ID`, `name:NAME`, `turn-realm:NAME`, `network:PREFIX`, `socket:ENDPOINT` (the
-    /// device's UDP socket is also that of a flow which shows the messenger), or `run` (the description of the recording).
+    /// device's UDP socket is also that of a flow which shows the messenger), `service:NAME` (the server that was chosen for the run), or
+    /// `run` (the description of the recording).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messenger_why: Option<String>,
     /// JA4 of the first client hello; null when none.
@@ -546,9 +571,21 @@ pub struct Flow {
     /// The two frames that `rtt_ms` is between: question and answer; empty without it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rtt_frames: Vec<u64>,
+    /// Who sent it, where a recorder on the device wrote that into the capture (`PCAPdroid`'s trailer).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<FlowApp>,
+    /// What control runs of the same device say of it; null where nothing was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also_seen: Option<AlsoSeen>,
 }
 
 impl Flow {
+    /// The device or another app sends it as well, and nothing but the run ties it to the messenger: it says nothing of the app.
+    #[must_use]
+    pub fn is_noise(&self) -> bool {
+        self.messenger_why.as_deref() == Some("run") && self.also_seen.is_some_and(|seen| seen.is_noise())
+    }
+
     /// Address of the server side; `None` when the field does not hold one (a report edited by hand).
     #[must_use]
     pub fn server_address(&self) -> Option<IpAddr> {
@@ -786,6 +823,9 @@ pub struct Destination {
     /// Messengers whose flows ended here, sorted.
     #[serde(default)]
     pub messengers: Vec<String>,
+    /// What control runs of the same device say of it: seen there as well only where that holds of all flows that were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also_seen: Option<AlsoSeen>,
 }
 
 /// A name of a destination and where it was seen.

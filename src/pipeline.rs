@@ -20,6 +20,7 @@ use crate::model::{
     Control, DataAge, Destination, Flow, Input, PushTraffic, REPORT_SCHEMA, Report, Role, Run, Tool, Vantage,
     Warning, Whereabouts,
 };
+use crate::noise;
 use crate::payload::{CanarySet, Keys, Rules};
 use crate::scenario;
 
@@ -240,6 +241,8 @@ pub fn report(
         let vantage = |capture: &str| run_of(&report, capture).and_then(|r| r.vantage);
         destinations = destination::destinations(&report.flows, db, &vantage);
     }
+    report.noise = noise::compare(&report.inputs, &mut report.flows);
+    noise::mark(&mut destinations, &report.flows);
     destination::bound(&mut destinations, &report.flows, &|capture| run_of(&report, capture).cloned());
     let first_action =
         |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
@@ -353,12 +356,16 @@ fn run_of<'r>(report: &'r Report, capture: &str) -> Option<&'r Run> {
 }
 
 /// Flows of a capture whose run names the messenger are that messenger's, unless they go to a service of the platform
-/// or network; `true` when any flow was attributed.
+/// or network; `true` when any flow was attributed. Those that ask for a name of the server that was chosen are so by that name. What a
+/// control run without the app shows is nobody's.
 fn attribute_runs(report: &mut Report, destinations: &[crate::model::Destination]) -> bool {
-    let messengers: std::collections::BTreeMap<&str, &str> = report
+    let messengers: std::collections::BTreeMap<&str, (&str, Option<&str>)> = report
         .inputs
         .iter()
-        .filter_map(|i| Some((i.file.as_str(), i.run.as_ref()?.messenger.as_deref()?)))
+        .filter_map(|i| {
+            let run = i.run.as_ref().filter(|run| run.control() != Some("without-app"))?;
+            Some((i.file.as_str(), (run.messenger.as_deref()?, run.service.as_deref())))
+        })
         .collect();
     if messengers.is_empty() {
         return false;
@@ -370,10 +377,11 @@ fn attribute_runs(report: &mut Report, destinations: &[crate::model::Destination
         .collect();
     let mut any = false;
     for flow in &mut report.flows {
-        let Some(messenger) = messengers.get(flow.capture.as_str()) else { continue };
+        let Some((messenger, chosen)) = messengers.get(flow.capture.as_str()) else { continue };
         if flow.messenger.is_none() && !is_network_service(flow, &service) {
             flow.messenger = Some((*messenger).to_owned());
-            flow.messenger_why = Some("run".into());
+            let asked = chosen.and_then(|chosen| destination::asked_of(flow, chosen));
+            flow.messenger_why = Some(asked.map_or_else(|| "run".into(), |name| format!("service:{name}")));
             any = true;
         }
     }

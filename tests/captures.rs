@@ -204,6 +204,10 @@ fn a_call_by_a_relay_shows_no_peer_and_a_direct_one_does() {
     );
 }
 
+/// The planted tracker, and what says of it that it is one.
+const TRACKER: &str = "metaleak-lab.matomo.cloud";
+const NO_TRACKERS: &str = "caritas.no-third-party-trackers";
+
 /// What is planted is found by frame, and only there: the same visit without it shows nothing outside its encryption.
 #[test]
 fn the_planted_tracker_and_request_in_clear_are_found() {
@@ -215,9 +219,52 @@ fn the_planted_tracker_and_request_in_clear_are_found() {
     };
     assert_eq!(in_clear(&clean), [0; 0]);
     assert!(!in_clear(&planted).is_empty());
-    let tracked =
-        |report: &Report| report.destinations.iter().any(|d| d.names.iter().any(|n| n == "zaehler.example"));
+    let tracked = |report: &Report| report.destinations.iter().any(|d| d.names.iter().any(|n| n == TRACKER));
     assert!(!tracked(&clean) && tracked(&planted));
+}
+
+/// Beside a control run of the same browser without the page, the tracker contradicts by the frame in which it is asked for; without
+/// one nothing tells that the browser does not ask by itself. The clean visit speaks to the chosen service alone.
+#[test]
+fn the_planted_tracker_contradicts_beside_a_control_run() {
+    let read = |names: &[&str]| -> Report {
+        let paths = names.iter().map(|name| folder().join(name));
+        let output = Command::new(env!("CARGO_BIN_EXE_metaleak"))
+            .args(["replay", "--format", "json", "-o", "-"])
+            .args(paths)
+            .output()
+            .expect("the program starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("a report")
+    };
+    let (planted, control) = ("counselling-planted.pcapng.gz", "counselling-control.pcapng.gz");
+    let verdict = |report: &Report| {
+        let claim = report.claims.iter().find(|c| c.id == NO_TRACKERS).expect("the claim");
+        (
+            claim.verdict.to_string(),
+            claim.evidence.iter().flat_map(|e| e.frames.clone()).collect::<Vec<u64>>(),
+        )
+    };
+    let alone = read(&[planted]);
+    assert_eq!(verdict(&alone).0, "inconclusive");
+    let of = |report: &Report, name: &str| {
+        let end = report.destinations.iter().find(|d| d.names.iter().any(|n| n == name)).expect("the end");
+        (end.role, end.flows.clone())
+    };
+    assert_eq!(of(&alone, TRACKER).0, metaleak::model::Role::Tracker);
+    let both = read(&[planted, control]);
+    let (said, frames) = verdict(&both);
+    assert_eq!(said, "contradicted");
+    let (_, flows) = of(&both, TRACKER);
+    let first: Vec<u64> = both
+        .flows
+        .iter()
+        .filter(|f| flows.contains(&format!("{}#{}", f.capture, f.flow)))
+        .map(|f| f.first_frame)
+        .collect();
+    assert_eq!(frames, first, "the frames of the tracker, and no other");
+    let clean = read(&["counselling-chromium.pcapng.gz", control]);
+    assert_eq!(verdict(&clean).0, "not-contradicted");
 }
 
 /// The comparison itself: each kind of difference is told, and agreement is silent.

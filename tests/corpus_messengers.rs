@@ -549,6 +549,7 @@ fn document(captures: usize, flows: &[Seen]) -> String {
          | `turn-realm:NAME` | a TURN relay asks to log in to such a name |\n\
          | `network:PREFIX` | a network that is this messenger's alone |\n\
          | `socket:ENDPOINT` | datagrams of a call from a UDP socket of the device that also has a flow with one of the reasons above, while that flow lasts |\n\
+         | `service:NAME` | the flow asks for a name of the server that was chosen for the run (`service` in `run.json`) |\n\
          | `run` | nothing in the flow: the description beside the recording says which messenger ran |\n\n\
          ## Signatures\n\n\
          Each fires in the captures named here and in no other one of `captures/` and of the corpus; a test demands both.\n\n\

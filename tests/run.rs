@@ -572,6 +572,19 @@ fn recorders_elsewhere_are_ended_in_order_and_say_what_they_dropped() {
             && calls.contains("-e action stop"),
         "{calls}"
     );
+    let apps = format!(
+        "messenger = \"signal\"\n[app]\nname = \"Signal\"\nandroid = \"org.thoughtcrime.securesms\"\n{steps}"
+    );
+    for (filter, alone) in [(None, true), (Some("pcapdroid.app_filter="), false)] {
+        let bench = Bench::new(&apps);
+        let set: Vec<&str> = filter.iter().flat_map(|filter| ["--set", filter]).collect();
+        let asked =
+            ["--capture", "pcapdroid", "--driver", "exec", "--set", "pcapdroid.pcapdroid_trailer=true"];
+        exits(&bench.run(&[&asked[..], &set].concat()), 0, &[]);
+        let calls = std::fs::read_to_string(bench.path("state/calls")).unwrap();
+        assert_eq!(calls.contains("app_filter"), alone, "{calls}");
+        assert!(calls.contains("-e 'pcapdroid_trailer' 'true'"), "{calls}");
+    }
 
     // Both ends at once, the device's clock ahead; without a handshake in both nothing is said of the clocks.
     let bench = Bench::new(steps);
@@ -702,10 +715,98 @@ fn runs_to_its_end(messenger: &str) {
     }
 }
 
+/// Its `register`, `receive`, `group` and `leave`: codes in short messages, a second phone that sends, and the end of the account.
+fn comes_and_goes(messenger: &str) {
+    if !python() {
+        return;
+    }
+    let scenarios = [
+        ("register", vec!["idle", "register"]),
+        ("receive", vec!["idle", "receive", "push-wake"]),
+        ("group", vec!["idle", "text-group"]),
+        ("leave", vec!["idle", "block", "delete-account"]),
+    ];
+    for (name, marks) in scenarios {
+        let bench = Bench::new(TRUE);
+        shortened(&bench, messenger, name, false);
+        let state = |file: &str| -> Value {
+            serde_json::from_str(&std::fs::read_to_string(bench.path(file)).unwrap()).unwrap()
+        };
+        if name == "register" {
+            std::fs::write(bench.path("state/state.json"), "{\"registered\": false}").unwrap();
+        }
+        let output = bench.run(&[
+            "--device",
+            "x",
+            "--capture",
+            "none",
+            "--trials",
+            "1",
+            "--set",
+            "peer=peer",
+            "--set",
+            "account=tester@example.org",
+            "--set",
+            "password=not-a-secret",
+        ]);
+        exits(&output, 0, &[]);
+        let run = bench.trial(1);
+        assert_eq!(run["execution"]["ended"], "complete", "{messenger}/{name}: {run}");
+        assert_eq!(run["steps"], serde_json::json!(marks), "{messenger}/{name}");
+        let phone = state("state/state.json");
+        match name {
+            "register" => {
+                assert_eq!(phone["registered"], true);
+                let entered = phone["entered"].to_string();
+                assert!(entered.len() > 10 && !entered.contains('{'), "{messenger}: {entered}");
+                assert!(!entered.contains("999999"), "a code of before the step was taken: {entered}");
+                // Where a number is asked for, it is the canary, and the code is that of the message.
+                if entered.contains("+44") {
+                    assert!(entered.contains("482913"), "{messenger}: {entered}");
+                }
+            }
+            "receive" => {
+                let received = phone["received"].as_array().unwrap();
+                assert_eq!(received.len(), 2, "{messenger}: the second phone sent both messages");
+                assert!(received.iter().all(|text| text.as_str().unwrap().len() == 100), "{received:?}");
+                assert_eq!(phone["sent"], serde_json::json!([]), "the first phone sent nothing");
+            }
+            "group" => {
+                let sent = phone["sent"].as_array().unwrap();
+                assert_eq!((sent.len(), phone["to"].as_str().unwrap()), (3, "metaleak-group"));
+            }
+            _ => assert_eq!((&phone["blocked"], &phone["registered"]), (&true.into(), &false.into())),
+        }
+    }
+}
+
+#[test]
+fn without_a_second_phone_or_an_account_it_is_said_what_to_give() {
+    if !python() {
+        return;
+    }
+    for (messenger, name, words) in
+        [("signal", "receive", "--set peer=SERIAL"), ("wire", "register", "{set:account}")]
+    {
+        let bench = Bench::new(TRUE);
+        shortened(&bench, messenger, name, false);
+        if name == "register" {
+            std::fs::write(bench.path("state/state.json"), "{\"registered\": false}").unwrap();
+        }
+        let output = bench.run(&["--device", "x", "--capture", "none", "--trials", "1"]);
+        exits(&output, 4, &[words]);
+    }
+}
+
 // One test each: a call of the stand-in is a process, so that they take long and go side by side.
 #[test]
 fn whatsapp_runs_to_its_end_on_the_stand_in() {
     runs_to_its_end("whatsapp");
+}
+
+#[test]
+fn whatsapp_registers_receives_and_leaves_on_the_stand_in() {
+    comes_and_goes("whatsapp");
 }
 
 #[test]
@@ -714,8 +815,18 @@ fn messenger_runs_to_its_end_on_the_stand_in() {
 }
 
 #[test]
+fn messenger_registers_receives_and_leaves_on_the_stand_in() {
+    comes_and_goes("messenger");
+}
+
+#[test]
 fn telegram_runs_to_its_end_on_the_stand_in() {
     runs_to_its_end("telegram");
+}
+
+#[test]
+fn telegram_registers_receives_and_leaves_on_the_stand_in() {
+    comes_and_goes("telegram");
 }
 
 #[test]
@@ -724,13 +835,28 @@ fn signal_runs_to_its_end_on_the_stand_in() {
 }
 
 #[test]
+fn signal_registers_receives_and_leaves_on_the_stand_in() {
+    comes_and_goes("signal");
+}
+
+#[test]
 fn wire_runs_to_its_end_on_the_stand_in() {
     runs_to_its_end("wire");
 }
 
 #[test]
+fn wire_registers_receives_and_leaves_on_the_stand_in() {
+    comes_and_goes("wire");
+}
+
+#[test]
 fn threema_runs_to_its_end_on_the_stand_in() {
     runs_to_its_end("threema");
+}
+
+#[test]
+fn threema_registers_receives_and_leaves_on_the_stand_in() {
+    comes_and_goes("threema");
 }
 
 #[test]
@@ -780,4 +906,7 @@ fn doctor_lists_drivers_and_back_ends() {
         assert!(said.contains(&format!("capture {}: ", info.id)), "{said}");
     }
     assert!(said.contains("missing  driver adb") && said.contains("apt-get install adb"), "{said}");
+    // The browser is a part of its driver alone.
+    let lines: Vec<&str> = said.lines().filter(|line| line.to_lowercase().contains("chromium")).collect();
+    assert!(lines.len() >= 2 && lines.iter().all(|line| line.contains("driver web")), "{lines:?}");
 }

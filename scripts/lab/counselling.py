@@ -18,7 +18,9 @@ import struct
 import sys
 from urllib.parse import parse_qs, urlsplit
 
-SITE, TRACKER, SEARCH = "beratung.example", "zaehler.example", "suche.example"  # typos: off, German names
+SITE, SEARCH = "beratung.example", "suche.example"  # typos: off, German names
+# A counter is known by its domain, so the planted one has a name below one of the list of trackers. Nobody is asked: the lab answers it itself.
+TRACKER = "metaleak-lab.matomo.cloud"
 MOST = 64 * 1024  # bytes of a head, a body, a message
 ANSWER = "Counsellor: thank you for writing. I have read: "
 

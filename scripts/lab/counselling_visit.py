@@ -10,6 +10,7 @@ from .net import SEARCH, TRACKER, WEB, LabError, wait_for
 PYTHON = "/usr/bin/python3"
 SCRIPT = Path(__file__).with_name("counselling.py")
 IDLE = 5  # seconds in which nobody touches the page
+SERVICE, TRACKED = counselling.SITE, counselling.TRACKER
 
 
 def start(lab, folder, certs, plant):
@@ -65,3 +66,12 @@ def clean(lab, folder, certs, canaries):
 def planted(lab, folder, certs, canaries):
     """The page loads a tracker's picture, and its search asks in clear."""
     yield from visit(lab, folder, certs, canaries, plant=True)
+
+
+def control(lab, folder, certs, _canaries):
+    """The same browser with an empty page, for longer than a visit takes."""
+    with Browser(lab, "client", folder / "browser", trust(certs)):
+        yield
+        yield "idle"
+        time.sleep(4 * IDLE)
+        yield None

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from . import servers
-from .net import LabError
+from .net import LabError, call
 
 IDLE = 5  # seconds in which nobody types
 
@@ -21,7 +21,7 @@ class Terminal:
         self.lab, self.host, self.home = lab, host, folder
         self.socket = folder / "tmux.socket"
         self.environment = {"HOME": str(folder), "XDG_CONFIG_HOME": f"{folder}/config", "XDG_DATA_HOME": f"{folder}/data", "TERM": "xterm",
-                            "LANG": "C.UTF-8", "SSL_CERT_FILE": str(certs / "ca.pem")}
+                            "LANG": "C.UTF-8", "GNUPGHOME": f"{folder}/gnupg", "SSL_CERT_FILE": str(certs / "ca.pem")}
 
     def __enter__(self):
         self.home.mkdir(mode=0o700)
@@ -149,6 +149,64 @@ def seal(client, counsellor, canaries):
     counsellor.wait(canaries["sealed"])
     # The client's own word for what it sent (XEP-0384 0.3.0): the message is to be in no other form on the wire.
     client.wait('<encrypted xmlns="eu.siacs.conversations.axolotl"')
+
+
+def share(client, counsellor, file):
+    """Uploads a file to the server over HTTPS and sends its address (XEP-0363, XEP-0066)."""
+    client.say(f"/msg {OTHER}")
+    client.say(f"/sendfile {file}")
+    counsellor.wait("/file_share/", 30)
+
+
+def trust_for_files(person, certs):
+    """Profanity takes the authorities for uploads from a file of its own, which it makes when a person trusts a certificate by hand."""
+    folder = person.home / "data" / "profanity" / "certs"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "CAfile.pem").write_bytes((certs / "ca.pem").read_bytes())
+
+
+def gpg(person, *argv, **more):
+    """GnuPG with a person's keys."""
+    return call("gpg", "--homedir", person.home / "gnupg", "--batch", "--yes", *argv, timeout=60, **more)
+
+
+def openpgp_keys(*people):
+    """A key pair of OpenPGP for each, without a passphrase, and the others' public keys, as people exchange them beforehand; gives the keys' ids."""
+    ids = []
+    for person in people:
+        (person.home / "gnupg").mkdir(mode=0o700)
+        gpg(person, "--passphrase", "", "--quick-gen-key", f"{person.home.name}@{servers.XMPP_NAME}", "default", "default", "never")
+        listed = gpg(person, "--with-colons", "--list-secret-keys")
+        ids.append(next(row.split(":")[4] for row in listed.splitlines() if row.startswith("sec:")))
+        gpg(person, "--output", person.home / "public.pgp", "--export")
+    for person in people:
+        for other in people:
+            if other is not person:
+                gpg(person, "--import", other.home / "public.pgp")
+    return ids
+
+
+def log_in_with_key(person, name, password, key):
+    """Connects by an account of the client's own that has a key."""
+    person.say("/account add lab")
+    for what in (f"jid {name}@{servers.XMPP_NAME}", f"server {servers.XMPP_NAME}", "port 5222", "tls force", f"pgpkeyid {key}"):
+        person.say(f"/account set lab {what}")
+    person.say("/connect lab")
+    person.wait("Enter password")
+    person.say(password)
+    person.wait("logged in successfully")
+
+
+def seal_openpgp(client, counsellor, key, canaries):
+    """A message with OpenPGP (XEP-0027)."""
+    client.say(f"/msg {OTHER}")
+    client.say("/omemo end")
+    client.say(f"/pgp setkey {OTHER} {key}")
+    client.say(f"/pgp start {OTHER}")
+    client.say(f"/msg {OTHER} {canaries['pgp']}")
+    # Both clients' own words: what went out, and that it was read. With a key that cannot be used this client sends the text as it is.
+    client.wait('<x xmlns="jabber:x:encrypted"')
+    counsellor.wait("GPG: Decrypted message for recipients: counsellor@")
 
 
 def counsellor_there(counsellor):

@@ -37,6 +37,11 @@ class Recording:
     library: bool = False
     # Needs the packages of package.json, of npm.
     node: bool = False
+    # What the device was, and for a server that was chosen its name.
+    device: str = "a network namespace on Linux"
+    service: str | None = None
+    # `without-app` or `idle-device`: a run in which nobody uses the app, to compare others with.
+    control: str | None = None
     # The scene leaves keys.log in its folder; its secrets go into the capture (pcapng).
     keyed: bool = False
 
@@ -306,6 +311,9 @@ def whatsapp(lab, folder, certs, canaries):
 
 CLIENT_PROGRAM = "a stand-in by script, not the messenger's own app"
 
+# Recordings of one device can be compared with each other.
+BROWSER = "a network namespace on Linux, with Chromium and a fresh profile"
+
 ALL = [
     Recording(
         "xmpp-clear.pcap", "XMPP without encryption: offered, declined; login with PLAIN, a message, an answer", xmpp_clear,
@@ -427,14 +435,19 @@ ALL = [
         counselling_visit.clean, "Chromium at a stand-in of a counselling service", ["chromium", "chromium-driver", "dnsmasq-base", "tcpdump"], "caritas",
         ["register", "web-login", "text-1to1", "idle"],
         {"name": "visitor-canary-6201", "password": "web-canary-6202", "message": "canary of the browser's message 6203", "topic": "topic-canary-6204"},
-        hides=["canary"], keyed=True,
+        hides=["canary"], keyed=True, device=BROWSER, service=counselling_visit.SERVICE,
     ),
     Recording(
         "counselling-planted.pcapng.gz", "The same visit with a tracker and a request in clear planted, with the secrets",
         counselling_visit.planted, "Chromium at a stand-in of a counselling service", ["chromium", "chromium-driver", "dnsmasq-base", "tcpdump"], "caritas",
         ["register", "web-login", "text-1to1", "idle"],
         {"name": "visitor-canary-6211", "password": "web-canary-6212", "message": "canary of the browser's message 6213", "topic": "topic-canary-6214"},
-        shows=["GET /search?topic=topic-canary-6214", "zaehler"], hides=["visitor-canary", "web-canary", "canary of the"], keyed=True,
+        shows=["GET /search?topic=topic-canary-6214", counselling_visit.TRACKED], hides=["visitor-canary", "web-canary", "canary of the"], keyed=True, device=BROWSER, service=counselling_visit.SERVICE,
+    ),
+    Recording(
+        "counselling-control.pcapng.gz", "The same browser with an empty page, left alone: what it sends without the service", counselling_visit.control,
+        "Chromium with an empty page", ["chromium", "chromium-driver", "dnsmasq-base", "tcpdump"], steps=["idle"],
+        hides=["beratung.example", counselling_visit.TRACKED], device=BROWSER, control="without-app",
     ),
     Recording(
         "xmpp-profanity-starttls.pcapng.gz",

@@ -106,10 +106,11 @@ http {{
     return process
 
 
-def prosody(lab, folder, certs, accounts, encryption_required, people=False):
+def prosody(lab, folder, certs, accounts, encryption_required, people=False, upload=False):
     """An XMPP server with the given accounts (name → password). Encryption is offered always, required on request.
 
-    `people` adds what their clients want: sign-up in the client (XEP-0077), and personal events, which OMEMO's keys travel in.
+    `people` adds what their clients want: sign-up in the client (XEP-0077), and personal events, which OMEMO's keys travel in. `upload`
+    takes files over HTTPS on port 5281 (XEP-0363).
     """
     more = ', "register", "pep", "carbons", "presence", "message", "iq"' if people else ""
     data = folder / "data"
@@ -125,12 +126,19 @@ modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping"{more} }}
 allow_registration = {str(people).lower()}
 modules_disabled = {{ "s2s", "offline" }}
 authentication = "internal_plain"
+http_ports = {{}}
+https_ports = {{ {5281 if upload else ""} }}
+https_interfaces = {{ "{XMPP}" }}
+https_ssl = {{ key = "{certs}/leaf.key", certificate = "{certs}/leaf.pem" }}
 c2s_require_encryption = {yes_no}
 allow_unencrypted_plain_auth = not {yes_no}
 log = {{ info = "*console" }}
 VirtualHost "{XMPP_NAME}"
   ssl = {{ key = "{certs}/leaf.key", certificate = "{certs}/leaf.pem" }}
-""")
+""" + (f"""Component "upload.{XMPP_NAME}" "http_file_share"
+  http_host = "{XMPP_NAME}"
+  http_external_url = "https://{XMPP_NAME}:5281/"
+""" if upload else ""))
     for name, password in accounts.items():
         lab.run("server", "prosodyctl", "--config", conf, "register", name, XMPP_NAME, password)
     process = lab.start("server", "prosody", "-F", "--config", conf, log=folder / "prosody.log")

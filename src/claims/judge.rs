@@ -189,6 +189,11 @@ fn one(
     for text in origin(&ruling.captures, report, words) {
         add(&text);
     }
+    if claim.decided_by == DecidedBy::Traffic
+        && let Some(text) = left_out(&known.facts(&claim.messenger, &claim.vantage), words)
+    {
+        add(&text);
+    }
     add(&claim.note);
     add(&claim.superseded);
     let next = if ruling.verdict == Verdict::Inconclusive {
@@ -311,6 +316,21 @@ fn dose(measure: &Leakage, words: &Words) -> Option<Text> {
     text.en = format!("{} {}", text.en, read.en);
     text.de = format!("{} {}", text.de, read.de);
     Some(text)
+}
+
+/// That only what remains beside control runs was judged, and how much that is not; `None` where nothing was compared.
+fn left_out(facts: &Facts<'_>, words: &Words) -> Option<Text> {
+    let noise = &facts.noise;
+    if noise.compared.is_empty() {
+        return None;
+    }
+    let key = if noise.flows == 0 { "noise-none" } else { "noise-left-out" };
+    let values = [
+        ("runs", noise.compared.len().to_string()),
+        ("flows", noise.flows.to_string()),
+        ("ends", noise.ends.len().to_string()),
+    ];
+    Some(words.say(key, if noise.flows == 0 { values.get(..1).unwrap_or_default() } else { &values }))
 }
 
 /// When the captures were recorded and what produced their traffic: a verdict speaks of that program at that time, and a

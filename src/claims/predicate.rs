@@ -174,7 +174,11 @@ static FLOWS: &[(&str, Kind)] = &[
     ("name", Kind::Checked(&NAME)),
     ("clear_bytes_over", Kind::Limit),
     ("with_payload", Kind::Flag),
-    ("messenger_why", Kind::Words(&["signature", "name", "turn-realm", "network", "socket", "run"])),
+    (
+        "messenger_why",
+        Kind::Words(&["signature", "name", "turn-realm", "network", "socket", "service", "run"]),
+    ),
+    ("remains", Kind::Flag),
     ("cipher", Kind::Checked(&CIPHER)),
     ("certificate_subject", Kind::Checked(&SOME)),
     ("certificate_fault", Kind::Words(CERTIFICATE_FAULTS)),
@@ -434,6 +438,7 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
                 && list.iter().any(|s| below(&n.name, s))
         }),
         ("clear_bytes_over", Value::Limit(n)) => f.clear_bytes as f64 > *n,
+        ("remains", Value::Flag(flag)) => f.also_seen.is_some_and(|seen| seen.remains()) == *flag,
         ("with_payload", Value::Flag(flag)) => (f.encryption != "empty") == *flag,
         ("messenger_why", Value::Words(list)) => {
             let why = f.messenger_why.as_deref().unwrap_or_default();
@@ -574,19 +579,46 @@ pub(super) struct Facts<'r> {
     at: HashMap<&'r str, Vec<&'r Flow>>,
     /// The capture, where these are the facts of one alone.
     alone: Option<&'r str>,
+    /// What was left out because the device sends it without the app as well.
+    pub(super) noise: LeftOut<'r>,
+}
+
+/// Flows that control runs, or the recorder on the device, show to be no app's doing (`noise`).
+#[derive(Debug, Default)]
+pub(super) struct LeftOut<'r> {
+    /// Captures of which that is known.
+    pub(super) compared: BTreeSet<&'r str>,
+    /// The flows that were left out.
+    pub(super) flows: u64,
+    /// Their ends.
+    pub(super) ends: BTreeSet<&'r str>,
 }
 
 impl<'r> Facts<'r> {
     /// Those of `messenger` in `captures`.
     pub(super) fn of(report: &'r Report, messenger: &str, captures: &BTreeSet<&str>) -> Facts<'r> {
-        let flows: Vec<&Flow> = report
-            .flows
-            .iter()
-            .filter(|f| f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str()))
-            .collect();
+        let mut noise = LeftOut::default();
+        let of_messenger =
+            |f: &&Flow| f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str());
+        let mut flows: Vec<&Flow> = report.flows.iter().filter(of_messenger).collect();
+        for flow in &flows {
+            if flow.also_seen.is_some_and(|seen| seen.is_noise() || seen.remains()) {
+                noise.compared.insert(&flow.capture);
+            }
+        }
+        // What the device sends by itself says nothing of the app. It stays in the report, marked.
+        let mut left: BTreeSet<(&str, u64)> = BTreeSet::new();
+        flows.retain(|flow| {
+            if flow.is_noise() {
+                noise.flows += 1;
+                noise.ends.insert(&flow.server);
+                left.insert((&flow.capture, flow.flow));
+            }
+            !flow.is_noise()
+        });
         let by_handle: HashMap<String, &Flow> =
             flows.iter().map(|f| (handle(&f.capture, f.flow), *f)).collect();
-        let mut facts = Facts { flows, by_handle, ..Facts::default() };
+        let mut facts = Facts { flows, by_handle, noise, ..Facts::default() };
         for d in report.destinations.iter().filter(|d| d.messengers.iter().any(|m| m == messenger)) {
             let here: Vec<&Flow> = d.flows.iter().filter_map(|h| facts.by_handle.get(h).copied()).collect();
             facts.add_end(d, here);
@@ -595,6 +627,7 @@ impl<'r> Facts<'r> {
             .findings
             .iter()
             .filter(|f| f.messenger.as_deref() == Some(messenger) && captures.contains(f.capture.as_str()))
+            .filter(|f| !left.contains(&(f.capture.as_str(), f.flow)))
             .collect();
         let of_captures = |l: &&Leakage| l.evidence.iter().all(|e| captures.contains(e.capture.as_str()));
         facts.doses = report

@@ -25,6 +25,8 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("recorded", &["when"]),
     ("app", &["app"]),
     ("app-unknown", &[]),
+    ("noise-none", &["runs"]),
+    ("noise-left-out", &["runs", "flows", "ends"]),
     ("runs-disagree", &["against", "fitting"]),
     ("runs-alone", &["fitting"]),
     ("runs-kind", &["day", "app", "vantage", "count"]),

@@ -50,13 +50,6 @@ static PARTS: &[Part] = &[
         package: "iproute2",
         purpose: "network namespaces of the laboratory",
     },
-    Part {
-        name: "Chromium",
-        program: "chromium",
-        version: &["--version"],
-        package: "chromium",
-        purpose: "scenarios in a browser",
-    },
 ];
 
 /// Runs the command. Exit 4 when a part that metaleak itself needs is broken.
@@ -92,7 +85,7 @@ pub(super) fn run() -> Result<(), Failure> {
         ours(&mut out, "driver", info.id, info.purpose, info.needs)?;
     }
     for info in BACKENDS {
-        ours(&mut out, "capture", info.id, info.purpose, info.needs)?;
+        ours(&mut out, "capture", info.id, info.purpose, info.needs.as_slice())?;
     }
     for what in &broken {
         writeln!(out, "broken   {what}")?;
@@ -101,25 +94,22 @@ pub(super) fn run() -> Result<(), Failure> {
     if broken.is_empty() { Ok(()) } else { Err(Failure::Environment(broken.join("; "))) }
 }
 
-/// A driver or a back-end of `metaleak run`, and the program that it needs. `--tool` may name another; here it is what the system finds,
+/// A driver or a back-end of `metaleak run`, and each program that it needs. `--tool` may name another; here it is what the system finds,
 /// or an environment variable says (`ADB`).
-fn ours(
-    out: &mut dyn Write,
-    kind: &str,
-    id: &str,
-    purpose: &str,
-    needs: Option<Needs>,
-) -> std::io::Result<()> {
-    let Some((program, arguments, package)) = needs else {
+fn ours(out: &mut dyn Write, kind: &str, id: &str, purpose: &str, needs: &[Needs]) -> std::io::Result<()> {
+    if needs.is_empty() {
         return writeln!(out, "ok       {kind} {id}: {purpose}");
-    };
-    match version_of(&Options::default().tool(program), arguments) {
-        Some(version) => writeln!(out, "ok       {kind} {id}: {version} ({purpose})"),
-        None => writeln!(
-            out,
-            "missing  {kind} {id}: {purpose}; needs {program}, on Debian: apt-get install {package}; or --tool {program}=PATH"
-        ),
     }
+    for (program, arguments, package) in needs {
+        match version_of(&Options::default().tool(program), arguments) {
+            Some(version) => writeln!(out, "ok       {kind} {id}: {version} ({purpose})")?,
+            None => writeln!(
+                out,
+                "missing  {kind} {id}: {purpose}; needs {program}, on Debian: apt-get install {package}; or --tool {program}=PATH"
+            )?,
+        }
+    }
+    Ok(())
 }
 
 /// Program, arguments that make it print its version, Debian package.

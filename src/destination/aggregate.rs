@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use foldhash::{HashMap, HashMapExt as _};
 use rayon::prelude::*;
 
-use super::attribute::{names_server, remote};
+use super::attribute::{asks_for, names_server, remote};
 use super::db::{AddressFacts, ReferenceDb};
 use super::facts::messengers::Servers;
 use super::facts::names::plain;
@@ -55,6 +55,11 @@ pub fn destinations(
     vantage: &dyn Fn(&str) -> Option<Vantage>,
 ) -> Vec<Destination> {
     let shown = messengers_shown(flows);
+    let chosen: BTreeSet<&str> = flows
+        .iter()
+        .filter(|flow| flow.messenger_why.as_deref().is_some_and(|why| why.starts_with("service:")))
+        .map(|flow| flow.capture.as_str())
+        .collect();
     let mut places: HashMap<&str, Option<Vantage>> = HashMap::new();
     // Flows stand by capture.
     for of_capture in flows.chunk_by(|a, b| a.capture == b.capture) {
@@ -81,7 +86,7 @@ pub fn destinations(
             for (flow, server, place) in flows {
                 seen.add(flow, server, place);
             }
-            seen.into_destination(address, db, &shown)
+            seen.into_destination(address, db, &shown, &chosen)
         })
         .collect()
 }
@@ -100,7 +105,7 @@ pub fn lookup_destination(address: IpAddr, db: &ReferenceDb) -> Destination {
     if let Some(reverse) = &facts.reverse {
         seen.all_names.insert(&reverse.name, (BTreeSet::from(["reverse"]), false));
     }
-    seen.into_destination(address, db, &HashMap::new())
+    seen.into_destination(address, db, &HashMap::new(), &BTreeSet::new())
 }
 
 /// Datagrams both ways between ports above the well-known ones (RFC 6335), of no known protocol; unanswered ones only from a
@@ -156,8 +161,10 @@ impl<'a> Seen<'a> {
     fn add(&mut self, flow: &'a Flow, server: bool, vantage: Option<Vantage>) {
         // Names are names of the server; an end that is the client has none.
         if server {
+            // Several services may share an address: what the flow asks for outranks what else the address is called.
+            let asks = flow.names.iter().any(|name| asks_for(&name.source));
             for name in flow.names.iter().filter(|name| names_server(&name.source)) {
-                if names_service(&name.source) {
+                if if asks { asks_for(&name.source) } else { names_service(&name.source) } {
                     self.names.insert(&name.name);
                 }
                 let (sources, expired) = self.all_names.entry(&name.name).or_insert((BTreeSet::new(), true));
@@ -198,6 +205,7 @@ impl<'a> Seen<'a> {
         address: IpAddr,
         db: &ReferenceDb,
         shown: &HashMap<&str, BTreeSet<&str>>,
+        chosen: &BTreeSet<&str>,
     ) -> Destination {
         let facts = db.lookup(address);
         let nothing = BTreeSet::new();
@@ -216,6 +224,7 @@ impl<'a> Seen<'a> {
                 messengers: &told,
                 opaque_datagrams: self.flows.iter().any(|flow| opaque_datagrams(flow)),
                 beside: &beside,
+                apart: !self.names.is_empty() && self.captures.iter().all(|capture| chosen.contains(capture)),
             },
             db,
         );
@@ -268,6 +277,7 @@ impl<'a> Seen<'a> {
             first_frame: in_first.map(|flow| flow.first_frame).min().unwrap_or(0),
             flows: self.flows.iter().map(|flow| format!("{}#{}", flow.capture, flow.flow)).collect(),
             messengers: messengers.into_iter().map(str::to_owned).collect(),
+            also_seen: None,
         }
     }
 }

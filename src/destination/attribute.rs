@@ -222,6 +222,30 @@ fn is_dns_over_https(flow: &Flow, db: &ReferenceDb) -> bool {
     !cover && resolver(services.of_address(effective(address), &[(transport, 443)]))
 }
 
+/// Names that a flow itself asks for, which outrank what DNS answers and certificates say of its address. The outer name of an Encrypted
+/// Client Hello is a cover.
+pub(crate) fn asks_for(source: &str) -> bool {
+    matches!(source, "sni" | "http-host" | "xmpp-to")
+}
+
+/// The name by which a flow is one of the service that was chosen: one that it asks for, else one that DNS answers give its address.
+pub(crate) fn asked_of<'f>(flow: &'f Flow, service: &str) -> Option<&'f str> {
+    let own = flow.names.iter().any(|name| asks_for(&name.source));
+    let decides = |name: &&FlowName| {
+        if own { asks_for(&name.source) } else { matches!(name.source.as_str(), "dns" | "dns-hint") }
+    };
+    let mut names = flow.names.iter().filter(decides).map(|name| name.name.as_str());
+    names.find(|name| is_below(name, service))
+}
+
+/// Whether a name is the service's: it has the same registrable domain by the Public Suffix List. Without one (an address, a single label)
+/// only the very name is.
+fn is_below(name: &str, service: &str) -> bool {
+    let (name, service) = (plain(name), plain(service));
+    let domain = |name| psl::domain_str(name);
+    name == service || domain(service).is_some_and(|own| domain(name) == Some(own))
+}
+
 /// The remote end of a flow: its server, unless that one is in the local network and the client is not (a call or a
 /// push that came in, or a flow whose start was not captured).
 pub(crate) fn remote(flow: &Flow) -> Option<IpAddr> {

@@ -26,6 +26,7 @@ mod table;
 
 pub use aggregate::{destinations, lookup_destination};
 pub use attribute::attribute;
+pub(crate) use attribute::{asked_of, asks_for, remote};
 pub use build::{Import, Imported, build, import};
 pub use cidr::Cidr;
 pub(crate) use data::{DataFile, is_date, read_bounded};

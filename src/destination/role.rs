@@ -29,6 +29,19 @@ pub(crate) struct End<'a> {
     pub(crate) opaque_datagrams: bool,
     /// For each capture that it appears in, the messengers that the capture shows.
     pub(crate) beside: &'a [&'a BTreeSet<&'a str>],
+    /// It has a name, and each capture that it appears in shows the server that was chosen, by name: what only the run ties to the messenger
+    /// is another one.
+    pub(crate) apart: bool,
+}
+
+impl End<'_> {
+    /// What ties it to messengers, where that says whose it is. That a run was of a messenger says who sent: a tracker stays one, and a
+    /// server of another name is none that was chosen.
+    fn ties(&self, db: &ReferenceDb) -> impl Iterator<Item = &(&str, &str)> {
+        let by_run = self.messengers.iter().any(|(_, why)| *why == "run");
+        let others = by_run && (self.apart || tracker(self, db).is_some());
+        self.messengers.iter().filter(move |(_, why)| *why != "run" || !others)
+    }
 }
 
 /// The categories of the tracker list that mean observation of users.
@@ -82,11 +95,14 @@ fn special(end: &End<'_>, db: &ReferenceDb) -> Option<(Role, String)> {
             format!("{kind} address: local network (IANA special-purpose addresses)"),
         ));
     }
-    if let Some((id, why)) = end.messengers.iter().next() {
+    if let Some((id, why)) = end.ties(db).next() {
         return Some((
             Role::FirstParty,
             format!("{why} of {id} at a {kind} address: a server of one's own choice"),
         ));
+    }
+    if let Some(decided) = tracker(end, db) {
+        return Some(decided);
     }
     if let Some(decided) = service(db.facts().services.of_port(end.ports), "port") {
         return Some(decided);
@@ -110,9 +126,8 @@ fn messenger<'d>(
     company: Option<&Company>,
 ) -> Option<(Role, String, &'d Messenger)> {
     let messengers = &db.facts().messengers;
-    // That a run was of a messenger says who sent, not whose the end is: a tracker stays one. Only a server of the user's
-    // own choice has no other mark.
-    let by_flow = end.messengers.iter().find_map(|(id, why)| {
+    // Only a server of the user's own choice has no other mark than the run.
+    let by_flow = end.ties(db).find_map(|(id, why)| {
         let messenger = messengers.by_id(id)?;
         (*why != "run" || messenger.servers == Servers::Chosen).then(|| (messenger, (*why).to_owned()))
     });

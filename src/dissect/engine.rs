@@ -20,11 +20,11 @@ use super::flow::{
 use super::fragment::Pool;
 use super::link;
 use super::observe::Observation;
-use super::packet::{Decoded, FlowKey, Fragment, Overhead, Packet, decode, decode_reassembled};
+use super::packet::{Decoded, FlowKey, Fragment, OWNER_BYTES, Overhead, Packet, decode, decode_reassembled};
 use super::secrets::{KeyLogFaults, Secrets};
 use super::steps::StepTimes;
 use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, NSS_KEY_LOG, RawFrame, Reader};
-use crate::model::{CaptureTime, Coverage, Flow, FlowName, Input, ReferenceSource, Warning};
+use crate::model::{CaptureTime, Coverage, Flow, FlowApp, FlowName, Input, ReferenceSource, Warning};
 use crate::payload::{CanarySet, Masking, Rules};
 
 /// Shards of the flow table; fixed, so that results do not depend on the number of threads.
@@ -759,6 +759,14 @@ fn mask(analysis: &mut CaptureAnalysis, canaries: &CanarySet) {
     analysis.warnings.iter_mut().for_each(|w| canaries.mask(&mut w.what));
 }
 
+/// An app as a recorder on the device noted it: number, then the name up to its first zero.
+fn owner(bytes: &[u8; OWNER_BYTES]) -> FlowApp {
+    let (uid, name) =
+        bytes.split_first_chunk::<4>().map_or((-1, &[][..]), |(uid, name)| (i32::from_be_bytes(*uid), name));
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    FlowApp { uid, name: String::from_utf8_lossy(name.get(..end).unwrap_or_default()).into_owned() }
+}
+
 /// Facts in the report's words, with names from DNS answers that the client had before.
 fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options) -> Vec<Flow> {
     // For each name of an address the first answer, and all of them by frame with the latest end of use up to there.
@@ -849,6 +857,8 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
             tunnel: f.tunnel.layers().map(str::to_owned).collect(),
             rtt_ms: f.rtt_ms,
             rtt_frames: f.rtt_frames,
+            app: f.owner.as_ref().map(owner),
+            also_seen: None,
         }
     };
     if options.parallel {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::observe::Observation;
-use super::packet::{Endpoint, FlowKey, IpProto, Packet, Tunnel};
+use super::packet::{Endpoint, FlowKey, IpProto, OWNER_BYTES, Packet, Tunnel};
 use super::rtt::Opening;
 use super::tcp::{Event, Half, Provenance, Segment};
 use super::{
@@ -106,6 +106,8 @@ pub struct FlowFacts {
     pub last_time: CaptureTime,
     /// Outer layers.
     pub tunnel: Tunnel,
+    /// Who sent it: the first app with a number of its own that a recorder on the device named, else the first that it named.
+    pub owner: Option<[u8; OWNER_BYTES]>,
     /// What is read now took keys that the auditor gave.
     pub(super) decrypted: bool,
     findings: u32,
@@ -781,6 +783,11 @@ impl Shard {
         flow.facts.frames += u64::from(flow.facts.frames == 0 || flow.facts.last_frame != p.frame);
         flow.facts.last_frame = p.frame;
         flow.facts.last_time = p.time;
+        if let Some(owner) = p.owner
+            && flow.facts.owner.is_none_or(|known| known[0] & 0x80 != 0)
+        {
+            flow.facts.owner = Some(*owner);
+        }
         if p.counted {
             // The fragments are in the ledger; the engine takes this sum off them again.
             self.ledger.add(REASSEMBLED, p.payload.len() as u64);
@@ -844,6 +851,7 @@ impl Shard {
             first_time: p.time,
             last_time: p.time,
             tunnel: p.tunnel,
+            owner: None,
             decrypted: false,
             findings: 0,
             told: None,

@@ -205,8 +205,25 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// Outer layers.
     pub tunnel: Tunnel,
+    /// Who sent it, as a recorder on the device noted: UID and name of the app (`OWNER_BYTES`).
+    pub owner: Option<&'a [u8; OWNER_BYTES]>,
     /// The payload is already in the ledger (a reassembled datagram, counted by its fragments).
     pub counted: bool,
+}
+
+/// Bytes of a `PCAPdroid` trailer that tell of the app: its UID, big-endian, and its name, filled up with zeros.
+pub(super) const OWNER_BYTES: usize = 24;
+
+/// What such a trailer begins with.
+const TRAILER_MAGIC: [u8; 4] = [0x01, 0x07, 0x20, 0x21];
+
+/// The app that sent a frame, from the trailer of 32 bytes that `PCAPdroid` puts behind the datagram when asked to: magic, UID, name, frame
+/// check sequence. It makes up the Ethernet header, whose addresses are all zero then, so other frames are not looked at.
+/// <https://emanuele-f.github.io/PCAPdroid/advanced_features#45-pcapdroid-trailer>
+fn trailer(frame: &[u8]) -> Option<&[u8; OWNER_BYTES]> {
+    let behind = frame.strip_prefix(&[0; 12])?;
+    let (trailer, _checksum) = behind.last_chunk::<32>()?.split_last_chunk::<4>()?;
+    trailer.strip_prefix(&TRAILER_MAGIC)?.first_chunk()
 }
 
 /// An IP fragment.
@@ -305,8 +322,15 @@ impl Overhead {
 /// Decodes one frame; `ledger` gets every byte that is not transport payload. `give` gets what the frame held: one thing, or of an
 /// aggregate of IEEE 802.11 one for each of its subframes. All packets of a frame are of one flow: a frame opens at most one.
 pub fn decode<'a>(raw: &RawFrame, bytes: &'a [u8], ledger: &mut Overhead, mut give: impl FnMut(Decoded<'a>)) {
-    let mut decoder =
-        Decoder { raw, ledger, whole: bytes, tunnel: Tunnel::default(), depth: 0, subframes: &[] };
+    let mut decoder = Decoder {
+        raw,
+        ledger,
+        whole: bytes,
+        tunnel: Tunnel::default(),
+        depth: 0,
+        subframes: &[],
+        owner: None,
+    };
     let mut found = decoder.link(raw.link, bytes);
     let mut key = None;
     loop {
@@ -339,6 +363,8 @@ struct Decoder<'r, 'a> {
     depth: u8,
     /// Subframes of an aggregate that are still to be read.
     subframes: &'a [u8],
+    /// Who sent the frame.
+    owner: Option<&'a [u8; OWNER_BYTES]>,
 }
 
 impl<'a> Decoder<'_, 'a> {
@@ -430,6 +456,9 @@ impl<'a> Decoder<'_, 'a> {
             return self.malformed(bytes, "cut Ethernet header");
         };
         self.header(14);
+        if self.depth == 0 {
+            self.owner = trailer(bytes);
+        }
         let kind = header.last_chunk().map_or(0, |t| u16::from_be_bytes(*t));
         if kind < 0x600 { self.llc(rest) } else { self.ethertype(kind, rest) }
     }
@@ -736,6 +765,7 @@ impl<'a> Decoder<'_, 'a> {
             tcp,
             payload: data,
             tunnel: self.tunnel,
+            owner: self.owner,
             counted,
         })
     }
@@ -1016,6 +1046,7 @@ pub(super) fn decode_reassembled<'a>(last: &Fragment<'_>, datagram: &'a [u8]) ->
         tunnel: last.tunnel,
         depth: 0,
         subframes: &[],
+        owner: None,
     };
     match decoder.transport(last.src, last.dst, last.proto, datagram, true) {
         Decoded::Packet(mut p) => {

@@ -12,9 +12,10 @@ use comfy_table::{
 
 use super::escape::escape_terminal;
 use super::view::comparison::states;
+use super::view::noise_sum;
 use super::wording::{Arg, Wording};
 use super::words::{self, VERDICTS};
-use crate::model::{ClaimResult, Evidence, Report, Verdict};
+use crate::model::{ClaimResult, Evidence, NoiseSum, Report, Verdict};
 
 const STYLE: TableStyle = TableStyle::new()
     .header_separator(LineStyle::none().fill('─'))
@@ -32,6 +33,8 @@ const MAX_NEXT: usize = 5;
 const MAX_NEXT_IDS: usize = 4;
 /// Calls that get a line; the page and the JSON have them all.
 const MAX_CALLS: usize = 20;
+/// Runs beside control runs that get a line; the page and the JSON have them all.
+const MAX_NOISE: usize = 20;
 
 /// The verdicts by messenger. `width` is the terminal's, in columns; without one no line is wrapped, which suits `grep`.
 ///
@@ -43,7 +46,10 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
         groups.entry(&claim.messenger).or_default().push(claim);
     }
     if groups.is_empty() {
-        return wording.text("table-none") + "\n" + &calls(report, wording, width);
+        return wording.text("table-none")
+            + "\n"
+            + &calls(report, wording, width)
+            + &noise(report, wording, width);
     }
     for claims in groups.values_mut() {
         claims.sort_by_key(|c| (words::urgency(c.verdict), &c.id));
@@ -91,6 +97,36 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
         + &next_steps(report, wording, width)
         + &conclusions(report, wording, width)
         + &calls(report, wording, width)
+        + &noise(report, wording, width)
+}
+
+/// A line for each run beside control runs: the whole and what remains. Empty where nothing was compared.
+fn noise(report: &Report, wording: &Wording, width: Option<usize>) -> String {
+    let mut out = String::new();
+    if !report.noise.is_empty() {
+        let _ = writeln!(out, "\n{}", wording.text("section-noise"));
+    }
+    for noise in report.noise.iter().take(MAX_NOISE) {
+        let capture = escape_terminal(&noise.capture).into_owned();
+        let sum = |sum: Option<&NoiseSum>| noise_sum(sum, wording);
+        let line = wording.with(
+            "noise-line",
+            &[
+                ("capture", Arg::Text(&capture)),
+                ("whole", Arg::Text(&sum(Some(&noise.whole)))),
+                ("noise", Arg::Text(&sum(noise.noise.as_ref()))),
+                ("remains", Arg::Text(&sum(noise.remains.as_ref()))),
+                ("idle", Arg::Text(&sum(noise.when_idle.as_ref()))),
+                ("controls", Arg::Count(noise.controls.len() as u64)),
+            ],
+        );
+        let _ = writeln!(out, "{}", hanging(&line, width));
+    }
+    let left = report.noise.len().saturating_sub(MAX_NOISE) as u64;
+    if left > 0 {
+        let _ = writeln!(out, "{}", wording.with("more-in-json", &[("n", Arg::Count(left))]));
+    }
+    out
 }
 
 /// A line for each claim on which runs do not agree: what each kind of runs shows.

@@ -2,9 +2,9 @@
 
 use super::wording::{Arg, Wording};
 use crate::model::{
-    Agreement, Basis, Confidence, Criterion, Destination, Direction, Embedded, EmbeddedForm, EndName,
-    FindingKind, Jurisdiction, JurisdictionWhy, Role, RunsVerdict, Severity, Unverified, Vantage, Verdict,
-    Zone,
+    Agreement, AlsoSeen, Basis, Confidence, Criterion, Destination, Direction, Embedded, EmbeddedForm,
+    EndName, FindingKind, Jurisdiction, JurisdictionWhy, Role, RunsVerdict, Severity, Unverified, Vantage,
+    Verdict, Zone,
 };
 
 /// Every verdict in the order in which reports count them.
@@ -359,4 +359,22 @@ pub(crate) fn kind_of_runs(runs: &RunsVerdict, wording: &Wording) -> String {
             ("n", Arg::Count(runs.count)),
         ],
     )
+}
+
+/// A kind of control run.
+pub(crate) fn control(kind: &str, wording: &Wording) -> String {
+    wording.text(if kind == "without-app" { "noise-control-without-app" } else { "noise-control-idle" })
+}
+
+/// Where else traffic was seen; `None` where it was not, or nothing was compared.
+pub(crate) fn also_seen(seen: Option<AlsoSeen>, wording: &Wording) -> Option<String> {
+    let seen = seen?;
+    let all = [
+        (seen.without_app, "also-without-app"),
+        (seen.when_idle, "also-when-idle"),
+        (seen.other_app, "also-other-app"),
+    ];
+    let said: Vec<String> =
+        all.into_iter().filter(|(is, _)| *is == Some(true)).map(|(_, id)| wording.text(id)).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }

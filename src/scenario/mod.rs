@@ -63,3 +63,9 @@ pub fn text_of(name: &str) -> Result<String, ScenarioFaults> {
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(ScenarioFile)
 }
+
+/// The JSON Schema of files of touches (`docs/schema/ui-1.json`).
+#[must_use]
+pub fn ui_schema() -> schemars::Schema {
+    drive::ui::schema()
+}

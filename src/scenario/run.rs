@@ -292,6 +292,9 @@ impl Runner<'_, '_> {
             vantage: job.vantage,
             place: job.place.clone(),
             app: (!app.is_empty() && !without_app).then(|| app.join(" ")),
+            app_uid: self.facts.app_uid.filter(|_| !without_app),
+            control: control.clone(),
+            service: job.options.url.as_ref().or(job.scenario.app.url.as_ref()).and_then(|url| host_of(url)),
             device: self.facts.device.clone().or_else(|| job.options.device.clone()),
             recorder: Some(format!("{} {}", tool.name, tool.version)),
             provenance: Some(format!(
@@ -752,6 +755,18 @@ impl Runner<'_, '_> {
     }
 }
 
+/// The host of an address (RFC 3986 section 3.2.2), in lower case.
+fn host_of(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(six) => six.split_once(']')?.0,
+        None => host.split(':').next()?,
+    };
+    (!host.is_empty()).then(|| host.trim_end_matches('.').to_ascii_lowercase())
+}
+
 /// The capture at the device's end.
 fn device_end(folder: &Path) -> PathBuf {
     folder.join("device.pcapng")
@@ -820,4 +835,22 @@ pub fn cannot(scenario: &Scenario, driver: &dyn Driver) -> Vec<String> {
 #[must_use]
 pub fn wall_clock() -> CaptureTime {
     capture::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_an_address_is_the_chosen_server() {
+        for (url, host) in [
+            ("https://Beratung.example/path?x", Some("beratung.example")), // typos: off, a German name
+            ("https://user@chat.example.:8443#x", Some("chat.example")),
+            ("https://[2001:db8::1]:443/", Some("2001:db8::1")),
+            ("chat.example", None),
+            ("https:///path", None),
+        ] {
+            assert_eq!(host_of(url).as_deref(), host, "{url}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dissect::StepTimes;
+use crate::fault::line_at;
 use crate::model::{Mark, Run};
 
 /// Why the description of a run could not be used.
@@ -29,7 +30,7 @@ pub enum ScenarioError {
     },
     /// The file is no run description.
     #[error(
-        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, contacts (a number), recording, execution, canaries"
+        "{path:?}:{line}: {what}; the fields are messenger, steps, marks (step, start, end), vantage (router, vpn, device, server), place (DE, or 47.37,8.54), app, device, recorder, provenance, control (idle-device, without-app), service, app_uid, contacts (a number), recording, execution, canaries"
     )]
     Broken {
         /// The file.
@@ -42,7 +43,7 @@ pub enum ScenarioError {
 }
 
 /// The steps that scenarios are made of; a claim can ask for no others.
-pub const STEPS: [&str; 20] = [
+pub const STEPS: [&str; 23] = [
     "register",
     "register-minimal",
     "contact-sync",
@@ -63,6 +64,9 @@ pub const STEPS: [&str; 20] = [
     "restore",
     "secret-chat",
     "own-server",
+    "receive",
+    "block",
+    "delete-account",
 ];
 
 /// The largest run description that is believed.
@@ -133,6 +137,13 @@ pub fn run_beside(capture: &Path) -> Result<Option<Run>, ScenarioError> {
         line: e.line(),
         what: plain(&e.to_string()),
     })?;
+    if let Some(control) =
+        run.control.as_ref().filter(|c| !matches!(c.as_str(), "idle-device" | "without-app"))
+    {
+        let line = line_at(text.as_bytes(), text.find("\"control\"").unwrap_or_default());
+        let what = format!("{control:?} is no control run; write idle-device or without-app");
+        return Err(ScenarioError::Broken { path, line, what: plain(&what) });
+    }
     order_marks(&mut run).map_err(|(mark, what)| {
         // The mark's own text is in the file once or, where it repeats, first where the fault shows as well.
         let before = text.find(&mark).and_then(|at| text.get(..at)).unwrap_or_default();
@@ -257,6 +268,8 @@ mod tests {
         assert_eq!(run.steps, ["idle", "text-1to1"]);
         assert_eq!(run.marks[0].step, "idle", "by their beginning");
         assert_eq!(first_action(&run), Some(1_704_067_202_000_000_000));
+        let error = broken("{\"messenger\": \"signal\",\n\"control\": \"idle\"}");
+        assert!(error.contains(":2: ") && error.contains("idle-device or without-app"), "{error}");
         std::fs::write(folder.path().join("a.b.run.json"), "{\n\"vantag\": 1}").unwrap();
         let error = run_beside(&capture).unwrap_err().to_string();
         assert!(error.contains(":2: ") && error.contains("vantage"), "{error}");

@@ -131,6 +131,31 @@ pub(crate) fn report() -> Report {
             ..Flow::default()
         }],
         destinations: destinations(),
+        noise: vec![Noise {
+            capture: "whatsapp-2022.pcapng".into(),
+            messenger: "whatsapp".into(),
+            controls: vec![NoiseControl {
+                capture: "idle-2022.pcapng".into(),
+                control: "without-app".into(),
+                seconds: 600,
+            }],
+            whole: NoiseSum { flows: 4, ends: 3, bytes_up: 2_346_000, bytes_down: 12_350_000 },
+            noise: Some(NoiseSum { flows: 1, ends: 1, bytes_up: 322, bytes_down: 4322 }),
+            remains: Some(NoiseSum { flows: 3, ends: 2, bytes_up: 2_345_678, bytes_down: 12_345_678 }),
+            kept: Some(NoiseSum::default()),
+            when_idle: None,
+            ends: vec![NoiseEnd {
+                end: "time.example.net".into(),
+                transport: "udp".into(),
+                port: 123,
+                also_seen: AlsoSeen { without_app: Some(true), ..AlsoSeen::default() },
+                kept: false,
+                flows: 1,
+                bytes_up: 322,
+                bytes_down: 4322,
+                first_frame: 9,
+            }],
+        }],
         push: vec![PushTraffic {
             capture: "whatsapp-2022.pcapng".into(),
             messenger: Some("whatsapp".into()),
@@ -180,6 +205,9 @@ fn inputs() -> Vec<Input> {
             link_types: vec!["EN10MB".into()],
             truncated: true,
             run: Some(Run {
+                app_uid: None,
+                control: None,
+                service: None,
                 execution: None,
                 marks: Vec::new(),
                 messenger: Some("conversations".into()),
@@ -720,6 +748,9 @@ pub(crate) fn hostile() -> Report {
         input.last_time = Some(bad());
         input.link_types = vec![bad()];
         input.run = Some(Run {
+            app_uid: None,
+            control: None,
+            service: None,
             execution: None,
             marks: Vec::new(),
             messenger: Some(bad()),
@@ -749,6 +780,21 @@ pub(crate) fn hostile() -> Report {
     for coverage in &mut report.coverage {
         coverage.capture = bad();
         coverage.classes.insert(bad(), 77);
+    }
+    for noise in &mut report.noise {
+        noise.capture = bad();
+        noise.messenger = bad();
+        for control in &mut noise.controls {
+            control.capture = bad();
+            control.control = bad();
+        }
+        for end in &mut noise.ends {
+            end.end = bad();
+            end.transport = bad();
+        }
+    }
+    for flow in &mut report.flows {
+        flow.app = Some(FlowApp { uid: 7, name: bad() });
     }
     for push in &mut report.push {
         push.capture = bad();

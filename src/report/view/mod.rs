@@ -6,13 +6,16 @@
 pub(crate) mod comparison;
 mod tables;
 
+pub(super) use tables::noise_sum;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use self::tables::{
-    CallRow, CoverageRow, DestinationRow, ExposureRow, FindingRow, InputRow, ReferenceRow, WarningRow,
+    CallRow, CoverageRow, DestinationRow, ExposureRow, FindingRow, InputRow, NoiseRow, ReferenceRow,
+    WarningRow,
 };
 use super::chart::Chart;
 use super::wording::{Arg, Wording};
@@ -40,6 +43,7 @@ pub(crate) struct Page {
     charts: Vec<ChartView>,
     exposure: Vec<ExposureRow>,
     calls: Capped<CallRow>,
+    noise: Capped<NoiseRow>,
     destinations: Capped<DestinationRow>,
     findings: Capped<FindingRow>,
     inputs: Capped<InputRow>,
@@ -206,6 +210,9 @@ impl Page {
             exposure: tables::exposure(&report.exposure, wording),
             calls: Capped::new(&report.calls, MAX_ROWS, "more-in-json", wording, |c| {
                 tables::call(c, wording)
+            }),
+            noise: Capped::new(&report.noise, MAX_ROWS, "more-in-json", wording, |n| {
+                tables::noise(n, wording)
             }),
             destinations: Capped::new(&destinations, MAX_ROWS, capped, wording, |d| {
                 tables::destination(d, wording)

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{Capped, MAX_IN_CELL, frames};
 use crate::model::{
-    Call, Coverage, DataAge, Destination, Exposed, Exposure, Finding, Input, ReferenceSource, RuleText,
-    Warning, Whereabouts,
+    Call, Coverage, DataAge, Destination, Exposed, Exposure, Finding, Input, Noise, NoiseEnd, NoiseSum,
+    ReferenceSource, RuleText, Warning, Whereabouts,
 };
 use crate::report::chart;
 use crate::report::wording::{Arg, Wording};
@@ -38,7 +38,20 @@ pub(super) struct DestinationRow {
     bytes: String,
     bytes_split: String,
     used_by: Option<String>,
+    also_seen: Option<String>,
     seen: Option<String>,
+}
+
+/// A run beside control runs.
+#[derive(Serialize)]
+pub(super) struct NoiseRow {
+    label: String,
+    controls: Vec<String>,
+    whole: String,
+    noise: String,
+    remains: String,
+    when_idle: String,
+    ends: Capped<String>,
 }
 
 #[derive(Serialize)]
@@ -242,6 +255,7 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
         bytes_split: wording.with("bytes-up-down", &[("up", Arg::Text(&up)), ("down", Arg::Text(&down))]),
         used_by: (!named.is_empty())
             .then(|| wording.with("used-by", &[("messengers", Arg::Text(&named.join(", ")))])),
+        also_seen: words::also_seen(destination.also_seen, wording),
         seen: destination.flows.first().map(|flow| {
             let capture = flow.rsplit_once('#').map_or(flow.as_str(), |(capture, _)| capture);
             wording.with(
@@ -253,6 +267,54 @@ pub(super) fn destination(destination: &Destination, wording: &Wording) -> Desti
                 ],
             )
         }),
+    }
+}
+
+/// Flows, ends and bytes of a sum; a dash where nothing tells.
+pub(in crate::report) fn noise_sum(sum: Option<&NoiseSum>, wording: &Wording) -> String {
+    sum.map_or_else(
+        || "–".to_owned(),
+        |sum| {
+            let bytes = wording.bytes(sum.bytes_up.saturating_add(sum.bytes_down));
+            wording.with(
+                "noise-sum",
+                &[
+                    ("flows", Arg::Count(sum.flows)),
+                    ("ends", Arg::Count(sum.ends)),
+                    ("bytes", Arg::Text(&bytes)),
+                ],
+            )
+        },
+    )
+}
+
+/// A run beside control runs; the ends that are not the run's alone by name.
+pub(super) fn noise(noise: &Noise, wording: &Wording) -> NoiseRow {
+    let end = |end: &NoiseEnd| {
+        let bytes = wording.bytes(end.bytes_up.saturating_add(end.bytes_down));
+        let also = words::also_seen(Some(end.also_seen), wording).unwrap_or_default();
+        let kept = if end.kept { format!("; {}", wording.text("noise-kept")) } else { String::new() };
+        let port = if end.port == 0 { String::new() } else { format!("/{}", end.port) };
+        format!("{} ({}{port}): {bytes}; {also}{kept}", end.end, end.transport)
+    };
+    let controls = noise.controls.iter().map(|control| {
+        wording.with(
+            "noise-control",
+            &[
+                ("capture", Arg::Text(&control.capture)),
+                ("kind", Arg::Text(&words::control(&control.control, wording))),
+                ("seconds", Arg::Text(&wording.count(control.seconds))),
+            ],
+        )
+    });
+    NoiseRow {
+        label: format!("{} · {}", wording.messenger(&noise.messenger), noise.capture),
+        controls: controls.collect(),
+        whole: noise_sum(Some(&noise.whole), wording),
+        noise: noise_sum(noise.noise.as_ref(), wording),
+        remains: noise_sum(noise.remains.as_ref(), wording),
+        when_idle: noise_sum(noise.when_idle.as_ref(), wording),
+        ends: Capped::new(&noise.ends, MAX_IN_CELL, "more-in-json", wording, end),
     }
 }
 

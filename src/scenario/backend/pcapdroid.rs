@@ -55,11 +55,13 @@ impl Backend for Pcapdroid {
             "am start -e action start -e pcap_dump_mode pcap_file -e pcap_name {}",
             super::quoted(&name)
         );
-        if let Some(package) = &self.options.package {
+        // Whoever wants all apps, told apart by their trailer, gives an empty filter.
+        let given = self.options.set.contains_key("pcapdroid.app_filter");
+        if let Some(package) = self.options.package.as_ref().filter(|_| !given) {
             line.push_str(&format!(" -e app_filter {}", super::quoted(package)));
         }
         for (key, value) in &self.options.set {
-            if let Some(key) = key.strip_prefix("pcapdroid.") {
+            if let Some(key) = key.strip_prefix("pcapdroid.").filter(|_| !value.is_empty()) {
                 line.push_str(&format!(" -e {} {}", super::quoted(key), super::quoted(value)));
             }
         }

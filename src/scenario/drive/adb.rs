@@ -4,6 +4,7 @@
 //! installation and the app's life are the driver's own, by `pm`, `am`, `content` and `input` on the device. Everything that comes
 //! from the device is untrusted: dumps are read with bounded memory and their values never become words of a shell.
 
+use std::cell::Cell;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use sha2::Digest as _;
 
 use super::process::{self, Output};
-use super::ui::{Pause, Selector, UiMap};
+use super::ui::{Pause, Selector, Touch, UiMap};
 use super::{Ask, Driver, DriverInfo, Facts, Options, StepFault};
 use crate::capture::hex;
 use crate::scenario::contacts::Contact;
@@ -21,13 +22,13 @@ use crate::scenario::{Action, Control, DeviceKind, Scenario, Step, folder};
 pub(super) static INFO: DriverInfo = DriverInfo {
     id: "adb",
     purpose: "an Android device or emulator, by taps on what the screen shows",
-    needs: Some(("adb", &["version"], "adb")),
+    needs: &[("adb", &["version"], "adb")],
     suits: |scenario, options| {
         options.device.is_some() && scenario.device.kinds.contains(&DeviceKind::Android)
     },
     make: |options| {
         let map = options.ui.as_ref().map(|path| UiMap::load(path).map_err(|e| e.to_string())).transpose()?;
-        Ok(Box::new(Adb { options: options.clone(), map, disabled: None }))
+        Ok(Box::new(Adb { options: options.clone(), map, disabled: None, began: Cell::new(0) }))
     },
 };
 
@@ -48,6 +49,8 @@ struct Adb {
     map: Option<UiMap>,
     /// The app that was switched off for a control.
     disabled: Option<String>,
+    /// When the step began by the phone's clock, milliseconds since 1970; 0 where no step asks for a code.
+    began: Cell<u64>,
 }
 
 /// A word as a shell takes it.
@@ -255,6 +258,15 @@ impl Adb {
         let Some(touches) = map.touches(ask.step.action, ask.step.mark.as_deref()) else {
             return Err(StepFault::Failed(format!("ui.toml has no {:?}", ask.step.action.info().id)));
         };
+        // A code of before the step is another's.
+        if touches.iter().any(|touch| touch.types.as_ref().is_some_and(|text| text.contains("{code}"))) {
+            self.began.set(self.now(ask)?);
+        }
+        self.each(touches, ask)
+    }
+
+    /// Touches in their order.
+    fn each(&self, touches: &[Touch], ask: &Ask<'_>) -> Result<(), StepFault> {
         for touch in touches {
             let done = self.touch(touch, ask);
             match done {
@@ -265,22 +277,99 @@ impl Adb {
         Ok(())
     }
 
-    fn touch(&self, touch: &super::ui::Touch, ask: &Ask<'_>) -> Result<(), StepFault> {
-        if let Some(what) = &touch.tap {
+    /// The second account's phone opens the conversation and does an action of the same file.
+    fn peer(&self, action: &str, ask: &Ask<'_>) -> Result<(), StepFault> {
+        let Some(serial) = self.options.set.get("peer") else {
+            return Err(StepFault::Failed(
+                "nobody can send: name the second account's phone with --set peer=SERIAL, or take --driver manual".into(),
+            ));
+        };
+        let options = Options { device: Some(serial.clone()), ..self.options.clone() };
+        let other = Adb { options, map: self.map.clone(), disabled: None, began: Cell::new(0) };
+        let map = other.map(ask.scenario).map_err(StepFault::Failed)?;
+        for action in [Some(Action::Foreground), Action::named(action)].into_iter().flatten() {
+            let Some(touches) = map.touches(action, None) else {
+                return Err(StepFault::Failed(format!("ui.toml has no {:?}", action.info().id)));
+            };
+            // What the other phone is to do in turn would never end.
+            if touches.iter().any(|touch| touch.peer.is_some()) {
+                return Err(StepFault::Failed("the other phone cannot wait for this one".into()));
+            }
+            other.each(touches, ask)?;
+        }
+        Ok(())
+    }
+
+    /// The newest code in the short messages that came in since `since` (milliseconds by the phone's clock).
+    fn code(&self, since: u64, within: Duration, ask: &Ask<'_>) -> Result<String, StepFault> {
+        let until = ask.until.min(Instant::now() + within);
+        let query = format!(
+            "content query --uri content://sms/inbox --projection date:body --where 'date>{since}' --sort 'date DESC'"
+        );
+        loop {
+            let said = self.shell(&query, ask)?.text();
+            if let Some(code) = said.lines().find_map(|row| code_of(row.split_once("body=")?.1)) {
+                return Ok(code);
+            }
+            if Instant::now() >= until {
+                return Err(StepFault::Timeout { what: "a code in a short message".into(), within });
+            }
+            ask.pause(AGAIN)?;
+        }
+    }
+
+    /// A text with its words in braces filled in; one that nothing is known for is a fault, not a text.
+    fn filled(&self, text: &str, ask: &Ask<'_>) -> Result<String, StepFault> {
+        let mut out = text
+            .replace("{text}", ask.text.as_deref().unwrap_or_default())
+            .replace("{canary}", ask.canary().unwrap_or_default());
+        for (kind, values) in [("canary", ask.canaries), ("set", &self.options.set)] {
+            for (name, value) in values {
+                out = out.replace(&format!("{{{kind}:{name}}}"), value);
+            }
+            let open = format!("{{{kind}:");
+            if text.contains(&open) && out.contains(&open) {
+                let give = if kind == "set" { "give it with --set" } else { "give it with --canary" };
+                return Err(StepFault::Failed(format!(
+                    "ui.toml: nothing is known for {text:?}; {give} NAME=VALUE"
+                )));
+            }
+        }
+        Ok(out)
+    }
+
+    /// The phone's clock, in milliseconds since 1970.
+    fn now(&self, ask: &Ask<'_>) -> Result<u64, StepFault> {
+        let said = self.shell("date +%s", ask)?.text();
+        let seconds: u64 = said
+            .trim()
+            .parse()
+            .map_err(|_| StepFault::Failed(format!("date: {:?}", process::plain(said.trim()))))?;
+        Ok(seconds.saturating_mul(1000))
+    }
+
+    fn touch(&self, touch: &Touch, ask: &Ask<'_>) -> Result<(), StepFault> {
+        let of = |what: &Option<Selector>| {
+            what.as_ref().map(|what| what.filled(|text| self.filled(text, ask))).transpose()
+        };
+        let [tap, wait, gone] = [of(&touch.tap)?, of(&touch.wait)?, of(&touch.gone)?];
+        if let Some(what) = &tap {
             let found = self.find(what, true, touch.within(), ask)?;
             let (x, y) = found.map_or((0, 0), |node| node.middle());
             self.shell(&format!("input tap {x} {y}"), ask)?;
         }
-        if let Some(what) = &touch.wait {
+        if let Some(what) = &wait {
             self.find(what, true, touch.within(), ask)?;
         }
-        if let Some(what) = &touch.gone {
+        if let Some(what) = &gone {
             self.find(what, false, touch.within(), ask)?;
         }
         if let Some(text) = &touch.types {
-            let text = text
-                .replace("{text}", ask.text.as_deref().unwrap_or_default())
-                .replace("{canary}", ask.canary().unwrap_or_default());
+            let mut text = self.filled(text, ask)?;
+            if text.contains("{code}") {
+                let within = touch.within.map_or(CALL, |_| touch.within());
+                text = text.replace("{code}", &self.code(self.began.get(), within, ask)?);
+            }
             self.type_text(&text, ask)?;
         }
         if let Some(key) = &touch.key {
@@ -288,6 +377,9 @@ impl Adb {
         }
         if touch.launch {
             self.launch(ask)?;
+        }
+        if let Some(action) = &touch.peer {
+            self.peer(action, ask)?;
         }
         if touch.image {
             let Some(image) = &self.options.image else {
@@ -328,6 +420,26 @@ fn import_script(contacts: &[Contact]) -> String {
         }
     }
     script
+}
+
+/// The first four to eight digits in a row, as services send codes; a blank or hyphen may part them in the middle.
+fn code_of(text: &str) -> Option<String> {
+    let joined: Vec<char> = text.chars().collect();
+    let is_digit = |at: usize| joined.get(at).is_some_and(char::is_ascii_digit);
+    let (mut runs, mut run, mut parts) = (Vec::new(), String::new(), 0);
+    for (at, c) in joined.iter().enumerate() {
+        let inner = matches!(c, ' ' | '-') && at > 0 && is_digit(at - 1) && is_digit(at + 1) && parts == 0;
+        if c.is_ascii_digit() {
+            run.push(*c);
+        } else if inner {
+            parts += 1;
+        } else {
+            runs.push(std::mem::take(&mut run));
+            parts = 0;
+        }
+    }
+    runs.push(run);
+    runs.into_iter().find(|run| (4..=8).contains(&run.len()))
 }
 
 /// Something on the screen.
@@ -464,7 +576,14 @@ impl Driver for Adb {
         let dump = self.call(&["shell", &format!("dumpsys package {package}")], until, stop)?.text();
         let version =
             dump.lines().find_map(|line| line.trim().strip_prefix("versionName=")).map(process::plain);
+        // Android's UID of an app: `userId=` up to release 12, `appId=` since.
+        let uid = |line: &str| -> Option<i32> {
+            let (key, number) = line.trim().split_once('=')?;
+            let number = number.split_whitespace().next().filter(|_| matches!(key, "userId" | "appId"))?;
+            number.parse().ok()
+        };
         let mut facts = Facts {
+            app_uid: dump.lines().find_map(uid),
             device: (!model.is_empty()).then(|| model.join(" ")),
             os: release.map(|r| match patch {
                 Some(patch) => format!("Android {r} ({patch})"),
@@ -617,6 +736,19 @@ mod tests {
         assert_eq!(nodes("<node text=\"a&b\" bounds=\"[1,2][x]\" <node ")[0].bounds, [0; 4]);
         assert_eq!(unescaped("&#x110000; &nix; &"), "\u{fffd} \u{fffd} &");
         assert_eq!(nodes(&"<node ".repeat(MAX_NODES + 5)).len(), MAX_NODES);
+    }
+
+    #[test]
+    fn codes_are_found_in_short_messages() {
+        for (text, code) in [
+            ("Your code is 123-456. Do not share it", Some("123456")),
+            ("<#> 482 913 is your code. 4 minutes", Some("482913")),
+            ("Code: 1234", Some("1234")),
+            ("Call 0123456789", None),
+            ("no code", None),
+        ] {
+            assert_eq!(code_of(text).as_deref(), code, "{text}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::scenario::{Action, Scenario, Step};
 pub(super) static INFO: DriverInfo = DriverInfo {
     id: "exec",
     purpose: "steps that are programs (`run`), e.g. terminal clients",
-    needs: None,
+    needs: &[],
     suits: |scenario, _| {
         let mut own = scenario.steps.iter().filter(|step| step.action != Action::Idle).peekable();
         own.peek().is_some() && own.all(|step| step.action == Action::Run)

@@ -16,7 +16,7 @@ use crate::scenario::{Control, Scenario, Step};
 pub(super) static INFO: DriverInfo = DriverInfo {
     id: "manual",
     purpose: "a person does the steps, on any device, and presses Enter",
-    needs: None,
+    needs: &[],
     suits: |_, _| true,
     make: |options| Ok(Box::new(Manual::new(options))),
 };

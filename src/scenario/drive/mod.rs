@@ -39,8 +39,8 @@ pub struct DriverInfo {
     pub id: &'static str,
     /// What it is for, in a few words.
     pub purpose: &'static str,
-    /// A program that it needs: name, arguments that make it print its version, Debian package. `None`: nothing.
-    pub needs: Option<(&'static str, &'static [&'static str], &'static str)>,
+    /// Programs that it needs: name, arguments that make it print its version, Debian package.
+    pub needs: &'static [(&'static str, &'static [&'static str], &'static str)],
     /// Whether it is the one to take for a scenario when nobody chose.
     pub suits: fn(&Scenario, &Options) -> bool,
     /// Makes one. Nothing is started yet: that is [`Driver::begin`].
@@ -94,6 +94,8 @@ pub struct Facts {
     pub os: Option<String>,
     /// Version of the app that is there.
     pub app_version: Option<String>,
+    /// The system's number of the app (Android's UID), to tell its flows from other apps'.
+    pub app_uid: Option<i32>,
     /// SHA-256 of what was or is installed, lower-case hex.
     pub app_sha256: Option<String>,
     /// Programs that drive, each with its version.

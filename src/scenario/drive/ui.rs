@@ -59,6 +59,11 @@ struct UiEntry {
     touches: Vec<Spanned<Touch>>,
 }
 
+/// The JSON Schema of files of touches.
+pub(crate) fn schema() -> schemars::Schema {
+    schemars::schema_for!(UiFile)
+}
+
 /// One touch; exactly one of its keys but `within` and `optional` stands.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -69,7 +74,9 @@ pub struct Touch {
     pub wait: Option<Selector>,
     /// Waits until it is not seen any more.
     pub gone: Option<Selector>,
-    /// Types a text. `{text}` is the message, `{canary}` the step's canary.
+    /// Types a text. `{text}` is the message, `{canary}` the step's canary, `{canary:NAME}` another one, `{set:NAME}` a value of
+    /// `--set`, `{code}` the newest code of four to
+    /// eight digits in a short message that came in since the step began, for which is waited.
     #[serde(rename = "type")]
     pub types: Option<String>,
     /// A key by Android's name: BACK, HOME, ENTER …
@@ -77,6 +84,8 @@ pub struct Touch {
     /// Starts the app, or brings it to the front.
     #[serde(default)]
     pub launch: bool,
+    /// The second account's phone (`--set peer=SERIAL`) opens the conversation and does this action of the same file.
+    pub peer: Option<String>,
     /// Waits so many seconds; `"step"` for those of the step.
     pub pause: Option<Pause>,
     /// Puts the picture of `--image` where galleries look.
@@ -107,7 +116,8 @@ pub enum StepWord {
     Step,
 }
 
-/// What is meant on the screen: the first that has all that stands here.
+/// What is meant on the screen: the first that has all that stands here. In `text`, `desc` and `contains` stand the same words in braces for
+/// texts as in `type`, but for `{code}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Selector {
@@ -122,6 +132,20 @@ pub struct Selector {
 }
 
 impl Selector {
+    /// With its words in braces filled in.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub(super) fn filled<E>(&self, fill: impl Fn(&str) -> Result<String, E>) -> Result<Selector, E> {
+        let of = |part: &Option<String>| part.as_deref().map(&fill).transpose();
+        Ok(Selector {
+            id: self.id.clone(),
+            text: of(&self.text)?,
+            desc: of(&self.desc)?,
+            contains: of(&self.contains)?,
+        })
+    }
+
     fn is_empty(&self) -> bool {
         [&self.id, &self.text, &self.desc, &self.contains]
             .iter()
@@ -255,6 +279,7 @@ impl UiMap {
                     touch.types.is_some(),
                     touch.key.is_some(),
                     touch.launch,
+                    touch.peer.is_some(),
                     touch.pause.is_some(),
                     touch.image,
                 ];
@@ -262,7 +287,7 @@ impl UiMap {
                     fault(
                         at,
                         "a touch that is not one thing".into(),
-                        "write one of tap, wait, gone, type, key, launch, pause, image",
+                        "write one of tap, wait, gone, type, key, launch, peer, pause, image",
                     );
                 }
                 if [&touch.tap, &touch.wait, &touch.gone].into_iter().flatten().any(Selector::is_empty) {
@@ -270,6 +295,13 @@ impl UiMap {
                 }
                 if touch.key.as_ref().is_some_and(|key| key.is_empty() || !key.chars().all(good)) {
                     fault(at, "no key".into(), "write a name of Android's, e.g. BACK, HOME, ENTER");
+                }
+                if touch.peer.as_ref().is_some_and(|what| Action::named(what).is_none()) {
+                    fault(
+                        at,
+                        "no action".into(),
+                        "write what the other phone does, e.g. peer = \"send-text\"",
+                    );
                 }
                 let seconds = |s: f64| (0.0..=86_400.0).contains(&s);
                 let wrong = match touch.pause {

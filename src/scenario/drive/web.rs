@@ -21,7 +21,7 @@ use crate::scenario::{Action, Control, Scenario, Step};
 pub(super) static INFO: DriverInfo = DriverInfo {
     id: "web",
     purpose: "web applications, in Chromium through chromedriver",
-    needs: Some(("chromedriver", &["--version"], "chromium-driver")),
+    needs: &[("chromedriver", &["--version"], "chromium-driver"), ("chromium", &["--version"], "chromium")],
     suits: |scenario, _| scenario.steps.iter().any(|step| !step.web.is_empty()),
     make: |options| Ok(Box::new(Web::new(options))),
 };
@@ -476,12 +476,18 @@ impl Driver for Web {
     }
 
     fn prepare(&mut self, ask: &Ask<'_>, control: Option<Control>) -> Result<(), StepFault> {
-        // Each trial has a fresh profile; the platform alone is no browser at all.
+        // Each trial has a fresh profile. Here the page is the app and the browser the platform: without the app it shows an empty page, and
+        // the app is left alone when its page is open.
         self.stop();
-        if control == Some(Control::WithoutApp) {
-            return Ok(());
+        let url = self.url.clone().or_else(|| ask.scenario.app.url.clone());
+        let running = self.browser(ask)?;
+        match (control, url) {
+            (Some(Control::IdleDevice), Some(page)) => {
+                let open = WebDo { open: Some(page), ..WebDo::default() };
+                running.act(&open, None, ask)
+            }
+            _ => Ok(()),
         }
-        self.browser(ask).map(drop)
     }
 
     fn step(&mut self, ask: &Ask<'_>) -> Result<(), StepFault> {
