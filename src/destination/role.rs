@@ -111,10 +111,12 @@ fn messenger<'d>(
 ) -> Option<(Role, String, &'d Messenger)> {
     let messengers = &db.facts().messengers;
     // That a run was of a messenger says who sent, not whose the end is: a tracker stays one. Only a server of the user's
-    // own choice has no other mark.
+    // own choice has no other mark, and is none that is listed as a tracker.
+    let is_tracker = || tracker(end, db).is_some_and(|(role, _)| role == Role::Tracker);
     let by_flow = end.messengers.iter().find_map(|(id, why)| {
         let messenger = messengers.by_id(id)?;
-        (*why != "run" || messenger.servers == Servers::Chosen).then(|| (messenger, (*why).to_owned()))
+        let decides = *why != "run" || (messenger.servers == Servers::Chosen && !is_tracker());
+        decides.then(|| (messenger, (*why).to_owned()))
     });
     let (messenger, why) = by_flow.or_else(|| {
         end.names.iter().find_map(|name| {
