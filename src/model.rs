@@ -1058,7 +1058,8 @@ pub struct Finding {
     /// Messenger of the flow, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messenger: Option<String>,
-    /// The rule that found it, as in [`Report::rules`]; absent where a dissector or a canary did.
+    /// The rule that found it, as in [`Report::rules`]; where a dissector did (without `confidence`), the id of what it finds
+    /// (docs/payload.md). Absent where a canary did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// How sure that rule is; what dissectors and canaries find is certain.

@@ -409,7 +409,7 @@ fn recall() -> (Counts, Vec<String>) {
     for (value, name) in [(TEXT, "text"), (NUMBER, "number")] {
         let set = Arc::new(CanarySet::new(&[(name.into(), value.into())]).unwrap());
         let secrets = metaleak::dissect::Secrets::default();
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<String>>().concat();
         let line = format!("CLIENT_TRAFFIC_SECRET_0 {} {}\n", hex(&RANDOM), hex(&SECRET));
         secrets.read(line.as_bytes()).unwrap();
         let options = Options { canaries: set, secrets: Arc::new(secrets), ..Options::default() };

@@ -234,7 +234,7 @@ impl FlowFacts {
         if self.decrypted {
             return;
         }
-        direction.pick(&mut *self.sent).add(reading, bytes);
+        direction.pick(&mut self.sent).add(reading, bytes);
         let [clear, handshake, encrypted, opaque] = &mut self.read;
         *match reading {
             Reading::Clear => clear,
@@ -247,7 +247,7 @@ impl FlowFacts {
     /// The next bytes of a direction, each once and in order.
     fn measure(&mut self, direction: Direction, bytes: &[u8], sealed: bool) {
         if !self.decrypted {
-            direction.pick(&mut *self.sent).density.feed(bytes, sealed);
+            direction.pick(&mut self.sent).density.feed(bytes, sealed);
         }
     }
 
@@ -425,7 +425,7 @@ impl Output {
         raw: RawFinding,
     ) {
         let raw = if facts.decrypted { raw.behind_encryption() } else { raw };
-        if raw.rule.is_some() && !self.is_new(facts, direction, &frames, &raw) {
+        if raw.by_rule_file() && !self.is_new(facts, direction, &frames, &raw) {
             return;
         }
         if facts.findings >= MAX_FINDINGS {
@@ -434,7 +434,7 @@ impl Output {
         }
         facts.findings += 1;
         let place = self.findings.len();
-        if raw.rule.is_some() {
+        if raw.by_rule_file() {
             let told = facts.told.get_or_insert_default();
             told.values.push((key(&raw, direction), place));
             told.by_rules += 1;
@@ -469,7 +469,7 @@ impl Output {
                 told.values.push((key, place));
             }
             // What a dissector told of is not counted.
-            if let Some(known) = self.findings.get_mut(place).filter(|f| f.raw.rule.is_some()) {
+            if let Some(known) = self.findings.get_mut(place).filter(|f| f.raw.by_rule_file()) {
                 known.raw.count += raw.count;
             }
             return false;

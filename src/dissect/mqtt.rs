@@ -160,7 +160,7 @@ impl Mqtt {
         }
         if !read.client_id.is_empty() {
             let what = format!("MQTT client id {}", masking.apply_any(&read.client_id));
-            cx.finding(range, found(FindingKind::Identifier, Severity::Medium, what));
+            cx.finding(range, found("mqtt-client-id", FindingKind::Identifier, Severity::Medium, what));
         }
     }
 
@@ -170,8 +170,8 @@ impl Mqtt {
     }
 }
 
-fn found(kind: FindingKind, severity: Severity, what: String) -> RawFinding {
-    RawFinding { kind, severity, what, ..RawFinding::default() }
+fn found(id: &str, kind: FindingKind, severity: Severity, what: String) -> RawFinding {
+    RawFinding { kind, severity, what, rule: Some(id.to_owned()), ..RawFinding::default() }
 }
 
 impl Dissector for Mqtt {
@@ -217,7 +217,10 @@ impl Dissector for Mqtt {
                 if self.published < MAX_PUBLISHED {
                     self.published += 1;
                     let what = format!("MQTT message in clear, {size} bytes with its header");
-                    cx.finding(0..size.min(data.len()), found(FindingKind::Content, Severity::High, what));
+                    cx.finding(
+                        0..size.min(data.len()),
+                        found("mqtt-content", FindingKind::Content, Severity::High, what),
+                    );
                 }
             }
             _ => {}

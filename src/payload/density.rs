@@ -55,7 +55,9 @@ impl Density {
         let room = BUDGET.saturating_sub(self.seen as usize);
         let bytes = bytes.get(..room).unwrap_or(bytes);
         if !sealed {
-            bytes.iter().for_each(|b| self.structure(*b));
+            for b in bytes {
+                self.structure(*b);
+            }
         }
         match &mut self.counts {
             None if self.few.len() + bytes.len() <= KEPT => self.few.extend_from_slice(bytes),

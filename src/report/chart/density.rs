@@ -31,7 +31,7 @@ fn colour(class: ContentClass) -> RGBColor {
         ContentClass::Compressed => ORANGE,
         ContentClass::Media => PURPLE,
         ContentClass::Encrypted => GREEN,
-        ContentClass::Opaque => GREY,
+        ContentClass::Opaque => INK,
     }
 }
 
