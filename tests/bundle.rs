@@ -266,8 +266,8 @@ fn rules_of_ones_own_are_in_the_bundle_and_count_again() {
     assert_eq!(refused.status.code(), Some(2), "a file that was not used");
     good(&[&put[..], &["--rules", text(&own)]].concat());
     let zip = zip::ZipArchive::new(std::fs::File::open(&bundle).unwrap()).unwrap();
-    let names: Vec<String> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
-    assert!(names.iter().any(|name| name == "rules/1-own.toml"), "{names:?}");
+    let inside: Vec<String> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
+    assert!(inside.iter().any(|name| name == "rules/1-own.toml"), "{inside:?}");
     // The file is not there any more: the bundle has it.
     std::fs::remove_file(&own).unwrap();
     let (code, checked, said) = verified(&bundle, &[]);
