@@ -206,6 +206,23 @@ flow-no-country = unbekannt oder strittig
 chart-zones = Bytes nach Rechtsraum
 chart-zones-note = Nach dem Land, in dem die Quellen einig sind. Das Recht am Sitz des Betreibers kann daneben gelten; es steht bei jeder
     Gegenstelle.
+chart-entropy = Wie dicht die Bytes der einzelnen Flows sind
+chart-entropy-note = Ein Dreieck für jede Richtung mit mindestens 64 Byte Nutzlast, größer bei mehr Bytes; die Entropie ist die der ersten
+    16 KiB. Als verschlüsselt zählt nur, was auf einen gelesenen Handshake folgt. Kompression und Medien sind ebenso dicht: Was weder an
+    seinem Aufbau noch an einem Handshake zu erkennen ist, gilt als nicht lesbar, so zufällig es auch aussieht.
+chart-class = Klasse
+chart-directions = Richtungen
+chart-median-entropy = Median, Bit je Byte
+chart-range-entropy = von – bis
+chart-bits = Bit je Byte
+chart-up = vom Client
+chart-down = vom Server
+chart-left-out = { $n } kleinere sind nicht gezeichnet
+content-cleartext = im Klartext
+content-compressed = komprimiert
+content-media = Medien
+content-encrypted = verschlüsselt
+content-opaque = nicht lesbar
 chart-zone = Rechtsraum
 chart-country = Land
 chart-operator = Betreiber
@@ -260,6 +277,10 @@ undecided = { $n ->
 }
 claim-evidence = Belege
 claim-control = Positivkontrolle: { $found } von { $planted } gelegten Lecks gefunden; Trefferquote { $power }, 95-%-Intervall { $low } bis { $high }.
+claim-control-destination = Positivkontrolle: { $found } von { $planted } gelegten Verbindungen in ein anderes Land zu einem anderen Betreiber standen mit beidem unter den Gegenstellen; Trefferquote { $power }, 95-%-Intervall { $low } bis { $high }.
+claim-control-tracker = Positivkontrolle: { $found } von { $planted } gelegten Verbindungen zu Trackern standen als solche unter den Gegenstellen; Trefferquote { $power }, 95-%-Intervall { $low } bis { $high }.
+claim-control-rule = Positivkontrolle der Regeln für lesbare Bytes: { $found } von { $planted } gelegten Beispielen gefunden; Trefferquote { $power }, 95-%-Intervall { $low } bis { $high }.
+claim-control-missed = Regeln, von denen nichts gefunden wurde: { $rules }.
 claim-no-control = Es lief keine Positivkontrolle; die Trefferquote ist also unbekannt.
 claim-sources = Quellen der Behauptung
 filter-label = Wireshark-Filter

@@ -206,6 +206,23 @@ flow-no-country = unknown or disputed
 chart-zones = Bytes by legal zone
 chart-zones-note = By the country on which the sources agree. The law of an operator's seat elsewhere may apply as well; it stands with
     each destination.
+chart-entropy = How dense the bytes of each flow are
+chart-entropy-note = One triangle for each direction with 64 bytes of payload or more, larger the more bytes it has; the entropy is that of its first
+    16 KiB. Encrypted counts only what follows a handshake that was parsed. Compression and media are as dense: what is known by neither
+    structure nor handshake is opaque, however random it looks.
+chart-class = Class
+chart-directions = Directions
+chart-median-entropy = Median, bits a byte
+chart-range-entropy = From – to
+chart-bits = bits a byte
+chart-up = from the client
+chart-down = from the server
+chart-left-out = { $n } smaller ones are not drawn
+content-cleartext = in clear
+content-compressed = compressed
+content-media = media
+content-encrypted = encrypted
+content-opaque = opaque
 chart-zone = Zone
 chart-country = Country
 chart-operator = Operator
@@ -260,6 +277,10 @@ undecided = { $n ->
 }
 claim-evidence = Evidence
 claim-control = Positive control: { $found } of { $planted } planted leaks found; detection power { $power }, 95 % interval { $low } to { $high }.
+claim-control-destination = Positive control: { $found } of { $planted } planted connections to another country and operator stood among the destinations with both; detection power { $power }, 95 % interval { $low } to { $high }.
+claim-control-tracker = Positive control: { $found } of { $planted } planted connections to trackers stood among the destinations as such; detection power { $power }, 95 % interval { $low } to { $high }.
+claim-control-rule = Positive control of the rules for readable bytes: { $found } of { $planted } planted examples found; detection power { $power }, 95 % interval { $low } to { $high }.
+claim-control-missed = Rules of which nothing was found: { $rules }.
 claim-no-control = No positive control ran, so the detection power is unknown.
 claim-sources = Sources of the claim
 filter-label = Wireshark filter

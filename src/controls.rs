@@ -2,21 +2,27 @@
 //!
 //! Takes a capture, what was read of it, and a number; plants that many canaries, each written in one of the forms that are searched,
 //! at a place of its own: over flows in clear that the capture has, or as a flow more, in one piece or with a border within. Some more
-//! stand within sessions of TLS 1.3 whose secrets are given to the search. Runs the whole analysis on the copy; gives a [`Tally`]. The same capture and number give the same controls. Copies the first
+//! stand within sessions of TLS 1.3 whose secrets are given to the search. Examples of the rules for readable bytes stand in flows of their own,
+//! and the device connects to ends of which the reference data know the place ([`FarEnd`]). Runs the whole analysis on the copy; gives a
+//! [`Tally`], and what was read of the copy. The same capture and number give the same controls. Copies the first
 //! [`MAX_COPY`] bytes of frames; nothing is written anywhere. Tests places, borders and bounds of this very capture; the encoders
 //! are those of the search, and `tests/conformance.rs` holds them against others.
+
+mod ends;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+
+pub use ends::{Ends, FarEnd};
 
 use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Nonce, Payload};
 
 use crate::capture::{self, Batch, CaptureError, LinkType};
 use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_bytes, expand_label};
-use crate::model::{Control, FindingKind};
-use crate::payload::{CanarySet, written};
+use crate::model::{Confidence, Control, ControlKind, Finding, FindingKind, Severity};
+use crate::payload::{CanarySet, Rules, written};
 
 /// Bytes of frames that are copied.
 pub const MAX_COPY: usize = 64 << 20;
@@ -24,10 +30,14 @@ pub const MAX_COPY: usize = 64 << 20;
 pub const MAX_CONTROLS: u32 = 2000;
 /// Most controls of one capture within TLS, on top of those.
 pub const MAX_SEALED: u32 = 100;
+/// Most examples of rules; of each rule one or more are planted in any case.
+pub const MAX_EXAMPLES: usize = 200;
 /// Lengths of the planted values, in turn.
 const LENGTHS: [usize; 6] = [6, 8, 12, 16, 24, 40];
 /// Where planted flows go, an address for documentation (RFC 5737).
 const SERVER: [u8; 4] = [203, 0, 113, 9];
+/// The resolver of planted answers, likewise.
+const RESOLVER: [u8; 4] = [203, 0, 113, 53];
 /// Below this many bytes before it a planted value would lie in headers.
 const HEADERS: usize = 100;
 
@@ -37,18 +47,47 @@ pub struct Tally {
     by_length: Lengths,
     /// Within TLS.
     sealed: Lengths,
+    /// Examples of rules, by the rule's id.
+    rules: BTreeMap<String, OfRule>,
+    /// Connections of a messenger to elsewhere, by its id.
+    destinations: Counts<String>,
+    /// Connections to trackers while a messenger ran, by its id.
+    trackers: Counts<String>,
 }
 
-/// Planted and found, by length.
-type Lengths = BTreeMap<usize, (u64, u64)>;
+/// Planted and found.
+type Counts<K> = BTreeMap<K, (u64, u64)>;
+/// The same by length.
+type Lengths = Counts<usize>;
+
+/// What was planted and found of one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OfRule {
+    kind: FindingKind,
+    severity: Severity,
+    confidence: Confidence,
+    planted: u64,
+    found: u64,
+}
+
+fn add_up<K: Ord + Clone>(mine: &mut Counts<K>, others: &Counts<K>) {
+    for (key, (planted, found)) in others {
+        let sum = mine.entry(key.clone()).or_default();
+        *sum = (sum.0 + planted, sum.1 + found);
+    }
+}
 
 impl Tally {
     /// Both together.
     pub fn add(&mut self, other: &Tally) {
-        for (mine, others) in [(&mut self.by_length, &other.by_length), (&mut self.sealed, &other.sealed)] {
-            for (length, (planted, found)) in others {
-                let sum = mine.entry(*length).or_default();
-                *sum = (sum.0 + planted, sum.1 + found);
+        add_up(&mut self.by_length, &other.by_length);
+        add_up(&mut self.sealed, &other.sealed);
+        add_up(&mut self.destinations, &other.destinations);
+        add_up(&mut self.trackers, &other.trackers);
+        for (id, of) in &other.rules {
+            match self.rules.get_mut(id) {
+                Some(sum) => (sum.planted, sum.found) = (sum.planted + of.planted, sum.found + of.found),
+                None => drop(self.rules.insert(id.clone(), of.clone())),
             }
         }
     }
@@ -56,29 +95,71 @@ impl Tally {
     /// The result of what was planted in clear, as a report shows it; `None` when nothing was.
     #[must_use]
     pub fn control(&self) -> Option<Control> {
-        Tally::control_of(&self.by_length)
+        Tally::control_of(&self.by_length, ControlKind::Canary)
     }
 
     /// The same of what was planted within TLS and had to be decrypted: it counts as found only where the finding says so.
     #[must_use]
     pub fn decryption(&self) -> Option<Control> {
-        Tally::control_of(&self.sealed)
+        Tally::control_of(&self.sealed, ControlKind::Decryption)
     }
 
-    fn control_of(by_length: &Lengths) -> Option<Control> {
+    /// The result of examples of those rules that `counts` takes by what they would find.
+    #[must_use]
+    pub fn of_rules(&self, counts: &dyn Fn(&Finding) -> bool) -> Option<Control> {
+        let asked: Vec<(&String, &OfRule)> = self
+            .rules
+            .iter()
+            .filter(|(id, of)| {
+                counts(&Finding {
+                    kind: of.kind,
+                    severity: of.severity,
+                    rule: Some((*id).clone()),
+                    confidence: Some(of.confidence),
+                    ..Finding::default()
+                })
+            })
+            .collect();
+        let (planted, found) = asked.iter().fold((0, 0), |(p, f), (_, of)| (p + of.planted, f + of.found));
+        let missed = asked.iter().filter(|(_, of)| of.planted > 0 && of.found == 0);
+        let missed = missed.map(|(id, _)| (*id).clone()).collect();
+        share(planted, found, ControlKind::Rule).map(|control| Control { missed, ..control })
+    }
+
+    /// The result of connections of a messenger to a country and an operator that the capture does not have.
+    #[must_use]
+    pub fn destinations_of(&self, messenger: &str) -> Option<Control> {
+        let (planted, found) = *self.destinations.get(messenger)?;
+        share(planted, found, ControlKind::Destination)
+    }
+
+    /// The result of connections to trackers while a messenger ran.
+    #[must_use]
+    pub fn trackers_of(&self, messenger: &str) -> Option<Control> {
+        let (planted, found) = *self.trackers.get(messenger)?;
+        share(planted, found, ControlKind::Tracker)
+    }
+
+    fn control_of(by_length: &Lengths, kind: ControlKind) -> Option<Control> {
         let (planted, found) = by_length.values().fold((0, 0), |(p, f), (a, b)| (p + a, f + b));
         let power = |planted: u64, found: u64| found as f64 / planted as f64;
         // The smallest length from which on all are found in 95 of 100 cases (METRICS E19).
         let reached = by_length.iter().rev().take_while(|(_, (p, f))| power(*p, *f) >= 0.95);
         let smallest_bytes = reached.last().map(|(length, _)| *length as u64);
-        (planted > 0).then(|| Control {
-            planted,
-            found,
-            power: power(planted, found),
-            ci95: wilson(planted, found),
-            smallest_bytes,
-        })
+        share(planted, found, kind).map(|control| Control { smallest_bytes, ..control })
     }
+}
+
+/// What share was found; `None` when nothing was planted.
+fn share(planted: u64, found: u64, kind: ControlKind) -> Option<Control> {
+    (planted > 0).then(|| Control {
+        planted,
+        found,
+        power: found as f64 / planted as f64,
+        ci95: wilson(planted, found),
+        kind,
+        ..Control::default()
+    })
 }
 
 /// The 95 % interval of a share (Wilson 1927).
@@ -121,7 +202,25 @@ struct Plant {
     bytes: Vec<u8>,
 }
 
-/// Plants `number` canaries into a copy of a capture, and counts those that are found. `analysis` is what was read of it.
+/// An example of a rule that is planted.
+struct Example {
+    rule: String,
+    text: String,
+}
+
+/// What is planted beside canaries, and how the copy is read.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The rules that the capture was read with.
+    pub rules: Arc<Rules>,
+    /// Ends to connect to.
+    pub ends: Vec<FarEnd>,
+    /// More than one thread may be used.
+    pub parallel: bool,
+}
+
+/// Plants `number` canaries, examples of the rules and connections into a copy of a capture, counts the canaries and examples that are found,
+/// and gives what was read of the copy. `analysis` is what was read of the capture.
 ///
 /// # Errors
 /// When the capture cannot be read any more.
@@ -129,24 +228,34 @@ pub fn run(
     path: &Path,
     analysis: &CaptureAnalysis,
     number: u32,
-    parallel: bool,
-) -> Result<Tally, CaptureError> {
-    let seed = analysis.input.sha256.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    let mut seeded = Seeded(seed.unwrap_or_default());
+    setup: &Setup,
+) -> Result<(Tally, CaptureAnalysis), CaptureError> {
+    let mut seeded = Seeded(seed(analysis));
     let plants: Vec<Plant> =
         (0..number.min(MAX_CONTROLS)).map(|n| plant("control", n, &mut seeded)).collect();
     let sealed: Vec<Plant> = (0..number.min(MAX_SEALED)).map(|n| plant("sealed", n, &mut seeded)).collect();
     let list: Vec<(String, String)> =
         plants.iter().chain(&sealed).map(|p| (p.name.clone(), p.value.clone())).collect();
     // Two equal words of 36 letters' choice would be refused; a set without controls counts none.
-    let Ok(set) = CanarySet::new(&list) else { return Ok(Tally::default()) };
-    let (copy, key_log) = copy(path, analysis, [&plants, &sealed], &mut seeded)?;
+    let set = CanarySet::new(&list).ok().map(Arc::new);
+    let (plants, sealed) = if set.is_some() { (plants, sealed) } else { (Vec::new(), Vec::new()) };
+    let mut tally = Tally::default();
+    let examples = examples(&setup.rules, number, &mut tally);
+    let planted = Planted { plants: &plants, sealed: &sealed, examples: &examples, ends: &setup.ends };
+    let copy = copy(path, analysis, &planted, &mut seeded)?;
     let secrets = Secrets::default();
     // Reading from memory does not fail.
-    let _ = secrets.read(key_log.as_bytes());
-    let options =
-        Options { canaries: Arc::new(set), secrets: Arc::new(secrets), parallel, ..Options::default() };
-    let read = analyse_bytes("control", &copy, &options)?;
+    let _ = secrets.read(copy.key_log.as_bytes());
+    let mut options = Options {
+        rules: Arc::clone(&setup.rules),
+        secrets: Arc::new(secrets),
+        parallel: setup.parallel,
+        ..Options::default()
+    };
+    if let Some(set) = set {
+        options.canaries = set;
+    }
+    let read = analyse_bytes("control", &copy.capture, &options)?;
     let named = |what: &str| Some(what.strip_prefix("canary ")?.split_once(':')?.0.to_owned());
     let found: BTreeSet<(String, bool)> = read
         .findings
@@ -154,7 +263,6 @@ pub fn run(
         .filter(|f| f.kind == FindingKind::Canary)
         .filter_map(|f| Some((named(&f.what)?, f.decrypted)))
         .collect();
-    let mut tally = Tally::default();
     for (plants, by_length, decrypted) in
         [(&plants, &mut tally.by_length, false), (&sealed, &mut tally.sealed, true)]
     {
@@ -163,7 +271,56 @@ pub fn run(
             *sum = (sum.0 + 1, sum.1 + u64::from(found.contains(&(plant.name.clone(), decrypted))));
         }
     }
-    Ok(tally)
+    // Each example has a flow to itself, so that what is found in it is found of it.
+    let clients: BTreeMap<u64, &str> = read.flows.iter().map(|f| (f.flow, f.client.as_str())).collect();
+    let of_rules = read.findings.iter().filter(|f| !f.decrypted);
+    let found: BTreeSet<(&str, &str)> =
+        of_rules.filter_map(|f| Some((*clients.get(&f.flow)?, f.rule.as_deref()?))).collect();
+    for (n, example) in examples.iter().enumerate() {
+        let client = client(copy.first_example + n);
+        let end = format!("{}.{}.{}.{}:40000", client[0], client[1], client[2], client[3]);
+        if let Some(of) = tally.rules.get_mut(&example.rule) {
+            of.found += u64::from(found.contains(&(end.as_str(), example.rule.as_str())));
+        }
+    }
+    Ok((tally, read))
+}
+
+/// The first bytes of a capture's digest.
+pub(crate) fn seed(analysis: &CaptureAnalysis) -> u64 {
+    let hex = analysis.input.sha256.get(..16);
+    hex.and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
+}
+
+/// Examples of all rules in turn, each rule once or more; `tally` learns of them.
+fn examples(rules: &Rules, number: u32, tally: &mut Tally) -> Vec<Example> {
+    let mut of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (rule, kind, severity, confidence, text) in rules.examples() {
+        of.entry(rule).or_default().push(text);
+        let none = OfRule { kind, severity, confidence, planted: 0, found: 0 };
+        tally.rules.entry(rule.to_owned()).or_insert(none);
+    }
+    if number == 0 || of.is_empty() {
+        return Vec::new();
+    }
+    let wanted = (number as usize).min(MAX_EXAMPLES).max(of.len());
+    let in_turn = (0..).flat_map(|round| of.iter().map(move |(rule, texts)| (round, *rule, texts)));
+    let chosen = in_turn.take(wanted).filter_map(|(round, rule, texts)| {
+        let text = texts.get(round % texts.len().max(1))?;
+        Some(Example { rule: rule.to_owned(), text: (*text).to_owned() })
+    });
+    let chosen: Vec<Example> = chosen.collect();
+    for example in &chosen {
+        if let Some(of) = tally.rules.get_mut(&example.rule) {
+            of.planted += 1;
+        }
+    }
+    chosen
+}
+
+/// Client of a planted flow: an address for benchmarks (RFC 2544).
+fn client(number: usize) -> [u8; 4] {
+    [198, 18, (number >> 8) as u8, number as u8]
 }
 
 /// A value of one of the lengths, in one of the forms that are searched for it; every third one as it is.
@@ -176,13 +333,29 @@ fn plant(name: &str, number: u32, seeded: &mut Seeded) -> Plant {
     Plant { name: format!("{name}-{number}"), value, bytes }
 }
 
-/// The capture with the plants in clear and within TLS, as pcapng, and the key log of the latter.
+/// All that is planted into one copy.
+struct Planted<'a> {
+    plants: &'a [Plant],
+    sealed: &'a [Plant],
+    examples: &'a [Example],
+    ends: &'a [FarEnd],
+}
+
+/// A capture with what was planted, as pcapng.
+struct Copied {
+    capture: Vec<u8>,
+    /// The secrets of its sessions.
+    key_log: String,
+    /// Number of the flow with the first example.
+    first_example: usize,
+}
+
 fn copy(
     path: &Path,
     analysis: &CaptureAnalysis,
-    [plants, sealed]: [&[Plant]; 2],
+    planted: &Planted<'_>,
     seeded: &mut Seeded,
-) -> Result<(Vec<u8>, String), CaptureError> {
+) -> Result<Copied, CaptureError> {
     // Every fourth goes over a frame in clear, as far as there are any.
     let clear: BTreeSet<u64> = analysis
         .flows
@@ -190,7 +363,7 @@ fn copy(
         .filter(|f| f.encryption == "none")
         .flat_map(|f| f.encryption_frames.iter().copied())
         .collect();
-    let (over, own): (Vec<_>, Vec<_>) = plants.iter().enumerate().partition(|(n, _)| n % 4 == 1);
+    let (over, own): (Vec<_>, Vec<_>) = planted.plants.iter().enumerate().partition(|(n, _)| n % 4 == 1);
     let mut over: Vec<&Plant> = over.into_iter().map(|(_, p)| p).rev().collect();
     let mut out = Pcapng::default();
     let mut reader = capture::open(path)?;
@@ -212,16 +385,40 @@ fn copy(
     let rest = over.into_iter().rev().chain(own.into_iter().map(|(_, p)| p));
     let mut flows = 0;
     for plant in rest {
-        out.flow(flows, last, &plant.bytes, seeded.below(4));
+        out.flow(flows, last, &[b"<", &plant.bytes[..], b">"].concat(), seeded.below(4));
         flows += 1;
     }
     let mut key_log = String::new();
-    for (n, plant) in sealed.iter().enumerate() {
+    for plant in planted.sealed {
         let session = Session::new(seeded);
         key_log.push_str(&session.key_log());
-        out.session(flows + n, last, &session, &plant.bytes, seeded.below(3));
+        out.session(flows, last, &session, &plant.bytes, seeded.below(3));
+        flows += 1;
     }
-    Ok((out.bytes, key_log))
+    let first_example = flows;
+    for example in planted.examples {
+        // On a line of its own, for some of them begin where a line does.
+        let text = format!("control\n{}\n", example.text);
+        out.flow(flows, last, text.as_bytes(), seeded.below(4));
+        flows += 1;
+    }
+    for (n, end) in planted.ends.iter().enumerate() {
+        out.connection(n, last, end, &Session::new(seeded));
+    }
+    Ok(Copied { capture: out.bytes, key_log, first_example })
+}
+
+/// The answer of a resolver that gives a name one address (RFC 1035 section 4).
+fn dns_answer(id: u16, name: &str, address: [u8; 4]) -> Vec<u8> {
+    let mut out = id.to_be_bytes().to_vec();
+    out.extend([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+    for label in name.split('.') {
+        out.push(label.len() as u8);
+        out.extend_from_slice(label.as_bytes());
+    }
+    out.extend([0, 0, 1, 0, 1, 0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4]);
+    out.extend(address);
+    out
 }
 
 /// A session of TLS 1.3 whose client sends; only its traffic secret is known.
@@ -243,15 +440,34 @@ impl Session {
 
     /// A hello of the client or the server that agrees on `TLS_AES_128_GCM_SHA256` (RFC 8446 sections 4.1.2 and 4.1.3).
     fn hello(&self, of_client: bool) -> Vec<u8> {
+        self.hello_for(of_client, None)
+    }
+
+    /// The same; a client asks for a server by its name (RFC 6066 section 3).
+    fn hello_for(&self, of_client: bool, name: Option<&str>) -> Vec<u8> {
         let mut body = vec![3, 3];
         body.extend(if of_client { self.random } else { self.secret.map(|byte| !byte) });
         body.push(0);
         // Suites and compression, then the extension supported_versions.
-        body.extend_from_slice(if of_client {
-            &[0, 2, 0x13, 1, 1, 0, 0, 7, 0, 43, 0, 3, 2, 3, 4]
+        let mut extensions: Vec<u8> = Vec::new();
+        if let Some(name) = name {
+            let size = name.len() as u16;
+            for part in [0, size + 5, size + 3] {
+                extensions.extend(part.to_be_bytes());
+            }
+            extensions.push(0);
+            extensions.extend(size.to_be_bytes());
+            extensions.extend(name.as_bytes());
+        }
+        let (suites, versions): (&[u8], &[u8]) = if of_client {
+            (&[0, 2, 0x13, 1, 1, 0], &[0, 43, 0, 3, 2, 3, 4])
         } else {
-            &[0x13, 1, 0, 0, 6, 0, 43, 0, 2, 3, 4]
-        });
+            (&[0x13, 1, 0], &[0, 43, 0, 2, 3, 4])
+        };
+        extensions.extend_from_slice(versions);
+        body.extend_from_slice(suites);
+        body.extend((extensions.len() as u16).to_be_bytes());
+        body.extend(extensions);
         let size = (body.len() as u16).to_be_bytes();
         let whole = (body.len() as u16 + 4).to_be_bytes();
         let mut record =
@@ -321,27 +537,22 @@ impl Pcapng {
         self.block(6, &body);
     }
 
-    /// A flow more, from an address for benchmarks to one for documentation (RFC 2544, RFC 5737), with a planted value: over
+    /// A flow more, from an address for benchmarks to one for documentation (RFC 2544, RFC 5737), with a planted text: over
     /// TCP in one segment or in two, as an HTTP upload, or as a datagram.
-    fn flow(&mut self, number: usize, time: i64, bytes: &[u8], how: usize) {
-        let client = [198, 18, (number >> 8) as u8, number as u8];
-        let text = [b"<", bytes, b">"].concat();
+    fn flow(&mut self, number: usize, time: i64, text: &[u8], how: usize) {
+        let client = client(number);
         if how == 3 {
-            let length = (8 + text.len()) as u16;
-            let mut udp =
-                [40_000_u16, 9999, length, 0].iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
-            udp.extend(text);
-            self.ip(client, time, 17, &udp);
+            self.datagram((client, 40_000), (SERVER, 9999), time, text);
             return;
         }
         let head = format!("POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: {}\r\n\r\n", text.len());
         let (port, parts) = match how {
-            0 => (9999, vec![text]),
+            0 => (9999, vec![text.to_vec()]),
             1 => {
                 let (a, b) = text.split_at(text.len() / 2);
                 (9999, vec![a.to_vec(), b.to_vec()])
             }
-            _ => (80, vec![head.into_bytes(), text]),
+            _ => (80, vec![head.into_bytes(), text.to_vec()]),
         };
         self.segment(client, time, port, 999, 2, b"");
         let mut at = 1000;
@@ -353,7 +564,7 @@ impl Pcapng {
 
     /// A flow of TLS more, with a planted value in an HTTP upload: in one record, in two, or in one that two segments share.
     fn session(&mut self, number: usize, time: i64, session: &Session, bytes: &[u8], how: usize) {
-        let client = [198, 18, (number >> 8) as u8, number as u8];
+        let client = client(number);
         let text = [b"<", bytes, b">"].concat();
         let head = format!("POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: {}\r\n\r\n", text.len());
         let (a, b) = text.split_at(text.len() / 2);
@@ -373,6 +584,66 @@ impl Pcapng {
             self.segment(client, time, 443, at, 0x18, part);
             at += part.len() as u32;
         }
+    }
+
+    /// A datagram from one end to another.
+    fn datagram(
+        &mut self,
+        (from, port): ([u8; 4], u16),
+        (to, to_port): ([u8; 4], u16),
+        time: i64,
+        text: &[u8],
+    ) {
+        let length = (8 + text.len()) as u16;
+        let mut udp: Vec<u8> =
+            [port, to_port, length, 0].iter().flat_map(|n: &u16| n.to_be_bytes()).collect();
+        udp.extend_from_slice(text);
+        self.between(from, to, time, 17, &udp);
+    }
+
+    /// A connection more, from the device to an end elsewhere: TLS whose hello names it, TLS to an address that a DNS answer gave, or
+    /// datagrams to one. The answer takes long enough for any place on Earth.
+    fn connection(&mut self, number: usize, time: i64, end: &FarEnd, session: &Session) {
+        let port = 20_000 + number as u16;
+        let (device, far) = (end.device.octets(), end.address.octets());
+        let (asked, said) = (time, time + 300_000_000);
+        let in_hello = end.by_hello();
+        if !in_hello && let Some(name) = &end.name {
+            self.datagram((RESOLVER, 53), (device, port), asked, &dns_answer(number as u16, name, far));
+        }
+        if end.datagrams {
+            self.datagram((device, port), (far, 9999), asked, &session.secret);
+            self.datagram((far, 9999), (device, port), said, &session.random);
+            return;
+        }
+        let hello = session.hello_for(true, end.name.as_deref().filter(|_| in_hello));
+        let answer = [session.hello_for(false, None), session.record(0, b"nothing")].concat();
+        let sent = session.record(0, b"nothing");
+        let after = 1000 + hello.len() as u32;
+        let (up, down) = ([(device, port), (far, 443)], [(far, 443), (device, port)]);
+        self.tcp(up, asked, 999, 0, 2, b"");
+        self.tcp(down, said, 4999, 1000, 0x12, b"");
+        self.tcp(up, said, 1000, 5000, 0x18, &hello);
+        self.tcp(down, said + 300_000_000, 5000, after, 0x18, &answer);
+        self.tcp(up, said + 300_000_000, after, 5000 + answer.len() as u32, 0x18, &sent);
+    }
+
+    fn tcp(
+        &mut self,
+        ends: [([u8; 4], u16); 2],
+        time: i64,
+        at: u32,
+        acknowledged: u32,
+        flags: u8,
+        data: &[u8],
+    ) {
+        let [(from, port), (to, to_port)] = ends;
+        let mut tcp: Vec<u8> = [port, to_port].iter().flat_map(|n: &u16| n.to_be_bytes()).collect();
+        tcp.extend(at.to_be_bytes());
+        tcp.extend(acknowledged.to_be_bytes());
+        tcp.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+        tcp.extend_from_slice(data);
+        self.between(from, to, time, 6, &tcp);
     }
 
     /// A segment from the server of a flow of TLS.
@@ -422,11 +693,14 @@ mod tests {
         let mut made = Pcapng::default();
         made.flow(0, 0, &[b'x'; 900], 2);
         let (file, analysis) = analysed(&made.bytes);
-        let tally = run(file.path(), &analysis, 60, false).unwrap();
-        assert_eq!(tally, run(file.path(), &analysis, 60, true).unwrap());
+        let setup = |parallel| Setup { rules: Rules::embedded(), parallel, ..Setup::default() };
+        let (tally, _) = run(file.path(), &analysis, 60, &setup(false)).unwrap();
+        assert_eq!(tally, run(file.path(), &analysis, 60, &setup(true)).unwrap().0);
         let control = tally.control().unwrap();
         assert_eq!((control.planted, control.found), (60, 60));
         assert_eq!(control.smallest_bytes, Some(6));
+        let rules = tally.of_rules(&|_| true).unwrap();
+        assert_eq!((rules.planted, rules.found, rules.missed), (60, 60, Vec::new()));
         let decryption = tally.decryption().unwrap();
         assert_eq!((decryption.planted, decryption.found, decryption.smallest_bytes), (60, 60, Some(6)));
     }

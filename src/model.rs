@@ -577,6 +577,56 @@ pub struct Flow {
     /// What control runs of the same device say of it; null where nothing was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub also_seen: Option<AlsoSeen>,
+    /// How dense the payload of each direction that has any is, and of what class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub density: Vec<FlowDensity>,
+}
+
+/// How dense the payload of one direction is (METRICS E16). A high entropy alone says nothing of encryption.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FlowDensity {
+    /// Who sent it.
+    pub direction: Direction,
+    /// What it is.
+    pub class: ContentClass,
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Bytes of them, from the first on, that the figures are of.
+    pub looked_at: u64,
+    /// Shannon entropy of the byte values, bits a byte, corrected for small samples after Miller and Madow; null under 64 bytes.
+    pub entropy_bits: Option<f64>,
+    /// Chi-square statistic of the byte values against equal frequencies, with 255 degrees of freedom; null under 1,280 bytes.
+    pub chi_square: Option<f64>,
+}
+
+/// What payload is: by what could be read, by structure, or by a handshake.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContentClass {
+    /// Read in clear.
+    Cleartext,
+    /// A container of a known compression.
+    Compressed,
+    /// A known format of pictures, sound or films.
+    Media,
+    /// Behind a parsed handshake of an encryption.
+    Encrypted,
+    /// None of these could be shown.
+    #[default]
+    Opaque,
+}
+
+impl ContentClass {
+    /// All of them, in the order of a legend.
+    pub const ALL: [ContentClass; 5] = [
+        ContentClass::Cleartext,
+        ContentClass::Compressed,
+        ContentClass::Media,
+        ContentClass::Encrypted,
+        ContentClass::Opaque,
+    ];
 }
 
 impl Flow {
@@ -1051,7 +1101,8 @@ pub struct Finding {
     /// Messenger of the flow, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messenger: Option<String>,
-    /// The rule that found it, as in [`Report::rules`]; absent where a dissector or a canary did.
+    /// The rule that found it, as in [`Report::rules`]; where a dissector did (without `confidence`), the id of what it finds
+    /// (docs/payload.md). Absent where a canary did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// How sure that rule is; what dissectors and canaries find is certain.
@@ -1188,6 +1239,9 @@ pub struct ClaimResult {
     pub evidence: Vec<Evidence>,
     /// The positive control; null until one ran.
     pub control: Option<Control>,
+    /// Controls of what else its silence rests on, such as the rules for readable bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_controls: Vec<Control>,
     /// Where the claim and its facts come from.
     pub sources: Vec<String>,
     /// What runs show alone, where there are several and one or more of them decides: by day, program, vantage and verdict.
@@ -1441,6 +1495,41 @@ pub struct Control {
     /// The shortest planted value from which on 95 of 100 were found, in bytes; null when even the longest were not.
     #[serde(default)]
     pub smallest_bytes: Option<u64>,
+    /// What was planted.
+    #[serde(default)]
+    pub kind: ControlKind,
+    /// Rules of which no planted example was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<String>,
+}
+
+impl Control {
+    /// The detector is for certain blind: it found nothing, nothing of one rule, or less than 95 % even by the upper end of the interval.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.planted > 0 && (self.found == 0 || self.ci95[1] < 0.95 || !self.missed.is_empty())
+    }
+}
+
+/// What a positive control plants.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlKind {
+    /// Canaries in clear, in each encoding.
+    #[default]
+    Canary,
+    /// Canaries within sessions of TLS whose secrets are known.
+    Decryption,
+    /// Uploads that grow with the address book.
+    Dose,
+    /// Connections of the messenger to a country and an operator that the capture does not have.
+    Destination,
+    /// Connections to trackers.
+    Tracker,
+    /// Examples of the rules for readable bytes.
+    Rule,
 }
 
 /// A fault of a capture or of what is in it.

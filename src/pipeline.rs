@@ -152,40 +152,82 @@ fn analyse_one(
     Ok(analysis)
 }
 
-/// Plants `number` controls into a copy of each capture; gives what was found, by the capture's name. A capture that cannot be
-/// read twice (a pipe) has none.
+/// Plants `number` controls into a copy of each capture, which goes the same way as the capture; gives what was found, by the
+/// capture's name. A capture that cannot be read twice (a pipe) has none.
 pub fn plant(
     captures: &[Capture],
     analyses: &[CaptureAnalysis],
     number: u32,
-    parallel: bool,
+    settings: &Settings,
+    db: &ReferenceDb,
 ) -> BTreeMap<String, Tally> {
     let one = |analysis: &CaptureAnalysis| {
         let capture = captures.iter().find(|c| c.name == analysis.input.file && c.path != Path::new("-"))?;
-        let tally = controls::run(&capture.path, analysis, number, parallel).ok()?;
+        let of_input =
+            |input: Input, flows: Vec<Flow>| Report { inputs: vec![input], flows, ..Report::default() };
+        let mut before = of_input(analysis.input.clone(), analysis.flows.clone());
+        before.destinations = ends(&mut before, db);
+        let far = controls::Ends::choose(&before, db, number, controls::seed(analysis));
+        drop(before);
+        let setup = controls::Setup {
+            rules: settings.rules(),
+            ends: far.all().to_vec(),
+            parallel: settings.parallel,
+        };
+        let (mut tally, read) = controls::run(&capture.path, analysis, number, &setup).ok()?;
+        let run = analysis.input.run.clone();
+        let mut after = of_input(Input { run, ..read.input }, read.flows);
+        let destinations = ends(&mut after, db);
+        far.count(&destinations, &mut tally);
         Some((capture.name.clone(), tally))
     };
     analyses.iter().filter_map(one).collect()
 }
 
-/// The controls of each claim that rests on canaries in clear (`K1`) or behind the auditor's keys (`K2`): those of all captures with its
-/// messenger. A claim on an upload that does not grow (`K4`) has the control of the measure with the least power.
+/// The controls of each claim that rests on canaries in clear (`K1`) or behind the auditor's keys (`K2`), on places (`K3`) or on that there
+/// are no trackers (`K6`): those of all captures with its messenger. One that rests on what rules find has those of these rules as
+/// well. A claim on an upload that does not grow (`K4`) has the control of the measure with the least power.
 fn controls_of(
     catalogue: &Catalogue,
     report: &Report,
     planted: &BTreeMap<String, Tally>,
-) -> BTreeMap<String, Control> {
-    let mut by_claim = BTreeMap::new();
+) -> BTreeMap<String, Vec<Control>> {
+    let mut by_claim: BTreeMap<String, Vec<Control>> = BTreeMap::new();
     // Without controls no flow has to be looked at.
-    let rests_on_them =
-        |claim: &&claims::Claim| matches!(claim.control.as_str(), "K1" | "K2") && !planted.is_empty();
+    let rests_on_them = |claim: &&claims::Claim| {
+        matches!(claim.control.as_str(), "K1" | "K2" | "K3" | "K6") && !planted.is_empty()
+    };
     for claim in catalogue.claims().iter().filter(rests_on_them) {
         let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
-        let captures: std::collections::BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();
+        let mut captures: std::collections::BTreeSet<&str> =
+            of_messenger.map(|f| f.capture.as_str()).collect();
+        if claim.control == "K6" {
+            // Only the run says whose a tracker is: what nobody exercised speaks for nothing, unless nobody exercised any.
+            let exercised = |capture: &&str| {
+                run_of(report, capture).is_some_and(|run| {
+                    run.messenger.as_deref() == Some(claim.messenger.as_str())
+                        && run.steps.iter().any(|step| claim.steps.contains(step))
+                })
+            };
+            let those: std::collections::BTreeSet<&str> =
+                captures.iter().copied().filter(exercised).collect();
+            if !those.is_empty() {
+                captures = those;
+            }
+        }
         let mut sum = Tally::default();
         captures.iter().filter_map(|c| planted.get(*c)).for_each(|tally| sum.add(tally));
-        let control = if claim.control == "K1" { sum.control() } else { sum.decryption() };
-        by_claim.extend(control.map(|control| (claim.id.clone(), control)));
+        let first = match claim.control.as_str() {
+            "K1" => sum.control(),
+            "K2" => sum.decryption(),
+            "K3" => sum.destinations_of(&claim.messenger),
+            _ => sum.trackers_of(&claim.messenger),
+        };
+        let rules = (claim.control == "K1").then(|| sum.of_rules(&|finding| claim.counts(finding)));
+        let all: Vec<Control> = first.into_iter().chain(rules.flatten()).collect();
+        if !all.is_empty() {
+            by_claim.insert(claim.id.clone(), all);
+        }
     }
     for claim in catalogue.claims().iter().filter(|c| c.control == "K4") {
         let of_claim = report.leakage.iter().filter(|measure| {
@@ -194,9 +236,24 @@ fn controls_of(
         });
         let controls = of_claim.filter_map(|measure| measure.dose.as_ref()?.control.clone());
         let least = controls.min_by(|a, b| a.power.total_cmp(&b.power));
-        by_claim.extend(least.map(|control| (claim.id.clone(), control)));
+        by_claim.extend(least.map(|control| (claim.id.clone(), vec![control])));
     }
     by_claim
+}
+
+/// Says whose the flows of a report are, and where they end.
+fn ends(report: &mut Report, db: &ReferenceDb) -> Vec<Destination> {
+    destination::attribute(&mut report.flows, db);
+    let vantage = |capture: &str| run_of(report, capture).and_then(|r| r.vantage);
+    let mut destinations = destination::destinations(&report.flows, db, &vantage);
+    if attribute_runs(report, &destinations) {
+        let vantage = |capture: &str| run_of(report, capture).and_then(|r| r.vantage);
+        destinations = destination::destinations(&report.flows, db, &vantage);
+    }
+    report.noise = noise::compare(&report.inputs, &mut report.flows);
+    noise::mark(&mut destinations, &report.flows);
+    destination::bound(&mut destinations, &report.flows, &|capture| run_of(report, capture).cloned());
+    destinations
 }
 
 /// Judges what was read; `planted` are the controls of each capture, `criteria` what messengers are compared by.
@@ -234,16 +291,7 @@ pub fn report(
     }
     report.rules.sort_by(|a, b| a.id.cmp(&b.id));
     report.rules.dedup();
-    destination::attribute(&mut report.flows, db);
-    let vantage = |capture: &str| run_of(&report, capture).and_then(|r| r.vantage);
-    let mut destinations = destination::destinations(&report.flows, db, &vantage);
-    if attribute_runs(&mut report, &destinations) {
-        let vantage = |capture: &str| run_of(&report, capture).and_then(|r| r.vantage);
-        destinations = destination::destinations(&report.flows, db, &vantage);
-    }
-    report.noise = noise::compare(&report.inputs, &mut report.flows);
-    noise::mark(&mut destinations, &report.flows);
-    destination::bound(&mut destinations, &report.flows, &|capture| run_of(&report, capture).cloned());
+    let destinations = ends(&mut report, db);
     let first_action =
         |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
     let known: std::collections::BTreeMap<IpAddr, leakage::Known> =

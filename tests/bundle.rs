@@ -234,6 +234,60 @@ fn criteria_of_ones_own_are_in_the_bundle_and_count_again() {
     assert!(differing[0]["file"].as_str().unwrap().starts_with("total of "), "{checked}");
 }
 
+#[test]
+fn rules_of_ones_own_are_in_the_bundle_and_count_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, captured) = (folder.path().join("report"), folder.path().join("captured"));
+    std::fs::create_dir(&captured).unwrap();
+    for end in ["pcapng.gz", "run.json"] {
+        let name = format!("xmpp-profanity-starttls.{end}");
+        std::fs::copy(captures().join(&name), captured.join(&name)).unwrap();
+    }
+    // Takes the header of a stream for an identifier: wrong, and it decides a claim, so that who does not know the rule finds another verdict.
+    let own = folder.path().join("own.toml");
+    let rule = "schema = 1\n[[rule]]\nid = \"header\"\nkind = \"identifier\"\nseverity = \"high\"\nconfidence = \"high\"\n\
+        text = { en = \"header of a stream\", de = \"Kopf eines Streams\" }\nanchors = [\"jabber:client\"]\nregex = '(?P<value>jabber:client)'\n\
+        yes = [\"xmlns='jabber:client' version='1.0'\"]\nno = [\"a jabber client is a program\"]\n";
+    std::fs::write(&own, rule).unwrap();
+    good(&["-q", "study", text(&captured), "--rules", text(&own), "-o", text(&report)]);
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(report.join("report.json")).unwrap()).unwrap();
+    let claims = json["claims"].as_array().unwrap();
+    let decided = claims.iter().find(|c| c["id"] == "conversations.no-identifiers-in-clear").unwrap();
+    assert_eq!(decided["verdict"], "contradicted", "{decided}");
+    let bundle = folder.path().join("own.zip");
+    let put = ["-q", "bundle", text(&report), "-o", text(&bundle), "--captures", text(&captured)];
+    let refused = metaleak(&put);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--rules"), "{refused:?}");
+    let other = folder.path().join("other.toml");
+    std::fs::write(&other, rule.replace("version", "Version")).unwrap();
+    let refused = metaleak(&[&put[..], &["--rules", text(&own), "--rules", text(&other)]].concat());
+    assert_eq!(refused.status.code(), Some(2), "a file that was not used");
+    good(&[&put[..], &["--rules", text(&own)]].concat());
+    let zip = zip::ZipArchive::new(std::fs::File::open(&bundle).unwrap()).unwrap();
+    let inside: Vec<String> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
+    assert!(inside.iter().any(|name| name == "rules/1-own.toml"), "{inside:?}");
+    // The file is not there any more: the bundle has it.
+    std::fs::remove_file(&own).unwrap();
+    let (code, checked, said) = verified(&bundle, &[]);
+    assert_eq!(code, Some(0), "{checked} {said}");
+    assert_eq!(checked["rederived"]["state"], "done", "{checked}");
+    let broken = folder.path().join("broken.zip");
+    forged(&bundle, &broken, &|name, mut bytes| {
+        if name == "rules/1-own.toml" {
+            bytes[0] ^= 1;
+        }
+        bytes
+    });
+    let (code, checked, _) = verified(&broken, &[]);
+    assert_eq!(code, Some(1));
+    let named: Vec<&str> =
+        checked["differences"].as_array().unwrap().iter().map(|d| d["file"].as_str().unwrap()).collect();
+    assert!(named.contains(&"rules/1-own.toml"), "{checked}");
+    assert_eq!(checked["rederived"]["state"], "not-done", "{checked}");
+}
+
 fn run(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|o| o.status.success())
 }

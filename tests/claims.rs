@@ -574,8 +574,8 @@ fn controls_weigh_on_what_was_not_seen() {
         format!("absence = true\nsupports = {{ none = \"flows\", encryption = [\"none\"] }}\n{CLEAR}");
     let judged = |found, report: &Report| {
         let control =
-            Control { planted: 4, found, power: found as f64 / 4.0, ci95: [0.0, 1.0], smallest_bytes: None };
-        let controls = BTreeMap::from([("signal.x".to_owned(), control)]);
+            Control { planted: 4, found, power: found as f64 / 4.0, ci95: [0.0, 1.0], ..Control::default() };
+        let controls = BTreeMap::from([("signal.x".to_owned(), vec![control])]);
         one(
             &judge_with_controls(&catalogue(&claim_text("signal.x", &absence)), report, &controls),
             "signal.x",
@@ -2037,7 +2037,7 @@ fn every_open_claim_says_what_to_do_as_a_line_that_runs() {
     for report in &reports {
         judge(&catalogue, report).iter().for_each(&mut note);
         let failed = Control { planted: 4, found: 0, ..Control::default() };
-        let controls = catalogue.claims().iter().map(|c| (c.id.clone(), failed.clone())).collect();
+        let controls = catalogue.claims().iter().map(|c| (c.id.clone(), vec![failed.clone()])).collect();
         judge_with_controls(&catalogue, report, &controls).iter().for_each(&mut note);
     }
     note(&decide("otherwise = \"opaque\"", &reports[1]));

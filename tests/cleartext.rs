@@ -32,7 +32,7 @@ fn post(body: &[u8]) -> Vec<u8> {
 
 /// Findings of a report that rules made.
 fn by_rules(report: &Value) -> Vec<&Value> {
-    report["findings"].as_array().unwrap().iter().filter(|f| f["rule"].is_string()).collect()
+    report["findings"].as_array().unwrap().iter().filter(|f| f["confidence"].is_string()).collect()
 }
 
 #[test]
@@ -179,4 +179,33 @@ no = ["see order-123-x of today"]
     let failed = run(&["--format", "json"]);
     let said = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(failed.status.code() == Some(2) && said.contains("my.toml\":10: regex"), "{said}");
+}
+
+/// Every finding but those of canaries says by an id what it is, and the documentation has that id.
+#[test]
+fn findings_of_dissectors_have_ids_that_are_documented() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(folder.join("docs/payload.md")).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for capture in [
+        "http-clear.pcap",
+        "mail-clear.pcap.zst",
+        "xmpp-clear.pcap",
+        "websocket-clear.pcapng",
+        "call-direct.pcapng.gz",
+        "telegram-transports.pcap",
+    ] {
+        let report = common::replay([folder.join("captures").join(capture)]);
+        for finding in report["findings"].as_array().unwrap() {
+            let id = finding["rule"].as_str();
+            assert_eq!(id.is_none(), finding["kind"] == "canary", "{capture}: {finding}");
+            let Some(id) = id.filter(|_| finding["confidence"].is_null()) else { continue };
+            let generic = id.strip_prefix("sip-http").map_or(id, |_| "sip-…");
+            assert!(page.contains(&format!("`{generic}`")), "{id} is not in docs/payload.md: {finding}");
+            seen.insert(id.to_owned());
+        }
+    }
+    for id in ["sasl-plain", "http-cookie", "xmpp-jid"] {
+        assert!(seen.contains(id), "{id} is not among {seen:?}");
+    }
 }

@@ -245,7 +245,57 @@ fn forms(value: &str, seeded: &mut Seeded) -> Vec<Form> {
 
 /// Where a form is cut: not at all, in its middle, at every byte.
 const BORDERS: [&str; 3] = ["in one piece", "a border in the middle", "a border at every byte"];
-const TRANSPORTS: [&str; 5] = ["TCP", "UDP", "HTTP/1", "HTTP/2", "WebSocket"];
+const TRANSPORTS: [&str; 6] = ["TCP", "UDP", "HTTP/1", "HTTP/2", "WebSocket", SEALED];
+/// HTTP within TLS 1.3, whose secrets are given.
+const SEALED: &str = "TLS with key log";
+/// The secret of what clients send, and the random of their hellos, by which a key log finds it.
+const SECRET: [u8; 32] = [0x5a; 32];
+const RANDOM: [u8; 32] = [7; 32];
+
+/// HKDF-Expand-Label with SHA-256 and an empty context, for up to 32 bytes (RFC 8446 section 7.1, RFC 5869 section 2.3), by its one HMAC.
+fn expand(secret: &[u8], label: &str, size: u8) -> Vec<u8> {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let label = format!("tls13 {label}");
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
+    mac.update(&[&[0, size, label.len() as u8][..], label.as_bytes(), &[0, 1]].concat());
+    mac.finalize().into_bytes()[..usize::from(size)].to_vec()
+}
+
+/// The records of what a client sends behind its hello, one after the other (RFC 8446 sections 5.2 and 5.3).
+struct Sealer {
+    cipher: aes_gcm::Aes128Gcm,
+    iv: Vec<u8>,
+    sequence: u64,
+}
+
+impl Sealer {
+    fn new() -> Sealer {
+        use aes_gcm::KeyInit as _;
+        let cipher = aes_gcm::Aes128Gcm::new_from_slice(&expand(&SECRET, "key", 16)).unwrap();
+        Sealer { cipher, iv: expand(&SECRET, "iv", 12), sequence: 0 }
+    }
+
+    fn record(&mut self, content: &[u8]) -> Vec<u8> {
+        use aes_gcm::aead::{Aead as _, Payload};
+        let mut nonce = self.iv.clone();
+        nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()).for_each(|(n, s)| *n ^= s);
+        self.sequence += 1;
+        let size = (content.len() as u16 + 17).to_be_bytes();
+        let header = [23, 3, 3, size[0], size[1]];
+        // Some bytes of padding would do as well; the type of the content comes last.
+        let plain = [content, &[23]].concat();
+        let nonce = nonce.as_slice().try_into().unwrap();
+        let sealed = self.cipher.encrypt(&nonce, Payload { msg: &plain, aad: &header }).unwrap();
+        [&header[..], &sealed].concat()
+    }
+}
+
+/// The server's hello that takes TLS 1.3 with `TLS_AES_128_GCM_SHA256` (RFC 8446 section 4.1.3).
+fn server_hello() -> Vec<u8> {
+    let body = [&[3, 3][..], &[9; 32], &[0, 0x13, 1, 0, 0, 6, 0, 43, 0, 2, 3, 4]].concat();
+    let message = [&[2, 0, 0, body.len() as u8][..], &body].concat();
+    [&[22, 3, 3, 0, message.len() as u8][..], &message].concat()
+}
 
 /// The form with something before and behind it, cut.
 fn pieces(form: &[u8], border: usize) -> Vec<Vec<u8>> {
@@ -271,6 +321,7 @@ fn write(to: &mut PacketBuilder, transport: &str, client: &str, pieces: &[Vec<u8
             to.udp(client.parse().unwrap(), "203.0.113.9:9999".parse().unwrap(), &pieces.concat());
             return;
         }
+        SEALED => "203.0.113.9:443",
         _ => "203.0.113.9:80",
     };
     let mut tcp = Tcp::new(client, server);
@@ -285,6 +336,22 @@ fn write(to: &mut PacketBuilder, transport: &str, client: &str, pieces: &[Vec<u8
                 tcp.up(to, &[format!("{:x}\r\n", p.len()).as_bytes(), p, b"\r\n"].concat());
             }
             tcp.up(to, b"0\r\n\r\n");
+        }
+        SEALED => {
+            tcp.up(to, &common::wire::client_hello("a.example"));
+            tcp.down(to, &server_hello());
+            let mut sealer = Sealer::new();
+            let size: usize = pieces.iter().map(Vec::len).sum();
+            let head = format!("POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: {size}\r\n\r\n");
+            tcp.up(to, &sealer.record(head.as_bytes()));
+            for (at, p) in pieces.iter().enumerate() {
+                let record = sealer.record(p);
+                // Each second one lies across segments as well.
+                let (a, b) = record.split_at(if at % 2 == 0 { record.len() } else { record.len() / 2 });
+                for part in [a, b].into_iter().filter(|part| !part.is_empty()) {
+                    tcp.up(to, part);
+                }
+            }
         }
         "HTTP/2" => {
             let frame = |kind: u8, flags: u8, stream: u8, data: &[u8]| {
@@ -341,7 +408,11 @@ fn recall() -> (Counts, Vec<String>) {
     let (mut counts, mut missed) = (BTreeMap::new(), Vec::new());
     for (value, name) in [(TEXT, "text"), (NUMBER, "number")] {
         let set = Arc::new(CanarySet::new(&[(name.into(), value.into())]).unwrap());
-        let options = Options { canaries: set, ..Options::default() };
+        let secrets = metaleak::dissect::Secrets::default();
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<String>>().concat();
+        let line = format!("CLIENT_TRAFFIC_SECRET_0 {} {}\n", hex(&RANDOM), hex(&SECRET));
+        secrets.read(line.as_bytes()).unwrap();
+        let options = Options { canaries: set, secrets: Arc::new(secrets), ..Options::default() };
         let forms = forms(value, &mut Seeded(SEED));
         for (t, transport) in TRANSPORTS.iter().enumerate() {
             for (b, border) in BORDERS.iter().enumerate() {
@@ -355,8 +426,10 @@ fn recall() -> (Counts, Vec<String>) {
                 }
                 let read = analyse_bytes("made.pcap", &capture.finish(), &options).unwrap();
                 let mut seen: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
-                for finding in read.findings.iter().filter(|f| f.kind == metaleak::model::FindingKind::Canary)
-                {
+                let hits = read.findings.iter().filter(|f| {
+                    f.kind == metaleak::model::FindingKind::Canary && f.decrypted == (*transport == SEALED)
+                });
+                for finding in hits {
                     let flow = read.flows.iter().find(|f| f.flow == finding.flow).unwrap();
                     seen.entry(flow.client.as_str()).or_default().push(canonical(&finding.encoding));
                 }

@@ -18,12 +18,14 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use common::build::{PacketBuilder, Tcp};
 use common::wire;
 use metaleak::claims::{Catalogue, Criteria, judge_with_controls};
 use metaleak::destination::ReferenceDb;
-use metaleak::model::{ClaimResult, Control, Report, Verdict};
+use metaleak::model::{ClaimResult, Control, ControlKind, Report, Verdict};
+use metaleak::payload::Rules;
 use metaleak::pipeline::{self, Capture, Settings};
 
 /// Messengers with a name of their server; two have none that is theirs, and are known by the run and the form of their bytes.
@@ -180,6 +182,17 @@ fn described(messenger: &str, steps: &[&str], more: &str) -> String {
 
 /// Captures of one study, judged together by the claims of the messenger; `controls` are planted first.
 fn judged(messenger: &str, files: &[(Vec<u8>, String)], controls: u32, catalogue: &Catalogue) -> Report {
+    judged_by(messenger, files, controls, catalogue, None)
+}
+
+/// The same, with other rules for what counts in readable bytes.
+fn judged_by(
+    messenger: &str,
+    files: &[(Vec<u8>, String)],
+    controls: u32,
+    catalogue: &Catalogue,
+    rules: Option<Arc<Rules>>,
+) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let mut captures = Vec::new();
     for (n, (bytes, run)) in files.iter().enumerate() {
@@ -189,13 +202,16 @@ fn judged(messenger: &str, files: &[(Vec<u8>, String)], controls: u32, catalogue
         std::fs::write(folder.path().join(format!("{messenger}-{n:03}.run.json")), run).unwrap();
         captures.push(Capture { path, name });
     }
-    let settings = Settings { parallel: true, ..Settings::default() };
+    let settings = Settings { parallel: true, rules, ..Settings::default() };
     let analyses: Vec<_> = pipeline::analyse_all(&captures, &settings, &|_| {})
         .into_iter()
         .map(|read| read.unwrap_or_else(|e| panic!("{e}")))
         .collect();
-    let planted =
-        if controls == 0 { BTreeMap::new() } else { pipeline::plant(&captures, &analyses, controls, true) };
+    let planted = if controls == 0 {
+        BTreeMap::new()
+    } else {
+        pipeline::plant(&captures, &analyses, controls, &settings, ReferenceDb::embedded().unwrap())
+    };
     pipeline::report(analyses, ReferenceDb::embedded().unwrap(), catalogue, &planted, &Criteria::default())
 }
 
@@ -267,6 +283,36 @@ fn rows_of(messenger: &str, name: &str) -> Vec<Row> {
     let power = find(&controlled.claims, &id).control.clone().unwrap_or_else(|| panic!("{id}: no control"));
     assert!(power.planted == 60 && power.power >= 0.95, "{id}: {power:?}");
     note("nothing in clear, 60 controls planted", "no-identifiers-in-clear", "not-contradicted", &controlled);
+    let rules = &find(&controlled.claims, &id).further_controls;
+    assert!(
+        matches!(&rules[..], [rules] if rules.kind == ControlKind::Rule && rules.power >= 0.95 && rules.missed.is_empty()),
+        "{id}: {rules:?}"
+    );
+    for (claim, kind) in
+        [("all-ends-adequate", ControlKind::Destination), ("no-third-party-trackers", ControlKind::Tracker)]
+    {
+        let id = format!("{messenger}.{claim}");
+        let power =
+            find(&controlled.claims, &id).control.clone().unwrap_or_else(|| panic!("{id}: no control"));
+        println!("{id}: {} of {}", power.found, power.planted);
+        assert!(power.kind == kind && power.planted == 60 && power.power >= 0.95, "{id}: {power:?}");
+    }
+    // Where nothing but the run says whose the connections are, an own server looks like anybody's.
+    if !matches!(messenger, "conversations" | "caritas") {
+        let planted = "own ends only, 60 connections to trackers planted";
+        note(planted, "no-third-party-trackers", "not-contradicted", &controlled);
+    }
+    // Without a word on what the device did a connection to a tracker is nobody's: the control has to fail.
+    if messenger != "caritas" {
+        let nobody =
+            format!("{{\"steps\": {}, \"vantage\": \"router\"}}", serde_json::to_string(STEPS).unwrap());
+        let blind = judged(messenger, &[(sound(messenger, name, 0x1301), nobody)], 20, &catalogue);
+        let id = format!("{messenger}.no-third-party-trackers");
+        let power = find(&blind.claims, &id).control.clone().unwrap_or_else(|| panic!("{id}: no control"));
+        assert_eq!((power.planted, power.found), (20, 0), "{id}");
+        let planted = "trackers that no run ties to the messenger";
+        note(planted, "no-third-party-trackers", "inconclusive: control-failed", &blind);
+    }
     let idle = judged(
         messenger,
         &[(sound(messenger, name, 0x1301), described(messenger, &["idle"], ""))],
@@ -296,7 +342,7 @@ fn rows_of(messenger: &str, name: &str) -> Vec<Row> {
     // The search finds every control in captures like these, so that a failed one is handed to the engine.
     let mut failed = report.clone();
     let silent = Control { planted: 60, found: 0, ..Control::default() };
-    failed.claims = judge_with_controls(&catalogue, &failed, &BTreeMap::from([(id, silent)]));
+    failed.claims = judge_with_controls(&catalogue, &failed, &BTreeMap::from([(id, vec![silent])]));
     note("a control that found nothing", "no-identifiers-in-clear", "inconclusive: control-failed", &failed);
     for (planted, bytes, repeats, expected) in [
         ("32 bytes a contact, five runs a dose", 32, 5, "contradicted"),
@@ -492,4 +538,81 @@ fn noise_contradicts_nothing() {
     let (wrong, claims) = false_contradictions(125);
     println!("{} false contradictions in 1000 variants, {claims} claims judged", wrong.len());
     assert!(wrong.is_empty(), "{} in 1000 variants:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A rule of the auditor's that takes numbers for something harmless makes the search blind for them: that nothing was seen means nothing then.
+#[test]
+fn a_rule_that_hides_others_makes_the_control_fail() {
+    let catalogue = catalogue_of("signal");
+    let files = [(sound("signal", "chat.signal.org", 0x1301), described("signal", STEPS, ""))];
+    let hiding = "schema = 1\n[[rule]]\nid = \"harmless\"\nkind = \"content\"\nseverity = \"info\"\nconfidence = \"low\"\n\
+        text = { en = \"digits\", de = \"Ziffern\" }\nanchors = [\"+\"]\nregex = '[+][0-9][0-9 ()/.-]{5,28}[0-9]'\n\
+        yes = [\"the digits +4915112345678 follow\"]\nno = [\"one plus +1 is two\"]\n";
+    let rules = Rules::with_texts(&[(Path::new("own.toml"), hiding)]).unwrap();
+    let seeing = judged("signal", &files, 60, &catalogue);
+    let blind = judged_by("signal", &files, 60, &catalogue, Some(Arc::new(rules)));
+    let [seeing, blind] = [&seeing, &blind].map(|r| find(&r.claims, "signal.no-identifiers-in-clear"));
+    assert_eq!(said(seeing), "not-contradicted");
+    assert_eq!(said(blind), "inconclusive: control-failed");
+    let missed = &blind.further_controls[0].missed;
+    assert!(missed.iter().any(|rule| rule == "phone-list"), "{missed:?}");
+    // Canaries are found all the same.
+    assert!(!blind.control.as_ref().unwrap().failed());
+}
+
+/// What each direction carries, and how dense it is: random bytes are as dense as ciphertext and stay opaque.
+#[test]
+fn dense_bytes_count_as_encrypted_behind_a_handshake_only() {
+    use metaleak::dissect::{Options, analyse_bytes};
+    use metaleak::model::{ContentClass, Direction};
+    let mut r = Random(21);
+    let mut made = PacketBuilder::new();
+    tls(&mut made, 40_000, "signal", "chat.signal.org", 0x1301, 9000, &mut r);
+    let mut talk = |port: u16, up: &[u8], down: &[u8]| {
+        let mut tcp = Tcp::new(
+            &format!("{DEVICE}:{port}"),
+            &format!("{SERVER}:{}", if port == 40_002 { 80 } else { 7777 }),
+        );
+        tcp.open(&mut made);
+        for piece in up.chunks(1000) {
+            tcp.up(&mut made, piece);
+        }
+        for piece in down.chunks(700) {
+            tcp.down(&mut made, piece);
+        }
+        tcp.close(&mut made);
+    };
+    talk(40_001, &r.bytes(9000), &[&[0xff, 0xd8, 0xff, 0xe0][..], &r.bytes(30_000)].concat());
+    let body = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0][..], &r.bytes(4000)].concat();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: {}\r\n\r\n", body.len());
+    talk(
+        40_002,
+        b"GET /a HTTP/1.1\r\nHost: a.example\r\nAccept: everything that there is\r\n\r\n",
+        &[head.as_bytes(), &body].concat(),
+    );
+    let read = analyse_bytes("made.pcap", &made.finish(), &Options::default()).unwrap();
+    let said: Vec<_> = read
+        .flows
+        .iter()
+        .flat_map(|f| f.density.iter().map(|d| (f.encryption.as_str(), d.direction, d.class)))
+        .collect();
+    let (up, down) = (Direction::Up, Direction::Down);
+    assert_eq!(
+        said,
+        [
+            ("tls1.3", up, ContentClass::Encrypted),
+            ("tls1.3", down, ContentClass::Encrypted),
+            ("opaque", up, ContentClass::Opaque),
+            ("opaque", down, ContentClass::Media),
+            ("none", up, ContentClass::Cleartext),
+            ("none", down, ContentClass::Compressed),
+        ]
+    );
+    let dense: Vec<f64> =
+        read.flows.iter().flat_map(|f| &f.density).map(|d| d.entropy_bits.unwrap()).collect();
+    assert!(dense.iter().enumerate().all(|(n, bits)| (*bits > 7.3) == (n != 4) || n == 1), "{dense:?}");
+    let random = &read.flows[1].density;
+    assert_eq!((random[0].bytes, random[0].looked_at), (9000, 9000));
+    assert_eq!((random[1].bytes, random[1].looked_at), (30_004, 16_384));
+    assert!(random[0].chi_square.unwrap() < 340.0);
 }

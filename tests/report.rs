@@ -15,7 +15,9 @@ use std::path::Path;
 
 use fixture::HOSTILE;
 use fluent_bundle::FluentResource;
-use metaleak::model::{Next, Protection, Report, RunsVerdict, Text, Verdict};
+use metaleak::model::{
+    ContentClass, Direction, Flow, FlowDensity, Next, Protection, Report, RunsVerdict, Text, Verdict,
+};
 use metaleak::report::{Lang, Wording, charts, escape_terminal, html, json, schema, table};
 
 fn root(path: &str) -> std::path::PathBuf {
@@ -289,8 +291,10 @@ fn charts_show_what_is_agreed_and_what_is_disputed() {
         let charts = charts(&fixture::report(), &wording).unwrap();
         let names: Vec<&str> = charts.iter().map(|c| c.file_name.as_str()).collect();
         let all = ["verdicts-by-messenger", "bytes-by-zone", "bytes-by-country", "bytes-by-operator"];
-        let all =
-            all.into_iter().chain(["destinations-map", "flow-of-bytes"]).map(|name| format!("{name}.svg"));
+        let all = all
+            .into_iter()
+            .chain(["destinations-map", "flow-of-bytes", "entropy-by-flow"])
+            .map(|name| format!("{name}.svg"));
         assert_eq!(names, all.collect::<Vec<_>>());
         insta::assert_snapshot!(
             format!("report_chart_rows_{lang}"),
@@ -300,6 +304,50 @@ fn charts_show_what_is_agreed_and_what_is_disputed() {
         insta::assert_snapshot!(format!("report_chart_flow_{lang}"), charts[5].svg);
     }
     assert!(charts(&Report::default(), &Wording::new(Lang::En)).unwrap().is_empty());
+}
+
+#[test]
+fn the_chart_of_entropy_keeps_classes_apart() {
+    let of = |class, bytes, bits| FlowDensity {
+        direction: Direction::Up,
+        class,
+        bytes,
+        looked_at: bytes,
+        entropy_bits: bits,
+        chi_square: None,
+    };
+    let density = vec![
+        of(ContentClass::Opaque, 3000, Some(7.99)),
+        of(ContentClass::Opaque, 900, Some(6.5)),
+        of(ContentClass::Opaque, 40, None),
+        of(ContentClass::Encrypted, 1000, Some(7.99)),
+        of(ContentClass::Cleartext, 100, Some(4.25)),
+    ];
+    let mut report =
+        Report { flows: vec![Flow { flow: 1, density, ..Flow::default() }], ..Report::default() };
+    for (lang, clear, opaque) in [
+        (
+            Lang::En,
+            "in clear | 1 | 100 B | 2.0 % | 4.25",
+            "opaque | 2 | 3.8 KiB | 78.0 % | 6.50 | 6.50 – 7.99",
+        ),
+        (
+            Lang::De,
+            "im Klartext | 1 | 100 B | 2,0 % | 4,25",
+            "nicht lesbar | 2 | 3,8 KiB | 78,0 % | 6,50 | 6,50 – 7,99",
+        ),
+    ] {
+        let charts = charts(&report, &Wording::new(lang)).unwrap();
+        assert_eq!(charts.len(), 1);
+        let rows: Vec<String> = charts[0].rows.iter().map(|r| r.join(" | ").replace('\u{a0}', " ")).collect();
+        assert_eq!(rows.len(), 3, "only what is there has a row: {rows:?}");
+        assert!(rows[0].starts_with(clear), "{rows:?}");
+        assert_eq!(rows[2], opaque);
+        // Four triangles, and two in the legend.
+        assert_eq!(charts[0].svg.matches("<polygon").count(), 6);
+    }
+    report.flows[0].density.retain(|d| d.entropy_bits.is_none());
+    assert!(charts(&report, &Wording::new(Lang::En)).unwrap().is_empty());
 }
 
 #[test]

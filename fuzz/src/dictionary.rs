@@ -367,7 +367,7 @@ pub fn of(target: &str) -> &'static [&'static [u8]] {
         "stun" | "dtls" | "rtp" => CALL,
         "quic" | "quic-initial" | "http3" => QUIC,
         "whatsapp" | "threema" | "mtproto" | "mqtt" | "socks" => MESSENGERS,
-        "claims" | "facts" | "sources" => TOML,
+        "claims" | "facts" | "sources" | "rules" | "canary-file" => TOML,
         "run-json" => JSON,
         "capture" => FILES,
         "frames" => FRAMES,

@@ -7,13 +7,14 @@ use metaleak::payload::base64::{STANDARD, URL_SAFE, decode, encode};
 use metaleak::payload::credential::{http_authorization, sasl, sasl_plain_message};
 use metaleak::payload::imap::imap_login;
 use metaleak::payload::mask::{escape, mask_email, mask_number};
+use metaleak::payload::unpack::{Coding, MAX_CONTENT, Unpacker};
 use metaleak::payload::{
-    CanarySet, CanaryState, Credential, ImapLogin, Masking, SaslLogin, TextMeter, UserPass, mask,
-    mask_header, mask_target,
+    CanarySet, CanaryState, Credential, Found, ImapLogin, Masking, SaslLogin, Scanner, TextMeter, UserPass,
+    mask, mask_header, mask_target,
 };
 
 use super::Traits;
-use super::check::{assert_plain, mark, size_mark, tell_apart, timed};
+use super::check::{SECRET, assert_plain, mark, size_mark, tell_apart, timed};
 
 /// Text out of a length byte and that many bytes.
 fn short<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
@@ -70,6 +71,133 @@ pub fn canary(data: &[u8]) -> Traits {
         traits.push(mark(&["encoding", &hit.encoding.join(" ")]));
     }
     traits
+}
+
+/// The first byte chooses how a secret is packed, the second is the size of pieces; the rest follows the packed secret.
+pub fn scan(data: &[u8]) -> Traits {
+    use std::io::Write as _;
+
+    let mut rest = data;
+    let how = rest.split_off_first().copied().unwrap_or(0) % 5;
+    let piece = usize::from(rest.split_off_first().copied().unwrap_or(0)).max(1);
+    let set = CanarySet::new(&[("secret".to_owned(), SECRET.to_owned())]).expect("a fine value");
+    let gzip = |bytes: &[u8]| {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(bytes).expect("memory takes it");
+        writer.finish().expect("memory takes it")
+    };
+    let secret = [b"a text with ", SECRET.as_bytes(), b" in it"].concat();
+    let mut bytes = match how {
+        0 => secret,
+        1 => gzip(&secret),
+        2 => [encode(&gzip(&secret), STANDARD), b"\n".to_vec()].concat(),
+        3 => gzip(&[b"{\"in\":\"", &gzip(&secret)[..], b"\"}"].concat()),
+        _ => gzip(&secret).iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect(),
+    };
+    bytes.extend_from_slice(rest);
+    let look = |piece: usize| {
+        let (mut scanner, mut all) = (Scanner::default(), Vec::new());
+        for (at, part) in (0..).step_by(piece).zip(bytes.chunks(piece)) {
+            scanner.feed(&set, at, part, true, &mut |_, _| vec![7], &mut |found| all.push(found));
+        }
+        scanner.finish(&set, &mut |found| all.push(found));
+        all
+    };
+    let mut traits = Vec::new();
+    for piece in [bytes.len().max(1), piece] {
+        let all = timed(|| look(piece));
+        let mut there = false;
+        for found in &all {
+            match found {
+                Found::Here(hit) => there |= how == 0 && hit.encoding.is_empty(),
+                Found::Within(hit, marks) => {
+                    there |= how > 0;
+                    assert!(marks.iter().all(|mark| *mark == 7) && !marks.is_empty(), "{marks:?}");
+                    assert!(hit.start < hit.end && hit.end <= bytes.len() as u64, "{hit:?}");
+                    traits.push(mark(&["within", &hit.encoding.join(" ")]));
+                }
+                Found::GivenUp(at, why) => {
+                    assert!(*at <= bytes.len() as u64);
+                    assert_plain("a reason", why);
+                    traits.push(mark(&["given up"]));
+                }
+            }
+        }
+        assert!(there, "the secret is not found in pieces of {piece}: {all:?}");
+        traits.push(size_mark("found", all.len() as u64));
+    }
+    traits
+}
+
+/// The first byte chooses the coding and whether the harness packs the rest, the second is the size of pieces.
+pub fn unpack(data: &[u8]) -> Traits {
+    use std::io::Write as _;
+
+    let mut rest = data;
+    let how = rest.split_off_first().copied().unwrap_or(0);
+    let piece = usize::from(rest.split_off_first().copied().unwrap_or(0)).max(1);
+    let codings = [Coding::Gzip, Coding::Zlib, Coding::Deflate, Coding::Brotli, Coding::Zstd];
+    let coding = codings[usize::from(how) % codings.len()];
+    let packs = how >= 128;
+    let level = flate2::Compression::fast();
+    let bytes = match (packs, coding) {
+        (true, Coding::Gzip) => {
+            let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
+            writer.write_all(rest).expect("memory takes it");
+            writer.finish().expect("memory takes it")
+        }
+        (true, Coding::Zlib) => {
+            let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), level);
+            writer.write_all(rest).expect("memory takes it");
+            writer.finish().expect("memory takes it")
+        }
+        (true, Coding::Deflate) => {
+            let mut writer = flate2::write::DeflateEncoder::new(Vec::new(), level);
+            writer.write_all(rest).expect("memory takes it");
+            writer.finish().expect("memory takes it")
+        }
+        _ => rest.to_vec(),
+    };
+    let open = |piece: usize| {
+        let (mut unpacker, mut content, mut fault) = (Unpacker::new(coding), Vec::new(), None);
+        'all: for part in bytes.chunks(piece) {
+            let mut part = part;
+            while !part.is_empty() && !unpacker.ended() {
+                match unpacker.push(part, &mut |given| content.extend_from_slice(given)) {
+                    Ok(taken) => {
+                        assert!(taken <= part.len(), "took {taken} of {}", part.len());
+                        if taken == 0 {
+                            break;
+                        }
+                        part = &part[taken..];
+                    }
+                    Err(why) => {
+                        fault = Some(why);
+                        break 'all;
+                    }
+                }
+            }
+        }
+        let ended = unpacker.ended();
+        unpacker.finish(&mut |given| content.extend_from_slice(given));
+        (content, fault, ended)
+    };
+    let (whole, fault, ended) = timed(|| open(bytes.len().max(1)));
+    let (pieces, other, _) = timed(|| open(piece));
+    // A round of unpacking may give what is too much by its own size.
+    assert!((whole.len() as u64) < MAX_CONTENT + (1 << 20), "{} bytes", whole.len());
+    let common = whole.len().min(pieces.len());
+    assert_eq!(whole[..common], pieces[..common], "in pieces of {piece}");
+    if fault.is_none() && other.is_none() {
+        assert_eq!(whole.len(), pieces.len(), "in pieces of {piece}");
+    }
+    if packs && matches!(coding, Coding::Gzip | Coding::Zlib | Coding::Deflate) {
+        assert_eq!((whole.as_slice(), fault, ended), (rest, None, true), "{coding:?} of its own");
+    }
+    vec![
+        mark(&[coding.id(), &format!("{fault:?} {other:?} {ended}")]),
+        size_mark("content", whole.len() as u64),
+    ]
 }
 
 /// `masked` does not show a value of some length, unless its words say the same of every value of that length.

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use metaleak::claims::{Catalogue, Criteria, judge};
 use metaleak::destination::ReferenceDb;
 use metaleak::dissect::{Options, analyse_bytes};
-use metaleak::model::{Report, Run};
+use metaleak::model::{Direction, Report, Run};
+use metaleak::payload::{CanaryFile, CanarySet, Masking, RuleFileError, Rules, Search};
 use metaleak::{pipeline, scenario};
 
 use super::Traits;
@@ -109,6 +110,75 @@ pub fn claims(data: &[u8]) -> Traits {
             traits
         }
     }
+}
+
+/// A canary file: CSV where it begins like one, else TOML.
+pub fn canaries(data: &[u8]) -> Traits {
+    let text = String::from_utf8_lossy(data).into_owned();
+    let read =
+        || if text.starts_with("name") { CanaryFile::from_csv(&text) } else { CanaryFile::from_toml(&text) };
+    let first = timed(read);
+    assert_eq!(format!("{first:?}"), format!("{:?}", read()));
+    match first {
+        Err((line, what)) => {
+            let lines = text.split('\n').count();
+            assert!((1..=lines + 1).contains(&line), "line {line} of {lines}: {what}");
+            assert!(!what.is_empty());
+            vec![mark(&["fault", &words(&what)])]
+        }
+        Ok(file) => {
+            let count = size_mark("canaries", file.canaries.len() as u64);
+            match timed(|| CanarySet::with_keys(&file.canaries, file.keys)) {
+                Ok(_) => vec![count, mark(&["taken"])],
+                Err(e) => vec![count, mark(&["refused", &words(&e.to_string())])],
+            }
+        }
+    }
+}
+
+/// A rule file, and a text that rules are tried on.
+pub fn rules(data: &[u8]) -> Traits {
+    let text = String::from_utf8_lossy(data).into_owned();
+    let path = Path::new("fuzz.toml");
+    let read = || Rules::with_texts(&[(path, text.as_str())]);
+    let rules = match timed(read) {
+        Ok(rules) => rules,
+        Err(RuleFileError::Broken { fault, .. }) => {
+            let lines = text.split('\n').count();
+            assert!((1..=lines + 1).contains(&fault.line), "line {} of {lines}: {fault}", fault.line);
+            assert!(!fault.what.is_empty());
+            let again = read().err().map(|e| e.to_string());
+            assert!(again.is_some_and(|e| e.contains(&fault.what)), "another fault: {fault}");
+            return vec![mark(&["fault", &words(&fault.what)])];
+        }
+        Err(other) => panic!("{other}"),
+    };
+    // The rules' own examples, and the file itself.
+    let tried: Vec<u8> = rules
+        .examples()
+        .flat_map(|(.., text)| [text.as_bytes(), b"\r\n"].concat())
+        .chain(text.bytes())
+        .collect();
+    let seen = |piece: usize| {
+        let (mut search, mut all) = (Search::default(), Vec::new());
+        for (at, part) in (0..).step_by(piece).zip(tried.chunks(piece)) {
+            search.feed(&rules, at, part, &mut |sighting| all.push(sighting));
+        }
+        search.finish(&rules, &mut |sighting| all.push(sighting));
+        all.sort_by_key(|s| (s.start, s.end));
+        all
+    };
+    let whole = timed(|| seen(tried.len().max(1)));
+    let mut traits =
+        vec![size_mark("rules", rules.rows().count() as u64), size_mark("seen", whole.len() as u64)];
+    for sighting in &whole {
+        assert!(sighting.start < sighting.end && sighting.end <= tried.len() as u64, "{sighting:?}");
+        let finding = sighting.finding(&rules, Masking::On, Direction::Up);
+        assert_plain("a finding", &finding.what);
+        traits.push(mark(&["rule", finding.rule.as_deref().unwrap_or_default()]));
+    }
+    assert_eq!(whole, timed(|| seen(61)), "in pieces");
+    traits
 }
 
 /// A run description beside a capture.

@@ -27,6 +27,8 @@ pub enum Role {
     Criteria,
     /// Reference data.
     Reference,
+    /// A file of rules for readable bytes, beside the built-in one.
+    Rules,
     /// A file that the user added, such as a time stamp.
     Attachment,
     /// What the bundle is, for people.

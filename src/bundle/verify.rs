@@ -17,7 +17,7 @@ use crate::claims::{Catalogue, Criteria};
 use crate::destination::{FactTexts, ReferenceDb};
 use crate::dissect::Secrets;
 use crate::model::{Report, Run};
-use crate::payload::Keys;
+use crate::payload::{Keys, Rules};
 use crate::pipeline::{self, Capture, Settings};
 use crate::scenario;
 
@@ -277,6 +277,8 @@ struct Evidence {
     /// None in a bundle that was made before criteria were put in.
     criteria: Option<Criteria>,
     db: ReferenceDb,
+    /// Those that are built in, with those of the bundle.
+    rules: Arc<Rules>,
 }
 
 impl Evidence {
@@ -289,7 +291,15 @@ impl Evidence {
     ) -> Result<Evidence, String> {
         let of = |role: Role| manifest.files.iter().filter(move |e| e.role == role);
         let changed = |entry: &Entry| entry.stored && !good.contains(&entry.path);
-        let needed = [Role::Report, Role::Capture, Role::Run, Role::Claims, Role::Criteria, Role::Reference];
+        let needed = [
+            Role::Report,
+            Role::Capture,
+            Role::Run,
+            Role::Claims,
+            Role::Criteria,
+            Role::Reference,
+            Role::Rules,
+        ];
         if let Some(entry) = manifest.files.iter().find(|e| needed.contains(&e.role) && changed(e)) {
             return Err(format!("{} was changed", entry.path));
         }
@@ -309,6 +319,12 @@ impl Evidence {
             Some(Criteria::from_files(&texts).map_err(|e| e.to_string())?)
         };
         let db = reference(&folder.join("reference"))?;
+        let files: Vec<PathBuf> = of(Role::Rules).map(|e| folder.join(&e.path)).collect();
+        let rules = if files.is_empty() {
+            Rules::embedded()
+        } else {
+            Arc::new(Rules::with_files(&files).map_err(|e| e.to_string())?)
+        };
         let mut captures = Vec::new();
         let mut elsewhere: Option<BTreeMap<String, PathBuf>> = None;
         for input in &report.inputs {
@@ -337,7 +353,7 @@ impl Evidence {
             };
             captures.push((Capture { path, name: input.file.clone() }, input.run.clone()));
         }
-        Ok(Evidence { report, captures, catalogue, criteria, db })
+        Ok(Evidence { report, captures, catalogue, criteria, db, rules })
     }
 
     fn judge(&self, given: &Given<'_>) -> Rederived {
@@ -350,6 +366,7 @@ impl Evidence {
                 secrets: Arc::clone(&given.secrets),
                 ech: self.db.ech(),
                 keys: Keys::embedded(),
+                rules: Some(Arc::clone(&self.rules)),
                 app: run.as_ref().and_then(|r| r.messenger.clone()),
                 vantage: run.as_ref().and_then(|r| r.vantage),
                 place: run.as_ref().and_then(|r| r.place.clone()),
@@ -366,7 +383,9 @@ impl Evidence {
             BTreeMap::new()
         } else {
             let captures: Vec<Capture> = self.captures.iter().map(|(capture, _)| capture.clone()).collect();
-            pipeline::plant(&captures, &analyses, self.report.controls, given.parallel)
+            let rules = Some(Arc::clone(&self.rules));
+            let settings = Settings { parallel: given.parallel, rules, ..Settings::default() };
+            pipeline::plant(&captures, &analyses, self.report.controls, &settings, &self.db)
         };
         let none = Criteria::default();
         let criteria = self.criteria.as_ref().unwrap_or(&none);

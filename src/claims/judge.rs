@@ -7,7 +7,8 @@
 //! 4. `contradicts` matches: `contradicted`. A contradiction needs neither steps nor repeats nor a control: the frames show it.
 //! 5. Fewer runs than `min_runs`, or one of the steps exercised in fewer: `inconclusive: too-few-runs`. A recording counts once,
 //!    however often it is there.
-//! 6. The control was run and found nothing, or for certain less than 95 % (the upper end of its interval): `inconclusive: control-failed`.
+//! 6. A control was run and found nothing, nothing of one rule, or for certain less than 95 % (the upper end of its interval):
+//!    `inconclusive: control-failed`.
 //! 7. `supports` matches and the steps were exercised: `supported`, or `not-contradicted` for a claim of absence. Steps count
 //!    from captures whose run names this very messenger: what another app was made to do says nothing of this one.
 //! 8. `supports` matches and steps are missing: `inconclusive: not-exercised`.
@@ -43,19 +44,21 @@ pub fn judge(catalogue: &Catalogue, report: &Report) -> Vec<ClaimResult> {
     judge_with_controls(catalogue, report, &BTreeMap::new())
 }
 
-/// Judges every claim. `controls` has the result of the positive control of a claim, by the claim's id.
+/// Judges every claim. `controls` has the results of the positive controls of a claim, by the claim's id.
 #[must_use]
 pub fn judge_with_controls(
     catalogue: &Catalogue,
     report: &Report,
-    controls: &BTreeMap<String, Control>,
+    controls: &BTreeMap<String, Vec<Control>>,
 ) -> Vec<ClaimResult> {
     let words = Words::embedded();
     // What is gathered for one messenger serves all its claims, and no other's.
     let of_messenger = catalogue.claims().par_chunk_by(|a, b| a.messenger == b.messenger);
     let judged = of_messenger.flat_map_iter(|claims| {
         let mut known = Known { report, facts: BTreeMap::new(), alone: BTreeMap::new() };
-        let one = |claim: &Claim| one(claim, &mut known, controls.get(&claim.id), &words, catalogue);
+        let one = |claim: &Claim| {
+            one(claim, &mut known, controls.get(&claim.id).map_or(&[][..], Vec::as_slice), &words, catalogue)
+        };
         claims.iter().map(one).collect::<Vec<_>>()
     });
     judged.collect()
@@ -156,12 +159,12 @@ const MAX_SAID: usize = 3;
 fn one(
     claim: &Claim,
     known: &mut Known<'_>,
-    control: Option<&Control>,
+    controls: &[Control],
     words: &Words,
     catalogue: &Catalogue,
 ) -> ClaimResult {
     let report = known.report;
-    let ruling = rule(claim, known, control);
+    let ruling = rule(claim, known, controls);
     let (runs, runs_disagree) = runs(claim, known, ruling.verdict);
     let mut explanation = words.say(ruling.key, &ruling.values);
     let mut add = |text: &Text| {
@@ -211,7 +214,8 @@ fn one(
         reason: ruling.reason.to_owned(),
         explanation,
         evidence: ruling.evidence,
-        control: control.cloned(),
+        control: controls.first().cloned(),
+        further_controls: controls.iter().skip(1).cloned().collect(),
         sources: claim.sources.iter().map(ToString::to_string).collect(),
         runs,
         runs_disagree,
@@ -233,7 +237,7 @@ fn runs(claim: &Claim, known: &mut Known<'_>, verdict: Verdict) -> (Vec<RunsVerd
     let mut kinds: BTreeMap<RunKind<'_>, Vec<&str>> = BTreeMap::new();
     for part in known.alone(&claim.messenger, &claim.vantage).iter() {
         let captures: BTreeSet<&str> = part.captures.iter().copied().collect();
-        let ruling = weigh(claim, report, &part.facts, &captures, None, false);
+        let ruling = weigh(claim, report, &part.facts, &captures, &[], false);
         let kind = (part.day, part.app, part.vantage, ruling.verdict, ruling.reason);
         kinds.entry(kind).or_default().extend(&part.captures);
     }
@@ -366,7 +370,7 @@ fn ruling(verdict: Verdict, reason: &'static str, key: &'static str, evidence: V
     Ruling { verdict, reason, key, values: Vec::new(), evidence, captures: BTreeSet::new() }
 }
 
-fn rule(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>) -> Ruling {
+fn rule(claim: &Claim, known: &mut Known<'_>, controls: &[Control]) -> Ruling {
     let report = known.report;
     if claim.decided_by == DecidedBy::Documentary {
         return ruling(Verdict::Documentary, "", "documentary", Vec::new());
@@ -381,7 +385,7 @@ fn rule(claim: &Claim, known: &mut Known<'_>, control: Option<&Control>) -> Ruli
         return undecided("vantage-unsuitable", "vantage", shown);
     }
     let captures: BTreeSet<&str> = facts.flows.iter().map(|f| f.capture.as_str()).collect();
-    weigh(claim, report, &facts, &captures, control, true)
+    weigh(claim, report, &facts, &captures, controls, true)
 }
 
 /// The rules from the fourth on. `together` is false for one run alone, of which no repeats are asked.
@@ -390,7 +394,7 @@ fn weigh(
     report: &Report,
     facts: &Facts<'_>,
     captures: &BTreeSet<&str>,
-    control: Option<&Control>,
+    controls: &[Control],
     together: bool,
 ) -> Ruling {
     // A verdict that rests on what is not there rests on all captures.
@@ -418,7 +422,7 @@ fn weigh(
         return Ruling { values, ..undecided("too-few-runs", key, shown()) };
     }
     // A detector that for certain misses more than one leak in twenty proves nothing by its silence.
-    if control.is_some_and(|c| c.planted > 0 && (c.found == 0 || c.ci95[1] < 0.95)) {
+    if controls.iter().any(Control::failed) {
         return undecided("control-failed", "control-failed", shown());
     }
     if let Some((true, items)) = claim.supports.as_ref().map(|p| facts.eval(p)) {
@@ -430,9 +434,9 @@ fn weigh(
         let evidence = gathered(&items);
         // That nothing was seen rests on every capture, whatever is shown of them.
         let captures = rests_on(if claim.absence { &[] } else { &evidence });
-        let (verdict, key) = match (claim.absence, control) {
-            (true, Some(_)) => (Verdict::NotContradicted, "not-contradicted"),
-            (true, None) => (Verdict::NotContradicted, "not-contradicted-uncontrolled"),
+        let (verdict, key) = match (claim.absence, controls) {
+            (true, [_, ..]) => (Verdict::NotContradicted, "not-contradicted"),
+            (true, []) => (Verdict::NotContradicted, "not-contradicted-uncontrolled"),
             (false, _) => (Verdict::Supported, "supported"),
         };
         return Ruling { captures, ..ruling(verdict, "", key, evidence) };

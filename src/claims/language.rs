@@ -1,7 +1,7 @@
 //! The claim language as types (`docs/claims-language.md`).
 
 use super::predicate::Conditions;
-use crate::model::{Criterion, Text, Vantage};
+use crate::model::{Criterion, Finding, Text, Vantage};
 
 /// A claim as its file says it, checked.
 #[derive(Clone, Debug)]
@@ -127,6 +127,29 @@ pub enum Predicate {
     Not(Box<Predicate>),
     /// One quantifier over one subject.
     Leaf(Leaf),
+}
+
+impl Predicate {
+    /// Whether a finding like this one would count in one of its parts, were it in a flow that the part speaks of.
+    fn counts(&self, finding: &Finding) -> bool {
+        match self {
+            Predicate::AllOf(parts) | Predicate::AnyOf(parts) => parts.iter().any(|p| p.counts(finding)),
+            Predicate::Not(inner) => inner.counts(finding),
+            Predicate::Leaf(leaf) => {
+                leaf.subject == Subject::Findings
+                    && leaf.of.fit_finding(finding)
+                    && leaf.conditions.fit_finding(finding)
+            }
+        }
+    }
+}
+
+impl Claim {
+    /// Whether its verdict rests on that a finding like this one is not there.
+    #[must_use]
+    pub fn counts(&self, finding: &Finding) -> bool {
+        self.supports.iter().chain(&self.contradicts).any(|predicate| predicate.counts(finding))
+    }
 }
 
 /// One quantifier over one subject.

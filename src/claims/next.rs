@@ -94,7 +94,9 @@ impl Line<'_> {
                 let _ = write!(options, " --claims {}", quoted(&file.file));
             }
         }
-        if self.claim.control == "K1" {
+        // Of claims on ends only those that rest on silence have a use for it.
+        let silent = self.claim.absence && matches!(self.claim.control.as_str(), "K3" | "K6");
+        if self.claim.control == "K1" || silent {
             options.push_str(" --controls 200");
         }
         options

@@ -280,6 +280,13 @@ impl Conditions {
         self.0.iter().map(|(n, v)| (*n, v))
     }
 
+    /// Whether a finding fits, whatever flow it is in.
+    pub(super) fn fit_finding(&self, finding: &Finding) -> bool {
+        let none = Facts::default();
+        let own = |value: &Value| !matches!(value, Value::Of(_));
+        self.0.iter().filter(|(_, v)| own(v)).all(|(name, v)| Item::Finding(finding).fits(name, v, &none))
+    }
+
     fn fit(&self, item: &Item<'_>, facts: &Facts<'_>) -> bool {
         self.0.iter().all(|(name, value)| item.fits(name, value, facts))
     }

@@ -44,6 +44,9 @@ pub(super) struct BundleArgs {
     /// The reference data that was given to `study`, where it was not the built-in table.
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
+    /// A file of rules that was given to `study`; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    rules: Vec<PathBuf>,
     /// Sign with this key: a minisign secret key, or an Ed25519 key in PEM.
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
@@ -118,6 +121,7 @@ pub(super) fn make(args: &BundleArgs, quiet: bool) -> Result<(), Failure> {
     parts.extend(claims(&report, &args.claims)?);
     parts.extend(criteria(&report, args.criteria.as_deref())?);
     parts.extend(reference(&report, args.db.as_deref())?);
+    parts.extend(rules(&report, &args.rules)?);
     parts.extend(captures(&report, args)?);
     for path in &args.attach {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -240,14 +244,8 @@ fn reference(report: &Report, given: Option<&Path>) -> Result<Vec<Part>, Failure
     let mut known: Vec<String> = db.sources().into_iter().map(|s| s.sha256).collect();
     known.extend([Outlines::source().sha256, payload::keys_source().sha256]);
     known.extend(Rules::embedded().sources().iter().map(|source| source.sha256.clone()));
-    let own_rules = |source: &&ReferenceSource| source.name.starts_with("rules ");
-    if let Some(own) = report.reference.iter().find(own_rules) {
-        return Err(Failure::Usage(format!(
-            "the report was made with {:?}: a bundle holds the built-in rules alone, by which its findings are counted again; make the report without --rules",
-            own.name
-        )));
-    }
-    if let Some(other) = report.reference.iter().find(|source| !known.contains(&source.sha256)) {
+    let other = |source: &&ReferenceSource| !is_own_rules(source) && !known.contains(&source.sha256);
+    if let Some(other) = report.reference.iter().find(other) {
         return Err(Failure::Usage(format!(
             "the report was judged with another {:?} of {}: give the reference data of that time with --db",
             other.name, other.as_of
@@ -258,6 +256,37 @@ fn reference(report: &Report, given: Option<&Path>) -> Result<Vec<Part>, Failure
     let mut parts = vec![part("reference/metaleak.db".into(), db.bytes().to_vec())];
     for (name, text) in FactTexts::embedded().named() {
         parts.push(part(format!("reference/{name}"), text.as_bytes().to_vec()));
+    }
+    Ok(parts)
+}
+
+/// Whether a source is a file that was given with `--rules` (`Rules::with_texts` names them so).
+fn is_own_rules(source: &ReferenceSource) -> bool {
+    source.name.starts_with("rules ")
+}
+
+/// The files of rules that the captures were read with beside the built-in one, in the report's order: it says whose rules come first.
+fn rules(report: &Report, given: &[PathBuf]) -> Result<Vec<Part>, Failure> {
+    let mut known = Vec::new();
+    for path in given {
+        let text =
+            std::fs::read(path).map_err(|e| Failure::Unreadable(format!("{path:?}: cannot read: {e}")))?;
+        known.push((path, hex(&sha2::Sha256::digest(&text)), text));
+    }
+    let mut parts = Vec::new();
+    for own in report.reference.iter().filter(|source| is_own_rules(source)) {
+        let Some((path, _, text)) = known.iter().find(|(_, sha256, _)| *sha256 == own.sha256) else {
+            return Err(Failure::Usage(format!(
+                "the report was made with {:?} (SHA-256 {}): give that file with --rules",
+                own.name, own.sha256
+            )));
+        };
+        let path = format!("rules/{}-{}", parts.len() + 1, file_name(path));
+        parts.push(Part { path, role: Role::Rules, content: Content::Bytes(text.clone()) });
+    }
+    let used = |sha256: &String| report.reference.iter().any(|source| source.sha256 == *sha256);
+    if let Some((path, ..)) = known.iter().find(|(_, sha256, _)| !used(sha256)) {
+        return Err(Failure::Usage(format!("the report was not made with {path:?}: leave it out")));
     }
     Ok(parts)
 }

@@ -377,7 +377,7 @@ fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -
     let planted = if args.controls == 0 {
         std::collections::BTreeMap::new()
     } else {
-        let work = || pipeline::plant(&captures, &analyses, args.controls, settings.parallel);
+        let work = || pipeline::plant(&captures, &analyses, args.controls, &settings, db);
         inputs::on_threads(&args.common, work)?
     };
     let judge = || pipeline::report(analyses, db, &catalogue, &planted, &criteria);

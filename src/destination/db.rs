@@ -348,6 +348,17 @@ impl ReferenceDb {
         self.table.tracker(name)
     }
 
+    /// The domains of the tracker list that observe users, in its order.
+    pub(crate) fn observers(&self) -> Vec<&str> {
+        let observing = self.table.trackers().filter(|t| super::role::TRACKING.contains(&t.category));
+        observing.map(|tracker| tracker.domain).collect()
+    }
+
+    /// A domain that by itself shows a messenger.
+    pub(crate) fn domain_of(&self, messenger: &str) -> Option<&str> {
+        self.facts.messengers.domain_of(messenger)
+    }
+
     /// The table as it is in a file.
     pub fn bytes(&self) -> &[u8] {
         self.table.bytes()

@@ -45,7 +45,7 @@ impl End<'_> {
 }
 
 /// The categories of the tracker list that mean observation of users.
-const TRACKING: [&str; 6] = [
+pub(super) const TRACKING: [&str; 6] = [
     "advertising",
     "site_analytics",
     "mobile_analytics",

@@ -24,7 +24,9 @@ use super::packet::{Decoded, FlowKey, Fragment, OWNER_BYTES, Overhead, Packet, d
 use super::secrets::{KeyLogFaults, Secrets};
 use super::steps::StepTimes;
 use crate::capture::{self, Batch, CaptureError, FileFacts, LinkType, NSS_KEY_LOG, RawFrame, Reader};
-use crate::model::{CaptureTime, Coverage, Flow, FlowApp, FlowName, Input, ReferenceSource, Warning};
+use crate::model::{
+    CaptureTime, Coverage, Direction, Flow, FlowApp, FlowDensity, FlowName, Input, ReferenceSource, Warning,
+};
 use crate::payload::{CanarySet, Masking, Rules};
 
 /// Shards of the flow table; fixed, so that results do not depend on the number of threads.
@@ -794,6 +796,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
         let f = f.into_facts();
         let (word, evidence) = f.encryption_word();
         let (word, evidence) = (word.to_owned(), evidence.to_vec());
+        let density = density(&f);
         let mut names: Vec<FlowName> = f
             .names
             .into_iter()
@@ -859,6 +862,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
             rtt_frames: f.rtt_frames,
             app: f.owner.as_ref().map(owner),
             also_seen: None,
+            density,
         }
     };
     if options.parallel {
@@ -866,6 +870,25 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
     } else {
         finished.into_iter().enumerate().map(told).collect()
     }
+}
+
+/// How dense each direction with payload is; figures are rounded, so that no digit of a sum's order is in them.
+fn density(facts: &super::flow::FlowFacts) -> Vec<FlowDensity> {
+    let rounded = |value: f64, parts: f64| (value * parts).round() / parts;
+    [Direction::Up, Direction::Down]
+        .into_iter()
+        .zip(facts.sent.iter())
+        .filter_map(|(direction, sent)| {
+            Some(FlowDensity {
+                direction,
+                class: crate::payload::density::class(sent.read, facts.encryption.is_some(), &sent.density)?,
+                bytes: sent.read.iter().sum(),
+                looked_at: sent.density.looked_at(),
+                entropy_bits: sent.density.entropy_bits().map(|bits| rounded(bits, 1000.0)),
+                chi_square: sent.density.chi_square().map(|chi| rounded(chi, 10.0)),
+            })
+        })
+        .collect()
 }
 
 /// Opens and analyses a file under the name that the report gives it.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::model::{CaptureTime, Direction, FindingKind, FlowCall, FlowTls, Severity, SignatureHit};
 use crate::payload::{
-    Found, RawFinding, Readability, Room, Scanner, Search as RuleSearch, Sighting, TextMeter,
+    Density, Found, RawFinding, Readability, Room, Scanner, Search as RuleSearch, Sighting, TextMeter,
 };
 
 mod session;
@@ -80,6 +80,8 @@ pub struct FlowFacts {
     pub encryption: Option<(&'static str, Vec<u64>)>,
     /// Payload bytes by [`Reading`]: clear, handshake, encrypted, opaque.
     pub read: [u64; 4],
+    /// Each direction by itself.
+    pub(super) sent: Box<[Sent; 2]>,
     /// The first frames with clear content.
     pub clear_frames: Vec<u64>,
     /// Signatures that fired.
@@ -112,6 +114,21 @@ pub struct FlowFacts {
     pub(super) decrypted: bool,
     findings: u32,
     told: Option<Box<Told>>,
+}
+
+/// What one direction sent: payload bytes by [`Reading`], and how dense they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent {
+    pub(super) read: [u64; 4],
+    pub(super) density: Density,
+}
+
+impl Sent {
+    fn add(&mut self, reading: Reading, bytes: u64) {
+        if let Some(sum) = self.read.get_mut(reading as usize) {
+            *sum += bytes;
+        }
+    }
 }
 
 /// What was told of a flow, so that rules tell nothing twice.
@@ -214,11 +231,12 @@ impl FlowFacts {
         }
     }
 
-    fn add_read(&mut self, reading: Reading, bytes: u64) {
+    fn add_read(&mut self, direction: Direction, reading: Reading, bytes: u64) {
         // The bytes on the wire were counted as those of the encryption.
         if self.decrypted {
             return;
         }
+        direction.pick(&mut self.sent).add(reading, bytes);
         let [clear, handshake, encrypted, opaque] = &mut self.read;
         *match reading {
             Reading::Clear => clear,
@@ -226,6 +244,18 @@ impl FlowFacts {
             Reading::Encrypted => encrypted,
             Reading::Opaque => opaque,
         } += bytes;
+    }
+
+    /// The next bytes of a direction, each once and in order.
+    fn measure(&mut self, direction: Direction, bytes: &[u8], sealed: bool) {
+        if !self.decrypted {
+            direction.pick(&mut self.sent).density.feed(bytes, sealed);
+        }
+    }
+
+    /// No more bytes come: what is kept of them shrinks to figures.
+    fn measured(&mut self) {
+        self.sent.iter_mut().for_each(|sent| sent.density.settle());
     }
 
     /// CONTRACT's `encryption` word and the frames that show it.
@@ -397,7 +427,7 @@ impl Output {
         raw: RawFinding,
     ) {
         let raw = if facts.decrypted { raw.behind_encryption() } else { raw };
-        if raw.rule.is_some() && !self.is_new(facts, direction, &frames, &raw) {
+        if raw.by_rule_file() && !self.is_new(facts, direction, &frames, &raw) {
             return;
         }
         if facts.findings >= MAX_FINDINGS {
@@ -406,7 +436,7 @@ impl Output {
         }
         facts.findings += 1;
         let place = self.findings.len();
-        if raw.rule.is_some() {
+        if raw.by_rule_file() {
             let told = facts.told.get_or_insert_default();
             told.values.push((key(&raw, direction), place));
             told.by_rules += 1;
@@ -441,7 +471,7 @@ impl Output {
                 told.values.push((key, place));
             }
             // What a dissector told of is not counted.
-            if let Some(known) = self.findings.get_mut(place).filter(|f| f.raw.rule.is_some()) {
+            if let Some(known) = self.findings.get_mut(place).filter(|f| f.raw.by_rule_file()) {
                 known.raw.count += raw.count;
             }
             return false;
@@ -838,6 +868,7 @@ impl Shard {
             ja4: None,
             encryption: None,
             read: [0; 4],
+            sent: Box::default(),
             clear_frames: Vec::new(),
             signatures: Vec::new(),
             call: None,
@@ -1278,6 +1309,7 @@ impl Flow {
     fn unknown(&mut self, direction: Direction, stream: &mut Stream, data: &[u8], sink: &mut Sink<'_>) {
         let Stream { search, provenance, taken, .. } = stream;
         search.meter.get_or_insert_default().feed(*taken, data);
+        self.facts.measure(direction, data, false);
         search.unknown += data.len() as u64;
         let place =
             Place { source: Source::Stream { provenance, base: *taken }, fragments: sink.shared.fragments };
@@ -1394,7 +1426,9 @@ impl Flow {
         sink: &mut Sink<'_>,
     ) {
         sink.ledger.add(class.name, data.len() as u64);
-        self.facts.add_read(class.reading, data.len() as u64);
+        self.facts.add_read(direction, class.reading, data.len() as u64);
+        let sealed = matches!(class.reading, Reading::Encrypted | Reading::Handshake);
+        self.facts.measure(direction, data, sealed);
         if class.reading == Reading::Encrypted {
             self.settle(direction, search, place, sink);
             self.search_over(direction, search, place, sink);
@@ -1626,6 +1660,7 @@ impl Flow {
                 search.meter.get_or_insert_default().feed(search.unknown, payload);
                 search.unknown += payload.len() as u64;
             }
+            self.facts.measure(direction, payload, false);
             self.unknown = Some(searches);
             self.apply_rules(direction, &mut Search::default(), place, payload, sink);
             let mut search = Search::default();
@@ -1695,6 +1730,7 @@ impl Flow {
             self.judge_unknown(direction, &stream.search, Some(place), sink);
         }
         self.app = App::Unknown;
+        self.facts.measured();
     }
 
     /// Bytes that no protocol took are clear when they are text, else opaque.
@@ -1709,7 +1745,7 @@ impl Flow {
         let text = meter.verdict() == Readability::Text;
         let class = if text { Class::clear("text") } else { Class::opaque("opaque") };
         sink.ledger.add(class.name, search.unknown);
-        self.facts.add_read(class.reading, search.unknown);
+        self.facts.add_read(direction, class.reading, search.unknown);
         if let (true, Some(raw)) = (text, meter.finding(false)) {
             // Early frames may be forgotten by now: the flow's first frame stands for them then.
             let mut frames = match place {
@@ -1738,6 +1774,7 @@ impl Flow {
                 self.judge_unknown(direction, search, None, sink);
             }
         }
+        self.facts.measured();
     }
 }
 

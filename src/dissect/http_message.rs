@@ -152,7 +152,7 @@ impl Secrets {
             {
                 let value_shown = masking.apply(&String::from_utf8_lossy(value));
                 let what = format!("header {name}: {value_shown}");
-                tell(value, raw(FindingKind::Token, Severity::Medium, what));
+                tell(value, raw("http-secret-header", FindingKind::Token, Severity::Medium, what));
             }
             _ => {}
         }
@@ -178,7 +178,7 @@ impl Secrets {
         let shown = if plain || masking == Masking::Off { escape(&name) } else { mask(&name) };
         let value = masking.apply(&String::from_utf8_lossy(value));
         let what = format!("cookie {shown} {how} in clear: {value}");
-        tell(pair, raw(FindingKind::Cookie, severity, what));
+        tell(pair, raw("http-cookie", FindingKind::Cookie, severity, what));
     }
 
     /// Secrets among the parameters of a target: they end up in logs and histories too. `tell` is given the range of each
@@ -202,13 +202,13 @@ impl Secrets {
             let sure = ["token", "secret", "passw", "pwd"].iter().any(|part| lower.contains(part));
             let severity = if sure { Severity::High } else { Severity::Medium };
             let what = format!("{} in the request target: {}", escape(name), masking.apply(value));
-            tell(range, raw(FindingKind::Token, severity, what));
+            tell(range, raw("http-secret-parameter", FindingKind::Token, severity, what));
         }
     }
 }
 
-fn raw(kind: FindingKind, severity: Severity, what: String) -> RawFinding {
-    RawFinding { kind, severity, what, ..RawFinding::default() }
+fn raw(id: &str, kind: FindingKind, severity: Severity, what: String) -> RawFinding {
+    RawFinding { kind, severity, what, rule: Some(id.to_owned()), ..RawFinding::default() }
 }
 
 /// A header that carries a secret by its name; those that only talk about secrets do not.

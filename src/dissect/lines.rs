@@ -267,12 +267,18 @@ pub(super) fn tell_credential(credential: &Credential, span: Span, cx: &mut Cx<'
     span.tell(raw, cx);
 }
 
+/// The id of what the protocol of a flow shows: `smtp-address`.
+fn named(cx: &Cx<'_>, what: &str) -> String {
+    format!("{}-{what}", cx.facts.protocols.last().copied().unwrap_or("unknown"))
+}
+
 /// Reports a mail address in the first `size` of the bytes shown.
 pub(super) fn tell_address(what: &str, address: &[u8], size: usize, cx: &mut Cx<'_>) {
     let raw = RawFinding {
         kind: FindingKind::Identifier,
         severity: Severity::High,
         what: format!("{what} in clear: {}", cx.masking().apply_any(&lossy(address))),
+        rule: Some(named(cx, "address")),
         ..RawFinding::default()
     };
     Span::of(size, cx).tell(raw, cx);
@@ -445,6 +451,7 @@ impl Contents {
             kind: FindingKind::Content,
             severity: Severity::High,
             what: what.to_owned(),
+            rule: Some(named(cx, "content")),
             ..RawFinding::default()
         };
         span.tell(raw, cx);

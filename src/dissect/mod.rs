@@ -491,9 +491,17 @@ impl Cx<'_> {
         self.out.finding(self.facts, self.direction, frames.all, RawFinding { range, ..finding });
     }
 
-    /// As [`Cx::finding`], for a message put together from earlier bytes: `frames` are all of its frames.
-    pub fn finding_at(&mut self, frames: Frames, severity: Severity, kind: FindingKind, what: String) {
-        let raw = RawFinding { kind, severity, what, ..RawFinding::default() };
+    /// As [`Cx::finding`], for a message put together from earlier bytes: `frames` are all of its frames, `id` what
+    /// findings of its kind are called.
+    pub fn finding_at(
+        &mut self,
+        frames: Frames,
+        id: &str,
+        severity: Severity,
+        kind: FindingKind,
+        what: String,
+    ) {
+        let raw = RawFinding { kind, severity, what, rule: Some(id.to_owned()), ..RawFinding::default() };
         self.out.finding(self.facts, self.direction, frames.all, raw);
     }
 

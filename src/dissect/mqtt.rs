@@ -249,12 +249,15 @@ impl Mqtt {
         }
         if !read.client_id.is_empty() {
             let what = format!("MQTT client id {}", masking.apply_any(&read.client_id));
-            cx.finding(range.clone(), found(FindingKind::Identifier, Severity::Medium, what));
+            cx.finding(
+                range.clone(),
+                found("mqtt-client-id", FindingKind::Identifier, Severity::Medium, what),
+            );
         }
         let (topic, bytes) = read.will?;
         if bytes > 0 {
             let what = format!("MQTT last will in clear, {bytes} bytes");
-            cx.finding(range, found(FindingKind::Content, Severity::High, what));
+            cx.finding(range, found("mqtt-will", FindingKind::Content, Severity::High, what));
         }
         Some(topic)
     }
@@ -285,8 +288,8 @@ impl Mqtt {
     }
 }
 
-fn found(kind: FindingKind, severity: Severity, what: String) -> RawFinding {
-    RawFinding { kind, severity, what, ..RawFinding::default() }
+fn found(id: &str, kind: FindingKind, severity: Severity, what: String) -> RawFinding {
+    RawFinding { kind, severity, what, rule: Some(id.to_owned()), ..RawFinding::default() }
 }
 
 impl Dissector for Mqtt {
@@ -339,7 +342,10 @@ impl Dissector for Mqtt {
                 if self.published < MAX_PUBLISHED {
                     self.published += 1;
                     let what = format!("MQTT message in clear, {size} bytes with its header");
-                    cx.finding(0..size.min(data.len()), found(FindingKind::Content, Severity::High, what));
+                    cx.finding(
+                        0..size.min(data.len()),
+                        found("mqtt-content", FindingKind::Content, Severity::High, what),
+                    );
                 }
             }
             _ => {}

@@ -350,6 +350,7 @@ impl MtProto {
                                 "auth_key_id of the device, readable by any observer: {}",
                                 masking.apply(&hex(&id))
                             ),
+                            rule: Some("mtproto-auth-key-id".to_owned()),
                             ..RawFinding::default()
                         },
                     );

@@ -451,6 +451,7 @@ fn name_finding(name: &[u8], show: bool) -> RawFinding {
         kind: FindingKind::Identifier,
         severity: if name.contains('@') { Severity::Medium } else { Severity::Low },
         what: format!("RTCP canonical name in clear: {}", masking.apply_any(&name)),
+        rule: Some("rtcp-cname".to_owned()),
         ..RawFinding::default()
     }
 }

@@ -371,7 +371,9 @@ impl Sip {
         if self.told.len() < MAX_TOLD && self.told.insert(key) {
             let finding = credential.finding((0, 0), masking, false);
             let what = format!("SIP: {}", finding.what);
-            cx.finding(at + field.range.start..at + field.range.end, RawFinding { what, ..finding });
+            // The schemes are those of HTTP (RFC 3261 section 22).
+            let rule = finding.rule.as_ref().map(|id| id.replacen("http", "sip", 1));
+            cx.finding(at + field.range.start..at + field.range.end, RawFinding { what, rule, ..finding });
         }
     }
 
@@ -390,6 +392,7 @@ impl Sip {
                 kind: FindingKind::Identifier,
                 severity: Severity::Medium,
                 what,
+                rule: Some("sip-addresses".to_owned()),
                 ..RawFinding::default()
             },
         );
@@ -483,6 +486,7 @@ impl Sip {
                         ),
                         encoding: vec!["base64".to_owned()],
                         range: (0, 0),
+                        rule: Some("sdp-srtp-key".to_owned()),
                         ..RawFinding::default()
                     },
                 );

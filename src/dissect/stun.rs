@@ -321,6 +321,7 @@ pub(super) fn peer_finding(place: &str, address: SocketAddr, show: bool) -> RawF
         kind: FindingKind::Identifier,
         severity: Severity::Medium,
         what: format!("peer address in clear in TURN/SDP ({place} {})", masking.apply(&address.to_string())),
+        rule: Some("peer-address".to_owned()),
         ..RawFinding::default()
     }
 }

@@ -545,6 +545,7 @@ impl Side {
                 what: format!("readable WebSocket message, {} bytes of text", message.metered),
                 encoding: message.content.layers(),
                 range: (message.offset, message.offset),
+                rule: Some("websocket-text".to_owned()),
                 ..RawFinding::default()
             };
             cx.finding_in(message.frames, raw);

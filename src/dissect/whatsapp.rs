@@ -174,6 +174,7 @@ impl WhatsApp {
                             kind: FindingKind::Identifier,
                             severity: Severity::High,
                             what: format!("account number in the log-in: {}", masking.apply_any(text)),
+                            rule: Some("whatsapp-account".to_owned()),
                             ..RawFinding::default()
                         },
                     );

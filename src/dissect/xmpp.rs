@@ -635,7 +635,7 @@ impl Xmpp {
         if let Some((range, text)) = body.filter(|_| encrypted == "none" && *told < MAX_BODIES) {
             *told += 1;
             let what = format!("message body in clear, {} characters", text.chars().count());
-            cx.finding(range, finding(FindingKind::Content, what));
+            cx.finding(range, finding(FindingKind::Content, "xmpp-body", what));
         }
     }
 
@@ -657,7 +657,7 @@ impl Xmpp {
             .collect();
         if !people.is_empty() && !std::mem::replace(&mut self.side(d).jids_told, true) {
             let what = format!("account address (jid) in clear: {}", people.join(" "));
-            cx.finding(range, finding(FindingKind::Identifier, what));
+            cx.finding(range, finding(FindingKind::Identifier, "xmpp-jid", what));
         }
     }
 
@@ -680,8 +680,8 @@ impl Xmpp {
     }
 }
 
-fn finding(kind: FindingKind, what: String) -> RawFinding {
-    RawFinding { kind, severity: Severity::High, what, ..RawFinding::default() }
+fn finding(kind: FindingKind, id: &str, what: String) -> RawFinding {
+    RawFinding { kind, severity: Severity::High, what, rule: Some(id.to_owned()), ..RawFinding::default() }
 }
 
 fn tell(credential: &Credential, range: Range<usize>, cx: &mut Cx<'_>) {

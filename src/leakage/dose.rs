@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use crate::controls::wilson;
-use crate::model::Control;
+use crate::model::{Control, ControlKind};
 use crate::random::Random;
 
 /// Runs at each dose below which nothing is judged.
@@ -201,6 +201,8 @@ pub fn power(trials: &[Trial], seed: u64) -> Option<Control> {
         power: hits as f64 / PLANTINGS as f64,
         ci95: wilson(PLANTINGS, hits),
         smallest_bytes: reached.map(|size| *size as u64),
+        kind: ControlKind::Dose,
+        missed: Vec::new(),
     })
 }
 

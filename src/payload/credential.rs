@@ -105,6 +105,7 @@ impl Credential {
             encoding: self.encoding().iter().map(|&layer| layer.to_owned()).collect(),
             range,
             decrypted,
+            rule: Some(self.scheme.to_owned()),
             ..RawFinding::default()
         }
     }

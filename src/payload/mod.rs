@@ -10,6 +10,7 @@ pub mod canary;
 pub mod canary_file;
 pub mod cleartext;
 pub mod credential;
+pub mod density;
 mod forms;
 pub mod imap;
 pub mod mask;
@@ -26,6 +27,7 @@ pub use canary::{CanaryError, CanarySet, CanaryState, Hit};
 pub use canary_file::{CanaryFile, CanaryFileError};
 pub use cleartext::{RuleFileError, Rules, Search, Sighting};
 pub use credential::{Credential, SaslLogin, UserPass};
+pub use density::Density;
 pub use imap::ImapLogin;
 pub use mask::{Masking, mask, mask_header, mask_target};
 pub use scan::{Found, Room, Scanner};
@@ -158,9 +160,9 @@ pub struct RawFinding {
     pub range: (u64, u64),
     /// It was only readable with keys that the auditor gave.
     pub decrypted: bool,
-    /// The rule that found it ([`Rules`]).
+    /// The rule that found it ([`Rules`]), or what dissectors call findings of this kind; none of canaries.
     pub rule: Option<String>,
-    /// How sure that rule is.
+    /// How sure a rule is; dissectors are certain and say nothing here.
     pub confidence: Option<Confidence>,
     /// Stands for rule and value, so that what comes again is counted and not told again; 0 where nothing does.
     pub value: u64,
@@ -169,6 +171,12 @@ pub struct RawFinding {
 }
 
 impl RawFinding {
+    /// A rule of a rule file found it, and no dissector.
+    #[must_use]
+    pub fn by_rule_file(&self) -> bool {
+        self.confidence.is_some()
+    }
+
     /// As it stands behind an encryption that the auditor had the keys of: only the server got it, so nothing but a planted
     /// secret is more than a record.
     #[must_use]

@@ -168,6 +168,7 @@ impl TextMeter {
             what: format!("readable text in {kind_of}: {} characters in one piece{more}", run.characters),
             range: (run.start, run.end),
             decrypted,
+            rule: Some("readable-text".to_owned()),
             ..RawFinding::default()
         })
     }

@@ -1,4 +1,4 @@
-//! Charts as SVG: verdicts by messenger, a map, the flow of bytes, bytes by zone, country and operator.
+//! Charts as SVG: verdicts by messenger, a map, the flow of bytes, bytes by zone, country and operator, the entropy of flows.
 //!
 //! Takes a [`Report`] and the wording; gives SVG documents that need neither script nor installed fonts beyond the generic
 //! `sans-serif`, with the same figures as rows for those who cannot see them. Colours are those of Okabe and Ito, told apart
@@ -18,6 +18,7 @@ use super::words::{self, VERDICTS};
 use crate::model::{Agreement, Destination, Report, Verdict, Zone};
 
 mod canvas;
+mod density;
 mod flow;
 mod map;
 
@@ -70,6 +71,7 @@ pub fn charts(report: &Report, wording: &Wording) -> Result<Vec<Chart>, ReportEr
     // Those that take the whole width come last, so that the narrow ones fill their columns.
     charts.extend(map::map(report, wording)?);
     charts.extend(flow::flow(report, wording)?);
+    charts.extend(density::density(report, wording)?);
     Ok(charts)
 }
 

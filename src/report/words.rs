@@ -2,9 +2,9 @@
 
 use super::wording::{Arg, Wording};
 use crate::model::{
-    Agreement, AlsoSeen, Basis, Confidence, Criterion, Destination, Direction, Embedded, EmbeddedForm,
-    EndName, FindingKind, Jurisdiction, JurisdictionWhy, Role, RunsVerdict, Severity, Unverified, Vantage,
-    Verdict, Zone,
+    Agreement, AlsoSeen, Basis, Confidence, ContentClass, Criterion, Destination, Direction, Embedded,
+    EmbeddedForm, EndName, FindingKind, Jurisdiction, JurisdictionWhy, Role, RunsVerdict, Severity,
+    Unverified, Vantage, Verdict, Zone,
 };
 
 /// Every verdict in the order in which reports count them.
@@ -126,6 +126,16 @@ pub(crate) fn zone_id(zone: Zone) -> &'static str {
         Zone::Us => "zone-us",
         Zone::Other => "zone-other",
         Zone::Unknown => "zone-unknown",
+    }
+}
+
+pub(crate) fn content_class_id(class: ContentClass) -> &'static str {
+    match class {
+        ContentClass::Cleartext => "content-cleartext",
+        ContentClass::Compressed => "content-compressed",
+        ContentClass::Media => "content-media",
+        ContentClass::Encrypted => "content-encrypted",
+        ContentClass::Opaque => "content-opaque",
     }
 }
 

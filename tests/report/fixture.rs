@@ -128,6 +128,16 @@ pub(crate) fn report() -> Report {
             encryption: "tls1.3".into(),
             encryption_frames: vec![4, 6],
             rtt_ms: Some(12.25),
+            density: [(Direction::Up, 2_100_000, 7.981), (Direction::Down, 11_900_000, 7.962)]
+                .map(|(direction, bytes, bits)| FlowDensity {
+                    direction,
+                    class: ContentClass::Encrypted,
+                    bytes,
+                    looked_at: 16_384,
+                    entropy_bits: Some(bits),
+                    chi_square: Some(251.5),
+                })
+                .to_vec(),
             ..Flow::default()
         }],
         destinations: destinations(),
@@ -627,7 +637,17 @@ fn claims() -> Vec<ClaimResult> {
                 power: 0.9,
                 ci95: [0.596, 0.982],
                 smallest_bytes: Some(8),
+                ..Control::default()
             }),
+            further_controls: vec![Control {
+                planted: 20,
+                found: 19,
+                power: 0.95,
+                ci95: [0.764, 0.991],
+                kind: metaleak::model::ControlKind::Rule,
+                missed: vec!["phone-list".into()],
+                ..Control::default()
+            }],
             evidence: vec![evidence(xm, &[], "tcp.stream == 0", "all frames of the sign-up")],
             ..claim(
                 "conversations.no-contact-upload",

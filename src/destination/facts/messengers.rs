@@ -247,6 +247,13 @@ impl Messengers {
         self.domains.find(name)
     }
 
+    /// A domain that shows a messenger by itself: of several the first by the alphabet.
+    pub(crate) fn domain_of(&self, id: &str) -> Option<&str> {
+        let index = self.list.iter().position(|messenger| messenger.id == id)?;
+        let own = self.domains.iter().filter(|(_, owners)| owners.exclusive == Some(index));
+        own.map(|(domain, _)| domain).min()
+    }
+
     /// The longest network of a messenger around an address.
     pub(crate) fn of_address(&self, address: IpAddr) -> Option<Network> {
         let around = self.networks.iter().filter(|network| network.cidr.contains(address));

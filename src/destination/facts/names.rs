@@ -23,6 +23,11 @@ impl<T> Suffixes<T> {
         self.map.get_mut(domain)
     }
 
+    /// All domains with their values, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.map.iter().map(|(domain, value)| (domain.as_str(), value))
+    }
+
     /// The value of the name or of the closest domain above it.
     pub(crate) fn find(&self, name: &str) -> Option<&T> {
         let mut rest = name;

@@ -270,7 +270,8 @@ impl Handshake {
             let subject = masking.apply_any(leaf.subject.as_deref().unwrap_or_default());
             let how = if cx.decrypted() { "behind the encryption" } else { "in clear" };
             let what = format!("client certificate {how}, subject {subject}");
-            cx.finding_at(frames.clone(), Severity::Medium, FindingKind::Identifier, what);
+            let id = "tls-client-certificate";
+            cx.finding_at(frames.clone(), id, Severity::Medium, FindingKind::Identifier, what);
         }
         let sni = cx.flow().tls.as_ref().and_then(|t| t.sni.clone()).filter(|_| d == Direction::Down);
         cx.emit_at("tls.certificate", frames.clone(), || CertificateSeen {

@@ -160,7 +160,7 @@ impl Rule {
         self.compiled.get_or_init(|| compile(&self.pattern).ok()).as_ref()
     }
 
-    #[cfg(test)]
+    /// Its examples of what it finds.
     pub(super) fn yes_texts(&self) -> impl Iterator<Item = &str> {
         self.yes.iter().map(|(text, _)| text.as_str())
     }
@@ -311,6 +311,13 @@ impl Rules {
     /// Id, kind, severity, confidence and texts of every rule, in the order of the search (for `docs/payload.md`).
     pub fn rows(&self) -> impl Iterator<Item = (&str, FindingKind, Severity, Severity, Confidence, &Text)> {
         self.list.iter().map(|r| (r.id.as_str(), r.kind, r.severity, r.received, r.confidence, &r.text))
+    }
+
+    /// Examples of what the rules find, with the rule's id, kind, severity where the client sends it, and confidence.
+    pub fn examples(&self) -> impl Iterator<Item = (&str, FindingKind, Severity, Confidence, &str)> {
+        self.list
+            .iter()
+            .flat_map(|r| r.yes_texts().map(|text| (r.id.as_str(), r.kind, r.severity, r.confidence, text)))
     }
 
     /// What a report needs to say of the rules with these ids.

@@ -20,7 +20,9 @@ use self::tables::{
 use super::chart::Chart;
 use super::wording::{Arg, Wording};
 use super::words::{self, VERDICTS};
-use crate::model::{ClaimResult, Criterion, Destination, Evidence, Finding, Input, Report, Verdict};
+use crate::model::{
+    ClaimResult, Control, ControlKind, Criterion, Destination, Evidence, Finding, Input, Report, Verdict,
+};
 
 /// Rows of any one table on the page.
 pub(crate) const MAX_ROWS: usize = 200;
@@ -114,7 +116,7 @@ struct Claim {
     badge: Badge,
     text: String,
     explanation: String,
-    control: Option<String>,
+    controls: Vec<String>,
     evidence: Capped<EvidenceView>,
     sources: Vec<Source>,
     /// Said where runs contradict each other.
@@ -329,33 +331,49 @@ fn messenger(index: usize, id: &str, claims: &[&ClaimResult], wording: &Wording)
     }
 }
 
+/// What a control found, in a sentence or two.
+fn control(control: &Control, wording: &Wording) -> String {
+    let id = match control.kind {
+        ControlKind::Canary | ControlKind::Decryption | ControlKind::Dose => "claim-control",
+        ControlKind::Destination => "claim-control-destination",
+        ControlKind::Tracker => "claim-control-tracker",
+        ControlKind::Rule => "claim-control-rule",
+    };
+    let mut said = wording.with(
+        id,
+        &[
+            ("found", Arg::Count(control.found)),
+            ("planted", Arg::Count(control.planted)),
+            ("power", Arg::Text(&percent(control.power, wording))),
+            ("low", Arg::Text(&percent(control.ci95[0], wording))),
+            ("high", Arg::Text(&percent(control.ci95[1], wording))),
+        ],
+    );
+    if !control.missed.is_empty() {
+        said.push(' ');
+        said += &wording.with("claim-control-missed", &[("rules", Arg::Text(&control.missed.join(", ")))]);
+    }
+    said
+}
+
 fn claim(claim: &ClaimResult, wording: &Wording) -> Claim {
     let mut badge = Badge::new(claim.verdict, wording.verdict(claim.verdict));
     if !claim.reason.is_empty() {
         badge.text = format!("{} ({})", badge.text, wording.reason(&claim.reason));
     }
-    let control = match &claim.control {
-        Some(control) => Some(wording.with(
-            "claim-control",
-            &[
-                ("found", Arg::Count(control.found)),
-                ("planted", Arg::Count(control.planted)),
-                ("power", Arg::Text(&percent(control.power, wording))),
-                ("low", Arg::Text(&percent(control.ci95[0], wording))),
-                ("high", Arg::Text(&percent(control.ci95[1], wording))),
-            ],
-        )),
-        // Only there does the verdict's weight hang on a control.
-        None if claim.verdict == Verdict::NotContradicted => Some(wording.text("claim-no-control")),
-        None => None,
-    };
+    let mut controls: Vec<String> =
+        claim.control.iter().chain(&claim.further_controls).map(|c| control(c, wording)).collect();
+    // Only there does the verdict's weight hang on a control.
+    if controls.is_empty() && claim.verdict == Verdict::NotContradicted {
+        controls.push(wording.text("claim-no-control"));
+    }
     Claim {
         id: claim.id.clone(),
         criterion: wording.text(words::criterion_id(claim.criterion)),
         badge,
         text: wording.pick(&claim.text).to_owned(),
         explanation: wording.pick(&claim.explanation).to_owned(),
-        control,
+        controls,
         evidence: Capped::new(&claim.evidence, MAX_EVIDENCE, "more-evidence", wording, |e| {
             evidence(e, wording)
         }),
