@@ -536,6 +536,9 @@ pub struct Flow {
     /// What it says of a call; what comes of it stands in `calls`.
     #[serde(skip)]
     pub call: Option<Box<FlowCall>>,
+    /// Times of its first and last packet; zero in a report that was read from a file.
+    #[serde(skip)]
+    pub times: (CaptureTime, CaptureTime),
     /// Outer layers, outermost first, at most eight: `vlan` for each tag, `mpls`, `pppoe`, `ah`, and tunnels: `ipip` (IPv4 in IPv4),
     /// `4in6`, `6in4`, `6in6`, `gre`, `erspan`, `pptp`, `vxlan`, `vxlan-gpe`, `geneve`, `gtp`, `teredo`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

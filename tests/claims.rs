@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use metaleak::claims::{Catalogue, Claim, DecidedBy, check, judge, judge_with_controls};
 use metaleak::model::{
-    Agreement, Basis, ClaimResult, Control, Destination, DoseClass, Finding, FindingKind, Flow, FlowName,
-    FlowTls, Input, Jurisdiction, JurisdictionWhy, Operator, Place, Report, Role, RttBound, Run, Severity,
-    SignatureHit, Text, TooFar, Vantage, Verdict, Whereabouts,
+    Agreement, Basis, CaptureTime, ClaimResult, Control, DataAge, Destination, DoseClass, Finding,
+    FindingKind, Flow, FlowName, FlowTls, Input, Jurisdiction, JurisdictionWhy, Operator, Place, Report,
+    Role, RttBound, Run, Severity, SignatureHit, Text, TooFar, Vantage, Verdict, Warning, Whereabouts,
 };
 use metaleak::scenario::STEPS;
 
@@ -815,6 +815,114 @@ fn explanations_name_time_and_program() {
     assert!(unnamed.explanation.en.contains("not known"), "{}", unnamed.explanation.en);
     let undecided = decide(SEEN, &report(vec![flow("signal", 1, "none")]));
     assert!(!undecided.explanation.en.contains("2026-01-02"), "{}", undecided.explanation.en);
+}
+
+/// Of a capture of several years only the flows that show it tell when it was.
+#[test]
+fn times_are_those_of_the_flows_that_show_it() {
+    let at = |seconds: i64| CaptureTime(seconds * 1_000_000_000);
+    let mut old = flow("signal", 1, "none");
+    old.times = (at(1_500_000_000), at(1_500_000_060));
+    let mut new = flow("signal", 2, "tls1.3");
+    new.times = (at(1_656_000_000), at(1_656_000_060));
+    let both = report(vec![old, new]);
+    let said = |keys: &str| decide(keys, &both).explanation.en;
+    assert!(said(CLEAR).contains("Recorded: 2017-07-14."), "{}", said(CLEAR));
+    assert!(said(SEEN).contains("Recorded: 2022-06-23."), "{}", said(SEEN));
+    let absent = said("absence = true\nsupports = { none = \"flows\", encryption = [\"quic\"] }");
+    assert!(absent.contains("Recorded: 2017-07-14 – 2022-06-23."), "{absent}");
+}
+
+/// An XMPP stream is that of a program which names itself, or of one that nobody knows.
+#[test]
+fn xmpp_is_told_from_conversations() {
+    let stream = |id: Option<&str>| {
+        let mut f = flow("conversations", 1, "none");
+        f.messenger_why = Some("signature:xmpp.stream".into());
+        f.clear_bytes = 90;
+        for (id, detail, frame) in std::iter::once(("xmpp.stream", "an XMPP stream of a client", 11))
+            .chain(id.map(|id| (id, "the client calls itself http://client.example", 17)))
+        {
+            f.signatures.push(SignatureHit {
+                messenger: "conversations".into(),
+                signature: id.into(),
+                frames: vec![frame],
+                confidence: "likely".into(),
+                detail: detail.into(),
+            });
+        }
+        Report { destinations: vec![destination("conversations", &f)], ..report(vec![f]) }
+    };
+    let unknown = "not shown to be Conversations";
+    for (id, part, says_unknown) in [
+        (None, unknown, true),
+        (
+            Some("xmpp.other-client"),
+            "(frame 17 of a.pcap) the program is http://client.example, not Conv",
+            false,
+        ),
+        (Some("xmpp.conversations"), "(frame 17 of a.pcap) the program is http://client.example;", false),
+    ] {
+        let report = with_run(stream(id), run("conversations", &STEPS));
+        let all = judge(&embedded(), &report);
+        for name in ["open-protocol", "every-byte-encrypted"] {
+            let result = one(&all, &format!("conversations.{name}"));
+            let said = &result.explanation.en;
+            assert!(said.contains(part) && said.contains(unknown) == says_unknown, "{id:?} {name}: {said}");
+            assert!(said.contains("An XMPP client spoke here"), "{name}: {said}");
+        }
+        for name in ["own-server", "free-server-choice"] {
+            let verdict = one(&all, &format!("conversations.{name}")).verdict;
+            assert_eq!(verdict == Verdict::Supported, id != Some("xmpp.other-client"), "{id:?} {name}");
+        }
+    }
+}
+
+/// Networks change hands, and a verdict that rests on whose they are says how old the tables are.
+#[test]
+fn verdicts_on_ends_say_when_the_tables_are_younger() {
+    let keys = "supports = { any = \"destinations\", asn = [64496] }";
+    let mut old = rich();
+    assert!(!decide(keys, &old).explanation.en.contains("older than the tables"));
+    old.warnings.push(Warning {
+        capture: "a.pcap".into(),
+        data_age: Some(DataAge { later: true, newest: "2026-10-01".into(), ..DataAge::default() }),
+        ..Warning::default()
+    });
+    let told = decide(keys, &old).explanation;
+    assert!(told.en.contains("older than the tables") && told.en.contains("2026-10-01"), "{}", told.en);
+    assert!(told.de.contains("älter als die Tabellen"), "{}", told.de);
+    let named = decide("supports = { any = \"names\", source = [\"sni\"] }", &old).explanation.en;
+    assert!(!named.contains("older than the tables"), "names need no tables: {named}");
+    let with = decide("supports = { any = \"flows\", to = { known = true } }", &old).explanation.en;
+    assert!(with.contains("older than the tables"), "{with}");
+}
+
+/// What a relay asks to log in to names the messenger as a server's name does, and an old log-in has no handshake.
+#[test]
+fn the_realm_of_a_relay_and_an_old_log_in_contradict() {
+    let mut relayed = flow("signal", 1, "none");
+    relayed.messenger_why = Some("turn-realm:signal.org".into());
+    let name = |name: &str, source: &str| FlowName {
+        name: name.into(),
+        source: source.into(),
+        frame: 14,
+        expired: false,
+    };
+    relayed.names = vec![name("signal.org", "turn-realm")];
+    let hidden = one(&judge(&embedded(), &report(vec![relayed])), "signal.dns-names-hidden");
+    assert_eq!((said(&hidden).as_str(), &hidden.evidence[0].frames[..]), ("contradicted", &[14][..]));
+    let mut login = flow("whatsapp", 1, "none");
+    login.names = vec![name("e12.whatsapp.net", "dns")];
+    login.signatures = vec![SignatureHit {
+        messenger: "whatsapp".into(),
+        signature: "whatsapp.funxmpp".into(),
+        frames: vec![8],
+        confidence: "certain".into(),
+        detail: "a log-in".into(),
+    }];
+    let open = one(&judge(&embedded(), &report(vec![login])), "whatsapp.transport-encryption");
+    assert_eq!((said(&open).as_str(), &open.evidence[0].frames[..]), ("contradicted", &[8][..]));
 }
 
 // ----------------------------------------------------------- what must not make the catalogue say anything false

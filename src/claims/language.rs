@@ -59,6 +59,11 @@ impl Claim {
         self.waits_for_doses() || asks(&self.shows)
     }
 
+    /// Whether it speaks of the ends of connections, which tables tell the holders of.
+    pub(super) fn asks_for_ends(&self) -> bool {
+        [&self.supports, &self.contradicts].into_iter().flatten().any(Predicate::asks_for_ends)
+    }
+
     /// Whether such a measure can decide it.
     pub(super) fn waits_for_doses(&self) -> bool {
         let asks = |p: &Option<Predicate>| p.as_ref().is_some_and(Predicate::asks_for_doses);
@@ -68,11 +73,26 @@ impl Claim {
 
 impl Predicate {
     fn asks_for_doses(&self) -> bool {
+        self.leaves().into_iter().any(|leaf| leaf.subject == Subject::Doses)
+    }
+}
+
+impl Predicate {
+    /// Its leaves, in the order of the file.
+    pub(super) fn leaves(&self) -> Vec<&Leaf> {
         match self {
-            Predicate::AllOf(parts) | Predicate::AnyOf(parts) => parts.iter().any(Predicate::asks_for_doses),
-            Predicate::Not(inner) => inner.asks_for_doses(),
-            Predicate::Leaf(leaf) => leaf.subject == Subject::Doses,
+            Predicate::AllOf(parts) | Predicate::AnyOf(parts) => {
+                parts.iter().flat_map(Predicate::leaves).collect()
+            }
+            Predicate::Not(inner) => inner.leaves(),
+            Predicate::Leaf(leaf) => vec![leaf],
         }
+    }
+
+    fn asks_for_ends(&self) -> bool {
+        self.leaves().into_iter().any(|leaf| {
+            leaf.subject == Subject::Destinations || leaf.of.has("to") || leaf.conditions.has("to")
+        })
     }
 }
 

@@ -276,6 +276,13 @@ impl Conditions {
         self.0.iter().map(|(n, v)| (*n, v))
     }
 
+    /// Whether a condition is among them, or among those on what belongs to the item.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .any(|(known, value)| *known == name || matches!(value, Value::Of(inner) if inner.has(name)))
+    }
+
     fn fit(&self, item: &Item<'_>, facts: &Facts<'_>) -> bool {
         self.0.iter().all(|(name, value)| item.fits(name, value, facts))
     }
@@ -648,6 +655,21 @@ impl<'r> Facts<'r> {
             }
         }
         parts
+    }
+
+    /// The flows that items are of or came from, each once, in the order of the report.
+    pub(super) fn flows_behind(&self, items: &[Item<'_>]) -> Vec<&'r Flow> {
+        let handles: BTreeSet<(&str, u64)> = items
+            .iter()
+            .flat_map(|item| match item {
+                Item::Flow(f, _) | Item::Name(f, _) => vec![(f.capture.as_str(), f.flow)],
+                Item::Finding(f) => vec![(f.capture.as_str(), f.flow)],
+                Item::Destination(d, _) => self.flows_at(d).map(|f| (f.capture.as_str(), f.flow)).collect(),
+                Item::Dose(_) => Vec::new(),
+            })
+            .collect();
+        let of_item = |f: &&&Flow| handles.contains(&(f.capture.as_str(), f.flow));
+        self.flows.iter().filter(of_item).copied().collect()
     }
 
     /// The messenger's flows at an end.
