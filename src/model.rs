@@ -1021,6 +1021,10 @@ pub struct Finding {
     /// out, where no rule did.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub count: u64,
+    /// Stands for the value, so that the same one is known again in another capture; 0 where nothing does, and in a report that was
+    /// read from a file.
+    #[serde(skip)]
+    pub value: u64,
 }
 
 /// How sure a rule is of what it finds.

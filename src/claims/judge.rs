@@ -11,11 +11,12 @@
 //! 7. `supports` matches and the steps were exercised: `supported`, or `not-contradicted` for a claim of absence. Steps count
 //!    from captures whose run names this very messenger: what another app was made to do says nothing of this one.
 //! 8. `supports` matches and steps are missing: `inconclusive: not-exercised`.
-//! 9. All payload of the messenger is opaque: `inconclusive: opaque`.
+//! 9. All payload of the messenger is opaque, and what decides the claim would have to be read: `inconclusive: opaque`.
 //! 10. Where the upload grows with the address book, but only in flows that nothing but the run ties to the messenger:
 //!     `inconclusive: vantage-unsuitable`.
 //! 11. Where how an upload grows decides the claim, and the runs do not tell whether it does: `inconclusive: too-few-runs`.
-//! 12. Else `inconclusive` with the reason that the claim gives in `otherwise`.
+//! 12. Else `inconclusive` with the reason of the first of the claim's `cases` that fits, or with that in `otherwise`; `too-few-runs` is
+//!     never said of as many runs as the claim asks for. A claim without a predicate that could decide it says so.
 //!
 //! The rules see all runs together. Then each run (and each measure over runs) is judged alone, so that a reader sees which of them
 //! show what: one that contradicts decides, and those that fit the claim stand beside it.
@@ -148,6 +149,8 @@ struct Ruling<'r> {
     captures: BTreeSet<String>,
     /// Flows that it rests on, in the order of the report; empty where it rests on measures over whole captures.
     flows: Vec<&'r Flow>,
+    /// What is to be done in place of the claim's own `undecided`.
+    case: Option<Text>,
 }
 
 /// What a client says of itself in clear, by signature, and the sentence for it; what the client says begins behind the words given.
@@ -195,7 +198,10 @@ fn one(
         }
     }
     if ruling.verdict == Verdict::Inconclusive {
-        add(&claim.undecided);
+        if !claim.is_decidable() && ruling.key != "no-predicate" {
+            add(&words.say("no-predicate-either", &[]));
+        }
+        add(ruling.case.as_ref().unwrap_or(&claim.undecided));
     }
     for text in origin(&ruling, report, words) {
         add(&text);
@@ -419,7 +425,7 @@ fn ruling<'r>(
     evidence: Vec<Evidence>,
 ) -> Ruling<'r> {
     let (captures, flows) = (BTreeSet::new(), Vec::new());
-    Ruling { verdict, reason, key, values: Vec::new(), evidence, captures, flows }
+    Ruling { verdict, reason, key, values: Vec::new(), evidence, captures, flows, case: None }
 }
 
 fn rule<'r>(claim: &Claim, known: &mut Known<'r>, control: Option<&Control>) -> Ruling<'r> {
@@ -495,8 +501,9 @@ fn weigh<'r>(
         };
         return Ruling { captures, flows, ..ruling(verdict, "", key, evidence) };
     }
+    let reads = claim.reads() || claim.otherwise == "opaque";
     let mut with_payload = facts.flows.iter().filter(|f| f.encryption != "empty").peekable();
-    if with_payload.peek().is_some() && with_payload.all(|f| f.encryption == "opaque") {
+    if reads && with_payload.peek().is_some() && with_payload.all(|f| is_opaque(f)) {
         return undecided("opaque", "opaque", shown());
     }
     let grows = |class| matches!(class, DoseClass::PerContact | DoseClass::Padded);
@@ -513,18 +520,44 @@ fn weigh<'r>(
     if claim.waits_for_doses() && !facts.doses.is_empty() && facts.doses.iter().all(unread) {
         return undecided("too-few-runs", "undecided", shown());
     }
-    let reason = match claim.otherwise.as_str() {
+    let word = |reason: &str| match reason {
         "opaque" => "opaque",
         "too-few-runs" => "too-few-runs",
         "vantage-unsuitable" => "vantage-unsuitable",
         _ => "not-exercised",
     };
-    undecided(reason, "undecided", shown())
+    if let Some(case) = claim.cases.iter().find(|case| facts.eval(&case.when).0) {
+        let key = if case.by_hand { "undecided-by-hand" } else { "undecided" };
+        return Ruling { case: Some(case.undecided.clone()), ..undecided(word(&case.reason), key, shown()) };
+    }
+    let reason = word(&claim.otherwise);
+    let missing = !missing_steps(claim, report, captures).is_empty();
+    match (reason, claim.is_decidable()) {
+        ("too-few-runs", true) if repeats >= claim.min_runs && claim.waits_for_doses() => {
+            undecided("not-exercised", "no-doses", shown())
+        }
+        // There are as many runs as it takes; what they hold is read by nothing.
+        ("too-few-runs", true) if repeats >= claim.min_runs => undecided("opaque", "undecided", shown()),
+        ("too-few-runs", false) if missing => undecided("not-exercised", "no-predicate", shown()),
+        ("too-few-runs", false) => undecided("opaque", "no-predicate", shown()),
+        (reason, false) => undecided(reason, "no-predicate", shown()),
+        (reason, true) => undecided(reason, "undecided", shown()),
+    }
+}
+
+/// Protocols whose content stays shut: that one of them was recognised is not that something was read.
+const SEALED: [&str; 7] = ["tls", "dtls", "quic", "mtproto", "whatsapp", "threema", "rtp"];
+
+/// Neither a handshake nor anything else of the flow could be read.
+fn is_opaque(flow: &Flow) -> bool {
+    flow.encryption == "opaque" && flow.app_protocols.iter().all(|p| SEALED.contains(&p.as_str()))
 }
 
 fn show(claim: &Claim, report: &Report, facts: &Facts<'_>) -> Vec<Evidence> {
     match claim.shows.as_ref().map(|p| facts.eval(p)) {
         Some((true, items)) => gather(report, facts, &items),
+        // What nothing but a person can judge is at least listed.
+        _ if !claim.is_decidable() => gather(report, facts, &facts.with_payload()),
         _ => Vec::new(),
     }
 }
