@@ -1046,6 +1046,247 @@ fn a_value_comes_again_in_recordings_not_in_copies() {
     assert_eq!(told([5, 5], true), Verdict::Inconclusive);
 }
 
+/// Each claim that got a predicate of late, with what decides it and what does not.
+#[test]
+fn claims_on_steps_and_planted_secrets_are_decided() {
+    let planted = |names: &[&str]| -> BTreeMap<String, String> {
+        names.iter().map(|n| ((*n).to_owned(), format!("value-of-{n}"))).collect()
+    };
+    let canary = |messenger: &str, name: &str, decrypted: bool, direction: Direction, of: &Flow| Finding {
+        what: format!("canary {name}: v…"),
+        decrypted,
+        direction: Some(direction),
+        ..finding(FindingKind::Canary, messenger, of)
+    };
+    let judged = |id: &str,
+                  steps: &[&str],
+                  names: &[&str],
+                  found: &[(&str, bool, Direction)],
+                  extra: &dyn Fn(&mut Flow)| {
+        let messenger = id.split_once('.').unwrap().0;
+        let mut f = flow(messenger, 1, "tls1.3");
+        extra(&mut f);
+        let findings = found.iter().map(|(n, d, way)| canary(messenger, n, *d, *way, &f)).collect();
+        let run = Run { canaries: planted(names), ..run(messenger, steps) };
+        let report = with_run(Report { findings, ..report(vec![f]) }, run);
+        said(&one(&judge(&embedded(), &report), id))
+    };
+    let (up, down) = (Direction::Up, Direction::Down);
+    let nothing: &dyn Fn(&mut Flow) = &|_| {};
+    let stream: &dyn Fn(&mut Flow) = &|f| {
+        f.signatures.push(SignatureHit {
+            messenger: "conversations".into(),
+            signature: "xmpp.stream".into(),
+            frames: vec![11],
+            confidence: "likely".into(),
+            detail: "a stream".into(),
+        });
+    };
+    let directory: &dyn Fn(&mut Flow) = &|f| {
+        f.names = vec![FlowName {
+            name: "ds-apip.threema.ch".into(),
+            source: "decrypted".into(),
+            frame: 4,
+            expired: false,
+        }];
+    };
+    let minimal: &[&str] = &["register-minimal"];
+    let all: &[&str] = &["mail", "number", "user"];
+    let user = ("user", true, up);
+    let open = "inconclusive:not-exercised";
+    for (id, steps, names, found, extra, expected) in [
+        ("caritas.email-optional", minimal, all, &[user][..], nothing, "supported"),
+        ("caritas.email-optional", minimal, all, &[user, ("mail", true, up)][..], nothing, open),
+        // Nothing was planted, or nothing was opened.
+        ("caritas.email-optional", minimal, &["user"][..], &[user][..], nothing, open),
+        ("caritas.email-optional", minimal, all, &[][..], nothing, open),
+        ("caritas.email-optional", &["register"][..], all, &[user][..], nothing, open),
+        ("caritas.account-only", minimal, all, &[user][..], nothing, "supported"),
+        ("caritas.account-only", minimal, all, &[user, ("number", true, up)][..], nothing, open),
+        ("caritas.account-only", minimal, &["mail", "user"][..], &[user][..], nothing, open),
+        (
+            "caritas.history-by-password",
+            &["restore"][..],
+            &["earlier"][..],
+            &[("earlier", true, down)][..],
+            nothing,
+            "supported",
+        ),
+        (
+            "caritas.history-by-password",
+            &["restore"][..],
+            &["earlier"][..],
+            &[("earlier", true, up)][..],
+            nothing,
+            open,
+        ),
+        (
+            "caritas.history-by-password",
+            &["restore"][..],
+            &["message"][..],
+            &[("message", true, down)][..],
+            nothing,
+            open,
+        ),
+        ("conversations.no-identifiers-needed", minimal, all, &[user][..], stream, "supported"),
+        ("conversations.no-identifiers-needed", minimal, all, &[user][..], nothing, open),
+        (
+            "conversations.no-identifiers-needed",
+            minimal,
+            all,
+            &[user, ("number", true, up)][..],
+            stream,
+            open,
+        ),
+        (
+            "threema.no-identifiers-needed",
+            &["register-minimal", "text-1to1"][..],
+            all,
+            &[][..],
+            directory,
+            "supported",
+        ),
+        (
+            "threema.no-identifiers-needed",
+            &["register-minimal", "text-1to1"][..],
+            all,
+            &[][..],
+            nothing,
+            open,
+        ),
+        ("threema.no-identifiers-needed", minimal, all, &[][..], directory, open),
+        ("signal.number-required", minimal, all, &[("number", true, up)][..], nothing, "supported"),
+        ("signal.number-required", minimal, all, &[("number", true, down)][..], nothing, open),
+        ("wire.number-required", minimal, all, &[("mail", true, up)][..], nothing, "contradicted"),
+        (
+            "wire.number-required",
+            minimal,
+            all,
+            &[("mail", true, up), ("number", true, up)][..],
+            nothing,
+            open,
+        ),
+        ("wire.number-required", minimal, &["mail"][..], &[("mail", true, up)][..], nothing, open),
+        ("wire.number-required", &["text-1to1"][..], all, &[("mail", true, up)][..], nothing, open),
+        ("messenger.account-required", minimal, all, &[user][..], nothing, "supported"),
+        ("messenger.account-required", minimal, all, &[("user", false, up)][..], nothing, open),
+    ] {
+        assert_eq!(judged(id, steps, names, found, extra), expected, "{id} {steps:?} {names:?} {found:?}");
+    }
+}
+
+/// Keys are asked for beside what has to be planted for them to show, and by themselves once it is.
+#[test]
+fn keys_are_asked_for_with_what_they_are_to_show() {
+    let line = |id: &str, canaries: &[&str]| {
+        let messenger = id.split_once('.').unwrap().0;
+        let mut run = run(messenger, &["text-1to1"]);
+        run.canaries = canaries.iter().map(|n| ((*n).to_owned(), format!("value-of-{n}"))).collect();
+        let report = with_run(report(vec![flow(messenger, 1, "tls1.3")]), run);
+        one(&judge(&embedded(), &report), id).next[0].command.clone()
+    };
+    for (id, canaries, records, planted) in [
+        ("wire.contacts-only-hashes", &["message"][..], true, "\"contact-1\": \"'\"${CONTACT:?}\"'\""),
+        ("wire.contacts-only-hashes", &["contact-7"][..], false, ""),
+        ("wire.e2ee-proteus", &[][..], true, "\"message\": \"canary-7319-message\""),
+        ("wire.e2ee-proteus", &["text-2"][..], false, ""),
+        ("caritas.email-optional", &[][..], true, "\"mail\": \"'\"${MAIL:?}\"'\""),
+        ("signal.number-required", &[][..], true, "\"number\": \"'\"${NUMBER:?}\"'\""),
+    ] {
+        let command = line(id, canaries);
+        assert!(command.ends_with(" --keylog KEYS.log"), "{id}: {command}");
+        assert_eq!(command.contains("tcpdump"), records, "{id}: {command}");
+        assert!(command.contains(planted), "{id}: {command}");
+    }
+    // What stands in clear takes no keys.
+    for id in [
+        "wire.no-identifiers-in-clear",
+        "wire.every-byte-encrypted",
+        "wire.dns-names-hidden",
+        "wire.tls-modern",
+    ] {
+        assert!(!line(id, &[]).contains("--keylog"), "{id}");
+    }
+}
+
+/// An hour without use: how much a quiet app may send, and from what on it is none.
+#[test]
+fn a_quiet_app_and_a_loud_one_are_told_apart() {
+    let idle = |bytes: [u64; 2], minutes: u32, why: &str| {
+        let mut both =
+            two_runs(with_run(report(vec![flow("signal", 1, "tls1.3")]), run("signal", &["idle"])));
+        for (n, f) in both.flows.iter_mut().enumerate() {
+            f.bytes_up = bytes[n];
+            f.messenger_why = Some(why.into());
+        }
+        for input in &mut both.inputs {
+            input.last_time = Some(format!(
+                "2026-01-02T{:02}:{:02}:05.000000000Z",
+                3 + (4 + minutes) / 60,
+                (4 + minutes) % 60
+            ));
+        }
+        said(&one(&judge(&embedded(), &both), "signal.idle-quiet"))
+    };
+    let name = "name:chat.signal.org";
+    assert_eq!(idle([30_000, 40_000], 61, name), "not-contradicted");
+    assert_eq!(idle([30_000, 2_000_000], 61, name), "contradicted");
+    assert_eq!(
+        idle([30_000, 2_000_000], 61, "run"),
+        "inconclusive:not-exercised",
+        "another program may have sent it"
+    );
+    assert_eq!(idle([30_000, 300_000], 61, name), "inconclusive:not-exercised", "between the two");
+    assert_eq!(idle([300, 300], 59, name), "inconclusive:not-exercised", "too short");
+}
+
+/// A proxy's certificate, with data that its keys open, shows that the app spoke; without them, nothing.
+#[test]
+fn data_behind_a_foreign_certificate_contradict() {
+    let told = |issuer: &str, protocols: &[&str]| {
+        let mut f = flow("signal", 1, "tls1.3");
+        f.app_protocols = protocols.iter().map(|p| (*p).to_owned()).collect();
+        f.tls = Some(FlowTls {
+            issuer: Some(issuer.into()),
+            subject: Some("CN=chat.signal.org".into()),
+            certificate: Some(14),
+            ..FlowTls::default()
+        });
+        said(&one(&judge(&embedded(), &report(vec![f])), "signal.rejects-interception"))
+    };
+    assert_eq!(told("CN=metaleak test CA", &["tls", "http"]), "contradicted");
+    assert_eq!(told("CN=metaleak test CA", &["tls"]), "inconclusive:not-exercised");
+    assert_eq!(told("CN=Signal Root", &["tls", "http"]), "inconclusive:not-exercised");
+}
+
+/// Sources that agree and a round trip from a known place, of ends that are the provider's own.
+#[test]
+fn a_front_end_in_switzerland_takes_sources_and_physics() {
+    let told = |country: &str, agreement: Agreement, possible: &[&str]| {
+        let f = flow("threema", 1, "threema-csp");
+        let mut end = destination("threema", &f);
+        end.country = Some(country.into());
+        end.agreement = agreement;
+        end.role = Role::FirstParty;
+        end.rtt_bounds = vec![RttBound {
+            from: Whereabouts::Country("DE".into()),
+            rtt_ms: 9.0,
+            capture: "a.pcap".into(),
+            frames: vec![10, 11],
+            max_km: 900.0,
+            excluded: Vec::new(),
+            possible: possible.len() as u32,
+            possible_codes: possible.iter().map(|c| (*c).to_owned()).collect(),
+        }];
+        let report = with_run(Report { destinations: vec![end], ..report(vec![f]) }, run("threema", &STEPS));
+        said(&one(&judge(&embedded(), &report), "threema.servers-in-switzerland"))
+    };
+    assert_eq!(told("CH", Agreement::All, &["CH", "DE"]), "supported");
+    assert_eq!(told("CH", Agreement::All, &[]), "inconclusive:vantage-unsuitable", "databases alone");
+    assert_eq!(told("CH", Agreement::Majority, &["CH", "DE"]), "inconclusive:vantage-unsuitable");
+    assert_eq!(told("US", Agreement::All, &["CA", "US"]), "contradicted");
+}
+
 /// Of a call: straight is what both sides know of each other, and relayed what neither does.
 #[test]
 fn calls_are_told_by_the_way_of_their_media() {

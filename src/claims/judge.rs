@@ -209,10 +209,10 @@ fn one(
     for text in clients(&ruling.flows, words) {
         add(&text);
     }
-    if !ruling.captures.is_empty() && claim.asks_for_ends() {
-        if let Some(text) = older_than_tables(&ruling.captures, report, words) {
-            add(&text);
-        }
+    if claim.asks_for_ends()
+        && let Some(text) = older_than_tables(&ruling.captures, report, words)
+    {
+        add(&text);
     }
     add(&claim.note);
     add(&claim.superseded);

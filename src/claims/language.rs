@@ -121,6 +121,26 @@ impl Claim {
         })
     }
 
+    /// Whether nothing decides it without keys of connections.
+    pub(super) fn needs_keys(&self) -> bool {
+        self.deciding().any(|leaf| {
+            leaf.is_flag("decrypted", true)
+                || leaf.has("certificate_issuer")
+                || leaf.words("source").any(|word| word == "decrypted")
+        })
+    }
+
+    /// Whether a canary of a run is the one that [`Claim::canaries`] calls so.
+    pub(super) fn is_called(canary: &str, name: &str) -> bool {
+        let of_account = OF_ACCOUNTS.iter().find(|(known, _)| *known == name).map(|(_, words)| *words);
+        let words: &[&str] = match name {
+            "contact-1" => &["contact"],
+            "earlier" => &["earlier"],
+            _ => of_account.unwrap_or(&CONTENTS),
+        };
+        words.iter().any(|word| canary.starts_with(word))
+    }
+
     /// Whether the place of a recording can decide it: by how far the round trip lets the end be.
     pub(super) fn asks_for_place(&self) -> bool {
         self.deciding()

@@ -45,6 +45,7 @@ pub(super) fn steps(
         ("opaque", _) => line.opaque(),
         ("control-failed", _) => vec![line.control()],
         _ if claim.waits_for_doses() => vec![line.doses("next-dose")],
+        _ if claim.needs_keys() => vec![line.record_with_keys()],
         _ => vec![line.record("next-record")],
     }
 }
@@ -95,11 +96,19 @@ impl Line<'_> {
         told
     }
 
-    /// Whether a run of the messenger has planted something already.
+    /// Whether runs of the messenger have planted what the claim asks for.
     fn has_planted(&self) -> bool {
         let runs = self.report.inputs.iter().filter_map(|i| i.run.as_ref());
-        runs.filter(|r| r.messenger.as_deref() == Some(self.claim.messenger.as_str()))
-            .any(|r| !r.canaries.is_empty())
+        let own = runs.filter(|r| r.messenger.as_deref() == Some(self.claim.messenger.as_str()));
+        let planted: Vec<&String> = own.flat_map(|r| r.canaries.keys()).collect();
+        self.claim.canaries().iter().all(|name| planted.iter().any(|canary| Claim::is_called(canary, name)))
+    }
+
+    /// A run with what is planted, and its keys.
+    fn record_with_keys(&self) -> Next {
+        let mut next = self.record("next-record-with-keys");
+        next.command.push_str(" --keylog KEYS.log");
+        next
     }
 
     /// Where to record: on the path where that will do, since nothing on the device changes the traffic there.
@@ -284,9 +293,7 @@ impl Line<'_> {
             all.push(if self.claim.canaries().is_empty() || self.has_planted() {
                 self.next("next-key", &[], self.judged(" --keylog KEYS.log"))
             } else {
-                let mut next = self.record("next-record-with-keys");
-                next.command.push_str(" --keylog KEYS.log");
-                next
+                self.record_with_keys()
             });
         }
         if shut && self.claim.reads() {

@@ -328,7 +328,7 @@ impl<'p> Shown<'p> {
             match (*name, value) {
                 ("signature", Value::Words(ids)) => shown.signatures = ids,
                 ("certificate_subject" | "certificate_issuer" | "certificate_fault", _) => {
-                    shown.certificate = true
+                    shown.certificate = true;
                 }
                 ("encryption" | "tls_version" | "cipher" | "ech", _) => shown.encryption = true,
                 ("rtt_excludes" | "rtt_leaves_out" | "max_km_below", _) => shown.round_trip = true,

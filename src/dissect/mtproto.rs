@@ -481,6 +481,7 @@ mod tests {
             assert_eq!((word, protocols), ("mtproto", vec!["mtproto"]), "{framing:?}");
             let finding = &analysis.findings[0];
             assert!(analysis.findings.len() == 1 && finding.what.contains("auth_key_id"), "{framing:?}");
+            assert_ne!(finding.value, 0, "the same id is known again in another recording");
         }
     }
 

@@ -38,9 +38,9 @@ fn run_of(messenger: &str, steps: &[&str], canaries: &[(&str, &str)], more: &str
 }
 
 /// One capture of Signal, in which nothing is planted but what is said.
-fn signal(canaries: &[(&str, &str)], make: impl FnOnce(&mut PacketBuilder)) -> Study {
+fn signal(canaries: &[(&str, &str)], fill: impl FnOnce(&mut PacketBuilder)) -> Study {
     let mut made = PacketBuilder::new();
-    make(&mut made);
+    fill(&mut made);
     vec![(made.finish(), run_of("signal", &["text-1to1"], canaries, ""))]
 }
 
@@ -180,7 +180,6 @@ fn opened(body: &str) -> Study {
     let sealed = cipher.encrypt(&nonce, Payload { msg: &plain, aad: &header }).unwrap();
     let mut made = PacketBuilder::pcapng(Endian::Little);
     made.interface(link::ETHERNET, None);
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let log = format!("CLIENT_TRAFFIC_SECRET_0 {} {}\n", hex(&[7; 32]), hex(&secret));
     made.secrets(0x544c_534b, log.as_bytes());
     let mut tcp = Tcp::new(&format!("{DEVICE}:40000"), &format!("{DE}:443"));
@@ -284,7 +283,10 @@ fn xmpp(node: Option<&str>) -> Study {
 }
 
 fn hex(text: &[u8]) -> String {
-    text.iter().map(|b| format!("{b:02x}")).collect()
+    text.iter().fold(String::new(), |mut out, byte| {
+        write!(out, "{byte:02x}").unwrap();
+        out
+    })
 }
 
 /// The same request twice, in two recordings.
