@@ -561,6 +561,9 @@ pub struct Flow {
     /// What it says of a call; what comes of it stands in `calls`.
     #[serde(skip)]
     pub call: Option<Box<FlowCall>>,
+    /// Times of its first and last packet; zero in a report that was read from a file.
+    #[serde(skip)]
+    pub times: (CaptureTime, CaptureTime),
     /// Outer layers, outermost first, at most eight: `vlan` for each tag, `mpls`, `pppoe`, `ah`, and tunnels: `ipip` (IPv4 in IPv4),
     /// `4in6`, `6in4`, `6in6`, `gre`, `erspan`, `pptp`, `vxlan`, `vxlan-gpe`, `geneve`, `gtp`, `teredo`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -1112,6 +1115,10 @@ pub struct Finding {
     /// out, where no rule did.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub count: u64,
+    /// Stands for the value, so that the same one is known again in another capture; 0 where nothing does, and in a report that was
+    /// read from a file.
+    #[serde(skip)]
+    pub value: u64,
 }
 
 /// How sure a rule is of what it finds.

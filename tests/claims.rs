@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use metaleak::claims::{Catalogue, Claim, DecidedBy, check, judge, judge_with_controls};
 use metaleak::model::{
-    Agreement, Basis, ClaimResult, Control, Destination, DoseClass, Finding, FindingKind, Flow, FlowName,
-    FlowTls, Input, Jurisdiction, JurisdictionWhy, Operator, Place, Report, Role, RttBound, Run, Severity,
-    SignatureHit, Text, TooFar, Vantage, Verdict, Whereabouts,
+    Agreement, Basis, Call, CaptureTime, ClaimResult, Control, DataAge, Destination, Direction, DoseClass,
+    ExposedAddress, Finding, FindingKind, Flow, FlowName, FlowTls, Input, Jurisdiction, JurisdictionWhy,
+    Mark, Operator, Place, Report, Role, RttBound, Run, Severity, SignatureHit, StepBytes, Text, TooFar,
+    Vantage, Verdict, Warning, Whereabouts,
 };
 use metaleak::scenario::STEPS;
 
@@ -451,6 +452,134 @@ fn said(result: &ClaimResult) -> String {
 const SEEN: &str = "supports = { any = \"flows\", encryption = [\"tls1.3\"] }";
 const CLEAR: &str = "contradicts = { any = \"flows\", encryption = [\"none\"] }";
 
+/// Cases: one that does not fit, and one that does.
+const NO_FLOWS: &str =
+    "{ when = { none = \"flows\" }, reason = \"opaque\", undecided = { en = \"no flow\", de = \"keine\" } }";
+const SOME_FLOWS: &str = "{ when = { any = \"flows\" }, reason = \"vantage-unsuitable\", undecided = { en = \"look at it\", de = \"ansehen\" }, by_hand = true }";
+
+/// The same flows in a second recording.
+fn two_runs(mut report: Report) -> Report {
+    let again: Vec<Flow> =
+        report.flows.iter().map(|f| Flow { capture: "b.pcap".into(), ..f.clone() }).collect();
+    report.flows.extend(again);
+    report.inputs.push(Input { run: report.inputs[0].run.clone(), ..input("b.pcap") });
+    report
+}
+
+/// Media that nobody can read, with STUN around it that everybody can.
+fn read_beside_opaque() -> Report {
+    report(vec![Flow { app_protocols: vec!["stun".into(), "rtp".into()], ..flow("signal", 1, "opaque") }])
+}
+
+/// What the reason says is also what the explanation and the next step say.
+#[test]
+fn claims_that_no_recording_decides_say_so() {
+    let keys = "steps = [\"typing\"]\notherwise = \"too-few-runs\"\nmin_runs = 2";
+    let tls = || report(vec![flow("signal", 1, "tls1.3")]);
+    let once = decide(keys, &with_run(tls(), run("signal", &["typing"])));
+    assert_eq!(said(&once), "inconclusive:too-few-runs");
+    assert!(once.explanation.en.contains("Even then recording alone does not decide it"), "{once:?}");
+    assert!(once.next[0].command.contains("tcpdump") && once.next[0].what.en.contains("by hand"), "{once:?}");
+    let enough = decide(keys, &two_runs(with_run(tls(), run("signal", &["typing"]))));
+    assert_eq!(said(&enough), "inconclusive:opaque");
+    assert!(enough.explanation.en.contains("no predicate of the claim language"), "{enough:?}");
+    assert!(enough.explanation.de.contains("kein Prädikat"), "{enough:?}");
+    assert!(!enough.next[0].command.contains("tcpdump"), "more of the same decides nothing: {enough:?}");
+    assert_eq!(enough.evidence.len(), 2, "what there is to look at is listed");
+    let other = decide(keys, &two_runs(tls()));
+    assert_eq!(said(&other), "inconclusive:too-few-runs", "no run says that it did the step");
+    let by_hand = decide(
+        &format!("{CLEAR}\ncases = [{SOME_FLOWS}]\nundecided = {{ en = \"x y z\", de = \"z\" }}"),
+        &tls(),
+    );
+    assert!(by_hand.explanation.en.contains("look at it") && !by_hand.explanation.en.contains("x y z"));
+    assert!(!by_hand.next[0].command.contains("tcpdump"), "{:?}", by_hand.next);
+}
+
+/// Claims of the catalogue that no predicate decides yet: what they ask is on a screen, on a server, or a pattern that nothing measures.
+#[test]
+fn the_catalogue_knows_which_claims_recording_alone_does_not_decide() {
+    let catalogue = embedded();
+    let undecidable: BTreeSet<&str> = catalogue
+        .claims()
+        .iter()
+        .filter(|c| c.decided_by == DecidedBy::Traffic && c.supports.is_none() && c.contradicts.is_none())
+        .map(|c| c.id.as_str())
+        .collect();
+    let own = [
+        "caritas.browser-only",
+        "caritas.no-metadata-stored",
+        "caritas.self-hosted-location",
+        "caritas.stored-encrypted",
+        "messenger.metadata-used-for-ads",
+        "signal.no-cloud-storage",
+        "telegram.cloud-stores-chats",
+        "telegram.default-not-e2ee",
+        "telegram.e2ee-opt-in",
+        "telegram.groups-no-e2ee",
+        "telegram.no-desktop-e2ee",
+        "whatsapp.content-not-analysed",
+        "whatsapp.metadata-used-for-ads",
+        "wire.no-cloud-storage",
+    ];
+    let common = ["length-hidden", "presence-not-visible", "push-metadata", "typing-not-visible"];
+    let common = common.iter().flat_map(|name| MESSENGERS.map(|m| format!("{m}.{name}")));
+    let expected: BTreeSet<String> = own.iter().map(|id| (*id).to_owned()).chain(common).collect();
+    assert_eq!(undecidable, expected.iter().map(String::as_str).collect());
+    for messenger in MESSENGERS {
+        let mut f = flow(messenger, 1, "tls1.3");
+        f.messenger_why = Some("run".into());
+        let all = judge(&catalogue, &two_runs(with_run(report(vec![f]), run(messenger, &STEPS))));
+        let own = all.iter().filter(|r| r.messenger == messenger);
+        for result in own.filter(|r| undecidable.contains(r.id.as_str())) {
+            assert!(result.explanation.en.contains("recording alone does not decide it"), "{result:?}");
+            assert!(!result.evidence.is_empty(), "{}: nothing to look at", result.id);
+            assert_ne!(result.reason, "too-few-runs", "{}", result.id);
+            assert_eq!(result.next.len(), 1, "{}", result.id);
+        }
+    }
+}
+
+/// The reason of a claim on certificates is what was there: none, hidden ones, or readable ones that somebody has to check.
+#[test]
+fn certificates_that_are_not_there_are_not_called_opaque() {
+    let with = |tls: Option<FlowTls>, encryption: &str| {
+        let mut f = flow("whatsapp", 1, encryption);
+        f.names = vec![FlowName {
+            name: "mmg.whatsapp.net".into(),
+            source: "sni".into(),
+            frame: 3,
+            expired: false,
+        }];
+        f.tls = tls;
+        let report = report(vec![f]);
+        let all = judge(&embedded(), &report);
+        ["certificates-valid", "owned-by-meta"].map(|name| one(&all, &format!("whatsapp.{name}")))
+    };
+    let version = |version: &str, subject: Option<&str>| {
+        Some(FlowTls {
+            version: Some(version.into()),
+            subject: subject.map(str::to_owned),
+            ..FlowTls::default()
+        })
+    };
+    for (tls, encryption, reason, words, hand) in [
+        (None, "noise", "not-exercised", "No certificate of the messenger", false),
+        (version("tls1.2", None), "tls1.2", "not-exercised", "No certificate of the messenger", false),
+        (version("tls1.3", None), "tls1.3", "opaque", "TLS 1.3 hides the certificate", false),
+        (version("tls1.2", Some("CN=x")), "tls1.2", "not-exercised", "that could be read", true),
+    ] {
+        for result in with(tls.clone(), encryption) {
+            assert_eq!(result.reason, reason, "{}: {tls:?}", result.id);
+            assert!(result.explanation.en.contains(words), "{}", result.explanation.en);
+            let lines: Vec<&str> = result.next.iter().map(|n| n.command.as_str()).collect();
+            assert_eq!(lines.concat().contains("--keylog"), reason == "opaque", "{lines:?}");
+            let by_hand = lines.concat().contains("claims show");
+            assert_eq!(by_hand, hand && result.id.ends_with("certificates-valid"), "{lines:?}");
+        }
+    }
+}
+
 #[test]
 fn each_verdict_and_each_reason() {
     let tls = || report(vec![flow("signal", 1, "tls1.3")]);
@@ -551,6 +680,50 @@ fn each_verdict_and_each_reason() {
             elsewhere(Some(Vantage::Router)),
             "supported",
         ),
+        ("opaque, and something was read", SEEN.into(), read_beside_opaque(), "inconclusive:not-exercised"),
+        (
+            "opaque, and only a carrier was recognised",
+            SEEN.into(),
+            Report { flows: vec![Flow { app_protocols: vec!["tls".into()], ..flow("signal", 1, "opaque") }], ..opaque() },
+            "inconclusive:opaque",
+        ),
+        (
+            "opaque, where nothing has to be read",
+            "contradicts = { any = \"destinations\", asn = [64500] }\notherwise = \"vantage-unsuitable\"".into(),
+            opaque(),
+            "inconclusive:vantage-unsuitable",
+        ),
+        ("opaque, and no predicate", "otherwise = \"not-exercised\"".into(), opaque(), "inconclusive:not-exercised"),
+        (
+            "the case that fits",
+            format!("{CLEAR}\ncases = [{NO_FLOWS}, {SOME_FLOWS}]\notherwise = \"too-few-runs\"\nmin_runs = 2"),
+            two_runs(tls()),
+            "inconclusive:vantage-unsuitable",
+        ),
+        (
+            "no case fits",
+            format!("{CLEAR}\ncases = [{NO_FLOWS}]\notherwise = \"vantage-unsuitable\""),
+            tls(),
+            "inconclusive:vantage-unsuitable",
+        ),
+        (
+            "runs enough are not too few",
+            format!("{CLEAR}\notherwise = \"too-few-runs\"\nmin_runs = 2"),
+            two_runs(tls()),
+            "inconclusive:opaque",
+        ),
+        (
+            "runs enough, and no predicate",
+            "otherwise = \"too-few-runs\"\nmin_runs = 2".into(),
+            two_runs(tls()),
+            "inconclusive:opaque",
+        ),
+        (
+            "runs enough that do not say how many contacts there are",
+            "contradicts = { any = \"doses\", own_class = [\"padded\"] }\notherwise = \"too-few-runs\"\nmin_runs = 2".into(),
+            two_runs(tls()),
+            "inconclusive:not-exercised",
+        ),
         (
             "a vantage that does not count cannot contradict",
             format!("{CLEAR}\nvantage = [\"router\"]"),
@@ -633,7 +806,9 @@ fn rich() -> Report {
         vec![FlowName { name: "cdn.chat.example".into(), source: "sni".into(), frame: 11, expired: false }];
     f.app_protocols = vec!["tls".into()];
     f.clear_bytes = 40;
+    f.bytes_up = 600;
     f.tls = Some(FlowTls {
+        issuer: Some("O=Example CA".into()),
         version: Some("tls1.2".into()),
         cipher: Some("0xc02f".into()),
         ech: Some("absent".into()),
@@ -657,6 +832,16 @@ fn rich() -> Report {
     end.role = Role::Hosting;
     end.max_km = Some(700.0);
     end.rtt_excludes = vec!["US".into(), "BR".into()];
+    end.rtt_bounds = vec![RttBound {
+        from: Whereabouts::Country("DE".into()),
+        rtt_ms: 7.0,
+        capture: "a.pcap".into(),
+        frames: Vec::new(),
+        max_km: 700.0,
+        excluded: Vec::new(),
+        possible: 2,
+        possible_codes: vec!["CH".into(), "DE".into()],
+    }];
     end.jurisdictions = vec![
         Jurisdiction {
             code: "CH".into(),
@@ -686,7 +871,29 @@ fn rich() -> Report {
     let mut planted = finding(FindingKind::Canary, "signal", &f);
     planted.what = "canary message-2: c…t (8 to 15 characters)".into();
     planted.encoding = vec!["gzip".into(), "base64".into()];
-    Report { destinations: vec![end], findings: vec![planted], ..report(vec![f]) }
+    planted.direction = Some(Direction::Up);
+    planted.value = 7;
+    let call = Call {
+        capture: "a.pcap".into(),
+        messenger: Some("signal".into()),
+        flows: vec![1],
+        first_frame: 10,
+        peer_bytes: 900,
+        peers: vec!["203.0.113.9".into()],
+        exposed: vec![ExposedAddress {
+            address: "203.0.113.9:4000".into(),
+            kind: "host".into(),
+            frame: 12,
+            sent_to: Some(16),
+            ..ExposedAddress::default()
+        }],
+        ..Call::default()
+    };
+    let mut run = run("signal", &["idle"]);
+    run.canaries = BTreeMap::from([("number-2".to_owned(), "+4915199900017".to_owned())]);
+    let made =
+        Report { destinations: vec![end], findings: vec![planted], calls: vec![call], ..report(vec![f]) };
+    with_run(made, run)
 }
 
 #[test]
@@ -702,6 +909,7 @@ fn every_condition_fits_and_does_not() {
         ("flows", "cipher = [\"0x1301\", \"0xc02f\"]", "cipher = [\"0x1301\"]"),
         ("flows", "certificate_subject = [\"O=Example\"]", "certificate_subject = [\"O=Other\"]"),
         ("flows", "certificate_fault = [\"expired\"]", "certificate_fault = [\"weak-key\"]"),
+        ("flows", "certificate_issuer = [\"O=Example\"]", "certificate_issuer = [\"O=Other\"]"),
         ("flows", "to = { asn = [64496] }", "to = { asn = [64497] }"),
         ("destinations", "country = [\"CH\"]", "country = [\"US\"]"),
         ("destinations", "not_country = [\"US\"]", "not_country = [\"CH\", \"US\"]"),
@@ -724,6 +932,7 @@ fn every_condition_fits_and_does_not() {
         ("destinations", "service_seat_basis = [\"adequacy\"]", "service_seat_basis = [\"none\"]"),
         ("destinations", "max_km_below = 701", "max_km_below = 700"),
         ("destinations", "rtt_excludes = [\"US\", \"BR\"]", "rtt_excludes = [\"US\", \"CH\"]"),
+        ("destinations", "rtt_leaves_out = [\"US\", \"FR\"]", "rtt_leaves_out = [\"US\", \"CH\"]"),
         ("destinations", "known = true", "known = false"),
         ("destinations", "flow = { port = [443] }", "flow = { port = [80] }"),
         ("findings", "kind = [\"canary\"]", "kind = [\"token\"]"),
@@ -732,6 +941,19 @@ fn every_condition_fits_and_does_not() {
         ("findings", "canary = [\"message\"]", "canary = [\"mess\", \"text\"]"),
         ("findings", "decrypted = false", "decrypted = true"),
         ("findings", "flow = { messenger_why = [\"name\"] }", "flow = { messenger_why = [\"run\"] }"),
+        ("findings", "direction = [\"up\"]", "direction = [\"down\"]"),
+        ("findings", "runs_over = 0", "runs_over = 1"),
+        ("calls", "media = true", "media = false"),
+        ("calls", "direct = true", "direct = false"),
+        ("calls", "relayed = false", "relayed = true"),
+        ("calls", "flow = { port = [443] }", "flow = { port = [80] }"),
+        // A minute with 600 bytes: 36,000 an hour.
+        ("steps", "step = [\"idle\"]", "step = [\"media\"]"),
+        ("steps", "planted = [\"number\"]", "planted = [\"numb\", \"mail\"]"),
+        ("steps", "seconds_over = 59", "seconds_over = 60"),
+        ("steps", "bytes_per_hour_over = 35999", "bytes_per_hour_over = 36000"),
+        ("steps", "bytes_per_hour_below = 36001", "bytes_per_hour_below = 36000"),
+        ("steps", "own_bytes_per_hour_over = 35999", "own_bytes_per_hour_over = 36000"),
         ("names", "suffix = [\"chat.example\"]", "suffix = [\"at.example\"]"),
         ("names", "source = [\"sni\"]", "source = [\"dns\"]"),
         ("names", "flow = { to = { known = true } }", "flow = { to = { role = [\"peer\"] } }"),
@@ -740,6 +962,372 @@ fn every_condition_fits_and_does_not() {
             let result = decide(&format!("supports = {{ any = \"{subject}\", {condition} }}"), &rich());
             assert_eq!(result.verdict, expected, "{subject}: {condition}");
         }
+    }
+}
+
+/// A step has the time from its mark to the next one, and the bytes of that time; without marks only a single step has any.
+#[test]
+fn steps_have_the_time_and_the_bytes_between_marks() {
+    let mark = |step: &str, second: u32| Mark {
+        step: step.into(),
+        start: format!("2026-01-02T03:04:{second:02}.000000000Z"),
+        end: None,
+    };
+    let bytes = |step: &str, up: u64| StepBytes { step: step.into(), bytes_up: up, bytes_down: 0 };
+    let mut own = flow("signal", 1, "tls1.3");
+    own.by_step = vec![bytes("idle", 100), bytes("media", 5000)];
+    let mut by_run = flow("signal", 2, "tls1.3");
+    by_run.by_step = vec![bytes("idle", 300)];
+    by_run.messenger_why = Some("run".into());
+    let marked = Run {
+        marks: vec![mark("idle", 15), mark("media", 35), mark("idle", 45)],
+        ..run("signal", &["idle", "media"])
+    };
+    let with = |run: Run| with_run(report(vec![own.clone(), by_run.clone()]), run);
+    // Idle: 20 s, and from 3:04:45 to the end of the capture at 3:05:05 as many again.
+    for (step, conditions, expected) in [
+        ("idle", "seconds_over = 39.9", true),
+        ("idle", "seconds_over = 40", false),
+        ("idle", "bytes_per_hour_over = 35999", true),
+        ("idle", "bytes_per_hour_over = 36000", false),
+        ("idle", "own_bytes_per_hour_over = 8999", true),
+        ("idle", "own_bytes_per_hour_over = 9000", false),
+        ("media", "seconds_over = 9.9", true),
+        ("media", "seconds_over = 10", false),
+        ("media", "bytes_per_hour_over = 1799999", true),
+    ] {
+        let keys = format!("supports = {{ any = \"steps\", step = [\"{step}\"], {conditions} }}");
+        assert_eq!(decide(&keys, &with(marked.clone())).verdict == Verdict::Supported, expected, "{keys}");
+    }
+    let any = |keys: &str, run: Run| {
+        decide(&format!("supports = {{ any = \"steps\", {keys} }}"), &with(run)).verdict
+    };
+    let two = run("signal", &["idle", "media"]);
+    assert_eq!(any("step = [\"idle\"]", two.clone()), Verdict::Supported);
+    assert_eq!(
+        any("step = [\"idle\"], seconds_over = 0", two),
+        Verdict::Inconclusive,
+        "nobody knows how long"
+    );
+    assert_eq!(
+        any("step = [\"idle\"]", run("wire", &["idle"])),
+        Verdict::Inconclusive,
+        "of another messenger"
+    );
+    let broken =
+        Run { marks: vec![Mark { start: "soon".into(), ..mark("idle", 1) }], ..run("signal", &["idle"]) };
+    assert_eq!(
+        any("step = [\"idle\"], seconds_over = 0", broken),
+        Verdict::Inconclusive,
+        "a mark without a time"
+    );
+}
+
+/// A value comes again where it stands in two recordings; the same recording under another name is one.
+#[test]
+fn a_value_comes_again_in_recordings_not_in_copies() {
+    let told = |values: [u64; 2], same_recording: bool| {
+        let mut both = two_runs(report(vec![flow("signal", 1, "mtproto")]));
+        both.findings = both
+            .flows
+            .iter()
+            .zip(values)
+            .map(|(f, value)| Finding { value, ..finding(FindingKind::Identifier, "signal", f) })
+            .collect();
+        for (n, input) in both.inputs.iter_mut().enumerate() {
+            input.frames = if same_recording { 20 } else { 20 + n as u64 };
+            input.decoded_bytes = 900;
+        }
+        decide("supports = { any = \"findings\", runs_over = 1 }", &both).verdict
+    };
+    assert_eq!(told([5, 5], false), Verdict::Supported);
+    assert_eq!(told([5, 6], false), Verdict::Inconclusive);
+    assert_eq!(told([0, 0], false), Verdict::Inconclusive, "nothing stands for the value");
+    assert_eq!(told([5, 5], true), Verdict::Inconclusive);
+}
+
+/// Each claim that got a predicate of late, with what decides it and what does not.
+#[test]
+fn claims_on_steps_and_planted_secrets_are_decided() {
+    let planted = |names: &[&str]| -> BTreeMap<String, String> {
+        names.iter().map(|n| ((*n).to_owned(), format!("value-of-{n}"))).collect()
+    };
+    let canary = |messenger: &str, name: &str, decrypted: bool, direction: Direction, of: &Flow| Finding {
+        what: format!("canary {name}: v…"),
+        decrypted,
+        direction: Some(direction),
+        ..finding(FindingKind::Canary, messenger, of)
+    };
+    let judged = |id: &str,
+                  steps: &[&str],
+                  names: &[&str],
+                  found: &[(&str, bool, Direction)],
+                  extra: &dyn Fn(&mut Flow)| {
+        let messenger = id.split_once('.').unwrap().0;
+        let mut f = flow(messenger, 1, "tls1.3");
+        extra(&mut f);
+        let findings = found.iter().map(|(n, d, way)| canary(messenger, n, *d, *way, &f)).collect();
+        let run = Run { canaries: planted(names), ..run(messenger, steps) };
+        let report = with_run(Report { findings, ..report(vec![f]) }, run);
+        said(&one(&judge(&embedded(), &report), id))
+    };
+    let (up, down) = (Direction::Up, Direction::Down);
+    let nothing: &dyn Fn(&mut Flow) = &|_| {};
+    let stream: &dyn Fn(&mut Flow) = &|f| {
+        f.signatures.push(SignatureHit {
+            messenger: "conversations".into(),
+            signature: "xmpp.stream".into(),
+            frames: vec![11],
+            confidence: "likely".into(),
+            detail: "a stream".into(),
+        });
+    };
+    let directory: &dyn Fn(&mut Flow) = &|f| {
+        f.names = vec![FlowName {
+            name: "ds-apip.threema.ch".into(),
+            source: "decrypted".into(),
+            frame: 4,
+            expired: false,
+        }];
+    };
+    let minimal: &[&str] = &["register-minimal"];
+    let all: &[&str] = &["mail", "number", "user"];
+    let user = ("user", true, up);
+    let open = "inconclusive:not-exercised";
+    for (id, steps, names, found, extra, expected) in [
+        ("caritas.email-optional", minimal, all, &[user][..], nothing, "supported"),
+        ("caritas.email-optional", minimal, all, &[user, ("mail", true, up)][..], nothing, open),
+        // Nothing was planted, or nothing was opened.
+        ("caritas.email-optional", minimal, &["user"][..], &[user][..], nothing, open),
+        ("caritas.email-optional", minimal, all, &[][..], nothing, open),
+        ("caritas.email-optional", &["register"][..], all, &[user][..], nothing, open),
+        ("caritas.account-only", minimal, all, &[user][..], nothing, "supported"),
+        ("caritas.account-only", minimal, all, &[user, ("number", true, up)][..], nothing, open),
+        ("caritas.account-only", minimal, &["mail", "user"][..], &[user][..], nothing, open),
+        (
+            "caritas.history-by-password",
+            &["restore"][..],
+            &["earlier"][..],
+            &[("earlier", true, down)][..],
+            nothing,
+            "supported",
+        ),
+        (
+            "caritas.history-by-password",
+            &["restore"][..],
+            &["earlier"][..],
+            &[("earlier", true, up)][..],
+            nothing,
+            open,
+        ),
+        (
+            "caritas.history-by-password",
+            &["restore"][..],
+            &["message"][..],
+            &[("message", true, down)][..],
+            nothing,
+            open,
+        ),
+        ("conversations.no-identifiers-needed", minimal, all, &[user][..], stream, "supported"),
+        ("conversations.no-identifiers-needed", minimal, all, &[user][..], nothing, open),
+        (
+            "conversations.no-identifiers-needed",
+            minimal,
+            all,
+            &[user, ("number", true, up)][..],
+            stream,
+            open,
+        ),
+        (
+            "threema.no-identifiers-needed",
+            &["register-minimal", "text-1to1"][..],
+            all,
+            &[][..],
+            directory,
+            "supported",
+        ),
+        (
+            "threema.no-identifiers-needed",
+            &["register-minimal", "text-1to1"][..],
+            all,
+            &[][..],
+            nothing,
+            open,
+        ),
+        ("threema.no-identifiers-needed", minimal, all, &[][..], directory, open),
+        ("signal.number-required", minimal, all, &[("number", true, up)][..], nothing, "supported"),
+        ("signal.number-required", minimal, all, &[("number", true, down)][..], nothing, open),
+        ("wire.number-required", minimal, all, &[("mail", true, up)][..], nothing, "contradicted"),
+        (
+            "wire.number-required",
+            minimal,
+            all,
+            &[("mail", true, up), ("number", true, up)][..],
+            nothing,
+            open,
+        ),
+        ("wire.number-required", minimal, &["mail"][..], &[("mail", true, up)][..], nothing, open),
+        ("wire.number-required", &["text-1to1"][..], all, &[("mail", true, up)][..], nothing, open),
+        ("messenger.account-required", minimal, all, &[user][..], nothing, "supported"),
+        ("messenger.account-required", minimal, all, &[("user", false, up)][..], nothing, open),
+    ] {
+        assert_eq!(judged(id, steps, names, found, extra), expected, "{id} {steps:?} {names:?} {found:?}");
+    }
+}
+
+/// Keys are asked for beside what has to be planted for them to show, and by themselves once it is.
+#[test]
+fn keys_are_asked_for_with_what_they_are_to_show() {
+    let line = |id: &str, canaries: &[&str]| {
+        let messenger = id.split_once('.').unwrap().0;
+        let mut run = run(messenger, &["text-1to1"]);
+        run.canaries = canaries.iter().map(|n| ((*n).to_owned(), format!("value-of-{n}"))).collect();
+        let report = with_run(report(vec![flow(messenger, 1, "tls1.3")]), run);
+        one(&judge(&embedded(), &report), id).next[0].command.clone()
+    };
+    for (id, canaries, records, planted) in [
+        ("wire.contacts-only-hashes", &["message"][..], true, "\"contact-1\": \"'\"${CONTACT:?}\"'\""),
+        ("wire.contacts-only-hashes", &["contact-7"][..], false, ""),
+        ("wire.e2ee-proteus", &[][..], true, "\"message\": \"canary-7319-message\""),
+        ("wire.e2ee-proteus", &["text-2"][..], false, ""),
+        ("caritas.email-optional", &[][..], true, "\"mail\": \"'\"${MAIL:?}\"'\""),
+        ("signal.number-required", &[][..], true, "\"number\": \"'\"${NUMBER:?}\"'\""),
+    ] {
+        let command = line(id, canaries);
+        assert!(command.ends_with(" --keylog KEYS.log"), "{id}: {command}");
+        assert_eq!(command.contains("tcpdump"), records, "{id}: {command}");
+        assert!(command.contains(planted), "{id}: {command}");
+    }
+    // What stands in clear takes no keys.
+    for id in [
+        "wire.no-identifiers-in-clear",
+        "wire.every-byte-encrypted",
+        "wire.dns-names-hidden",
+        "wire.tls-modern",
+    ] {
+        assert!(!line(id, &[]).contains("--keylog"), "{id}");
+    }
+}
+
+/// An hour without use: how much a quiet app may send, and from what on it is none.
+#[test]
+fn a_quiet_app_and_a_loud_one_are_told_apart() {
+    let idle = |bytes: [u64; 2], minutes: u32, why: &str| {
+        let mut both =
+            two_runs(with_run(report(vec![flow("signal", 1, "tls1.3")]), run("signal", &["idle"])));
+        for (n, f) in both.flows.iter_mut().enumerate() {
+            f.bytes_up = bytes[n];
+            f.messenger_why = Some(why.into());
+        }
+        for input in &mut both.inputs {
+            input.last_time = Some(format!(
+                "2026-01-02T{:02}:{:02}:05.000000000Z",
+                3 + (4 + minutes) / 60,
+                (4 + minutes) % 60
+            ));
+        }
+        said(&one(&judge(&embedded(), &both), "signal.idle-quiet"))
+    };
+    let name = "name:chat.signal.org";
+    assert_eq!(idle([30_000, 40_000], 61, name), "not-contradicted");
+    assert_eq!(idle([30_000, 2_000_000], 61, name), "contradicted");
+    assert_eq!(
+        idle([30_000, 2_000_000], 61, "run"),
+        "inconclusive:not-exercised",
+        "another program may have sent it"
+    );
+    assert_eq!(idle([30_000, 300_000], 61, name), "inconclusive:not-exercised", "between the two");
+    assert_eq!(idle([300, 300], 59, name), "inconclusive:not-exercised", "too short");
+}
+
+/// A proxy's certificate, with data that its keys open, shows that the app spoke; without them, nothing.
+#[test]
+fn data_behind_a_foreign_certificate_contradict() {
+    let told = |issuer: &str, protocols: &[&str]| {
+        let mut f = flow("signal", 1, "tls1.3");
+        f.app_protocols = protocols.iter().map(|p| (*p).to_owned()).collect();
+        f.tls = Some(FlowTls {
+            issuer: Some(issuer.into()),
+            subject: Some("CN=chat.signal.org".into()),
+            certificate: Some(14),
+            ..FlowTls::default()
+        });
+        said(&one(&judge(&embedded(), &report(vec![f])), "signal.rejects-interception"))
+    };
+    assert_eq!(told("CN=metaleak test CA", &["tls", "http"]), "contradicted");
+    assert_eq!(told("CN=metaleak test CA", &["tls"]), "inconclusive:not-exercised");
+    assert_eq!(told("CN=Signal Root", &["tls", "http"]), "inconclusive:not-exercised");
+}
+
+/// Sources that agree and a round trip from a known place, of ends that are the provider's own.
+#[test]
+fn a_front_end_in_switzerland_takes_sources_and_physics() {
+    let told = |country: &str, agreement: Agreement, possible: &[&str]| {
+        let f = flow("threema", 1, "threema-csp");
+        let mut end = destination("threema", &f);
+        end.country = Some(country.into());
+        end.agreement = agreement;
+        end.role = Role::FirstParty;
+        end.rtt_bounds = vec![RttBound {
+            from: Whereabouts::Country("DE".into()),
+            rtt_ms: 9.0,
+            capture: "a.pcap".into(),
+            frames: vec![10, 11],
+            max_km: 900.0,
+            excluded: Vec::new(),
+            possible: possible.len() as u32,
+            possible_codes: possible.iter().map(|c| (*c).to_owned()).collect(),
+        }];
+        let report = with_run(Report { destinations: vec![end], ..report(vec![f]) }, run("threema", &STEPS));
+        said(&one(&judge(&embedded(), &report), "threema.servers-in-switzerland"))
+    };
+    assert_eq!(told("CH", Agreement::All, &["CH", "DE"]), "supported");
+    assert_eq!(told("CH", Agreement::All, &[]), "inconclusive:vantage-unsuitable", "databases alone");
+    assert_eq!(told("CH", Agreement::Majority, &["CH", "DE"]), "inconclusive:vantage-unsuitable");
+    assert_eq!(told("US", Agreement::All, &["CA", "US"]), "contradicted");
+}
+
+/// Of a call: straight is what both sides know of each other, and relayed what neither does.
+#[test]
+fn calls_are_told_by_the_way_of_their_media() {
+    let address = |kind: &str, sent_to| ExposedAddress {
+        address: "203.0.113.9:4000".into(),
+        kind: kind.into(),
+        sent_to,
+        ..ExposedAddress::default()
+    };
+    let call = |peer: u64, relay: u64, exposed: Vec<ExposedAddress>| Call {
+        capture: "a.pcap".into(),
+        messenger: Some("signal".into()),
+        flows: vec![1],
+        peer_bytes: peer,
+        relay_bytes: relay,
+        peers: if peer > 0 { vec!["203.0.113.9".into()] } else { Vec::new() },
+        exposed,
+        ..Call::default()
+    };
+    for (name, call, expected) in [
+        ("straight", call(900, 0, vec![address("host", Some(4))]), "contradicted"),
+        ("an address that nobody names", call(900, 0, vec![]), "inconclusive:not-exercised"),
+        (
+            "shown, and never sent to",
+            call(900, 0, vec![address("srflx", None)]),
+            "inconclusive:not-exercised",
+        ),
+        ("by a relay", call(0, 900, vec![address("relay", Some(4))]), "not-contradicted"),
+        (
+            "by a relay, after a try",
+            call(0, 900, vec![address("host", Some(4))]),
+            "inconclusive:not-exercised",
+        ),
+        ("without media", call(0, 0, vec![]), "inconclusive:not-exercised"),
+    ] {
+        let f = flow("signal", 1, "srtp");
+        let end = Destination { role: Role::Peer, ..destination("signal", &f) };
+        let report = Report { destinations: vec![end], ..with_run(report(vec![f]), run("signal", &STEPS)) };
+        let result =
+            one(&judge(&embedded(), &Report { calls: vec![call], ..report }), "signal.call-hides-peer-ip");
+        assert_eq!(said(&result), expected, "{name}");
     }
 }
 
@@ -761,7 +1349,7 @@ fn decided_verdicts_show_frames() {
         (
             "supports = { any = \"flows\", certificate_subject = [\"O=Example\"] }",
             vec![17],
-            "certificate of C=US, O=Example, Inc., CN=chat.example (expired)",
+            "certificate of C=US, O=Example, Inc., CN=chat.example issued by O=Example CA (expired)",
         ),
         ("contradicts = { any = \"names\", source = [\"sni\"] }", vec![11], "cdn.chat.example (sni)"),
         ("contradicts = { any = \"findings\", kind = [\"canary\"] }", vec![15], "canary message-2"),
@@ -815,6 +1403,114 @@ fn explanations_name_time_and_program() {
     assert!(unnamed.explanation.en.contains("not known"), "{}", unnamed.explanation.en);
     let undecided = decide(SEEN, &report(vec![flow("signal", 1, "none")]));
     assert!(!undecided.explanation.en.contains("2026-01-02"), "{}", undecided.explanation.en);
+}
+
+/// Of a capture of several years only the flows that show it tell when it was.
+#[test]
+fn times_are_those_of_the_flows_that_show_it() {
+    let at = |seconds: i64| CaptureTime(seconds * 1_000_000_000);
+    let mut old = flow("signal", 1, "none");
+    old.times = (at(1_500_000_000), at(1_500_000_060));
+    let mut new = flow("signal", 2, "tls1.3");
+    new.times = (at(1_656_000_000), at(1_656_000_060));
+    let both = report(vec![old, new]);
+    let said = |keys: &str| decide(keys, &both).explanation.en;
+    assert!(said(CLEAR).contains("Recorded: 2017-07-14."), "{}", said(CLEAR));
+    assert!(said(SEEN).contains("Recorded: 2022-06-23."), "{}", said(SEEN));
+    let absent = said("absence = true\nsupports = { none = \"flows\", encryption = [\"quic\"] }");
+    assert!(absent.contains("Recorded: 2017-07-14 – 2022-06-23."), "{absent}");
+}
+
+/// An XMPP stream is that of a program which names itself, or of one that nobody knows.
+#[test]
+fn xmpp_is_told_from_conversations() {
+    let stream = |id: Option<&str>| {
+        let mut f = flow("conversations", 1, "none");
+        f.messenger_why = Some("signature:xmpp.stream".into());
+        f.clear_bytes = 90;
+        for (id, detail, frame) in std::iter::once(("xmpp.stream", "an XMPP stream of a client", 11))
+            .chain(id.map(|id| (id, "the client calls itself http://client.example", 17)))
+        {
+            f.signatures.push(SignatureHit {
+                messenger: "conversations".into(),
+                signature: id.into(),
+                frames: vec![frame],
+                confidence: "likely".into(),
+                detail: detail.into(),
+            });
+        }
+        Report { destinations: vec![destination("conversations", &f)], ..report(vec![f]) }
+    };
+    let unknown = "not shown to be Conversations";
+    for (id, part, says_unknown) in [
+        (None, unknown, true),
+        (
+            Some("xmpp.other-client"),
+            "(frame 17 of a.pcap) the program is http://client.example, not Conv",
+            false,
+        ),
+        (Some("xmpp.conversations"), "(frame 17 of a.pcap) the program is http://client.example;", false),
+    ] {
+        let report = with_run(stream(id), run("conversations", &STEPS));
+        let all = judge(&embedded(), &report);
+        for name in ["open-protocol", "every-byte-encrypted"] {
+            let result = one(&all, &format!("conversations.{name}"));
+            let said = &result.explanation.en;
+            assert!(said.contains(part) && said.contains(unknown) == says_unknown, "{id:?} {name}: {said}");
+            assert!(said.contains("An XMPP client spoke here"), "{name}: {said}");
+        }
+        for name in ["own-server", "free-server-choice"] {
+            let verdict = one(&all, &format!("conversations.{name}")).verdict;
+            assert_eq!(verdict == Verdict::Supported, id != Some("xmpp.other-client"), "{id:?} {name}");
+        }
+    }
+}
+
+/// Networks change hands, and a verdict that rests on whose they are says how old the tables are.
+#[test]
+fn verdicts_on_ends_say_when_the_tables_are_younger() {
+    let keys = "supports = { any = \"destinations\", asn = [64496] }";
+    let mut old = rich();
+    assert!(!decide(keys, &old).explanation.en.contains("older than the tables"));
+    old.warnings.push(Warning {
+        capture: "a.pcap".into(),
+        data_age: Some(DataAge { later: true, newest: "2026-10-01".into(), ..DataAge::default() }),
+        ..Warning::default()
+    });
+    let told = decide(keys, &old).explanation;
+    assert!(told.en.contains("older than the tables") && told.en.contains("2026-10-01"), "{}", told.en);
+    assert!(told.de.contains("älter als die Tabellen"), "{}", told.de);
+    let named = decide("supports = { any = \"names\", source = [\"sni\"] }", &old).explanation.en;
+    assert!(!named.contains("older than the tables"), "names need no tables: {named}");
+    let with = decide("supports = { any = \"flows\", to = { known = true } }", &old).explanation.en;
+    assert!(with.contains("older than the tables"), "{with}");
+}
+
+/// What a relay asks to log in to names the messenger as a server's name does, and an old log-in has no handshake.
+#[test]
+fn the_realm_of_a_relay_and_an_old_log_in_contradict() {
+    let mut relayed = flow("signal", 1, "none");
+    relayed.messenger_why = Some("turn-realm:signal.org".into());
+    let name = |name: &str, source: &str| FlowName {
+        name: name.into(),
+        source: source.into(),
+        frame: 14,
+        expired: false,
+    };
+    relayed.names = vec![name("signal.org", "turn-realm")];
+    let hidden = one(&judge(&embedded(), &report(vec![relayed])), "signal.dns-names-hidden");
+    assert_eq!((said(&hidden).as_str(), &hidden.evidence[0].frames[..]), ("contradicted", &[14][..]));
+    let mut login = flow("whatsapp", 1, "none");
+    login.names = vec![name("e12.whatsapp.net", "dns")];
+    login.signatures = vec![SignatureHit {
+        messenger: "whatsapp".into(),
+        signature: "whatsapp.funxmpp".into(),
+        frames: vec![8],
+        confidence: "certain".into(),
+        detail: "a log-in".into(),
+    }];
+    let open = one(&judge(&embedded(), &report(vec![login])), "whatsapp.transport-encryption");
+    assert_eq!((said(&open).as_str(), &open.evidence[0].frames[..]), ("contradicted", &[8][..]));
 }
 
 // ----------------------------------------------------------- what must not make the catalogue say anything false
@@ -2061,6 +2757,12 @@ fn every_open_claim_says_what_to_do_as_a_line_that_runs() {
             .args(["-euc", line])
             .current_dir(folder.path())
             .env("PATH", &path)
+            .envs([
+                ("NUMBER", "+4915199900017"),
+                ("MAIL", "m@mail.example"),
+                ("ACCOUNT", "anna-7319"),
+                ("CONTACT", "+4915199900018"),
+            ])
             .output()
             .unwrap();
         assert!(ran.status.success(), "{id}: {line}\n{}", String::from_utf8_lossy(&ran.stderr));
@@ -2073,7 +2775,34 @@ fn every_open_claim_says_what_to_do_as_a_line_that_runs() {
         let written: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
         let captures: Vec<_> =
             written.iter().filter(|p| p.extension().is_some_and(|e| e == "pcap")).collect();
-        assert_eq!(captures.is_empty(), called.contains("replay") || place, "{id}: {line}");
+        let by_hand = called.starts_with("claims\nshow\n");
+        assert_eq!(captures.is_empty(), called.contains("replay") || place || by_hand, "{id}: {line}");
+        // A line asks for what the claim can be decided by, and plants what it asks for.
+        if let Some(claim) = catalogue.get(id) {
+            let predicates = format!("{:?} {:?}", claim.supports, claim.contradicts);
+            let asks = |words: &[&str]| words.iter().any(|word| predicates.contains(word));
+            assert!(
+                !called.contains("--vantage\nrouter@")
+                    || asks(&["rtt_excludes", "rtt_leaves_out", "max_km_below"]),
+                "{id}: {line}"
+            );
+            assert!(
+                !called.contains("--keylog") || asks(&["Findings", "certificate_", "\"decrypted\""]),
+                "{id}: {line}"
+            );
+            for (word, planted) in [
+                ("\"number\"", "number"),
+                ("\"mail\"", "mail"),
+                ("\"message\"", "message"),
+                ("\"earlier\"", "earlier"),
+            ] {
+                let plants = |run: &Run| run.canaries.contains_key(planted);
+                for capture in &captures {
+                    let run = metaleak::scenario::run_beside(capture).unwrap().unwrap();
+                    assert!(!asks(&[word]) || plants(&run), "{id}: {planted} is asked for: {line}");
+                }
+            }
+        }
         for capture in captures {
             let run = metaleak::scenario::run_beside(capture).unwrap().unwrap();
             let claim = id.split_once('.').unwrap().0;
@@ -2081,6 +2810,15 @@ fn every_open_claim_says_what_to_do_as_a_line_that_runs() {
             assert!(!run.steps.is_empty() && run.steps.iter().all(|s| STEPS.contains(&s.as_str())), "{line}");
         }
     }
+    let unset = std::process::Command::new("sh")
+        .args(["-euc", lines.keys().find(|line| line.contains("${NUMBER:?}")).unwrap()])
+        .current_dir(bin.path())
+        .env("PATH", &path)
+        .output()
+        .unwrap();
+    assert!(!unset.status.success(), "a secret that nobody filled in is not planted");
+    let idle = lines.iter().find(|(_, id)| id.ends_with(".idle-quiet")).unwrap().0;
+    assert!(idle.contains("timeout 3960 "), "an hour and more: {idle}");
     let doses = lines.keys().find(|line| line.contains("for c in")).unwrap();
     assert!(doses.contains("for c in 0 10 100 1000") && doses.contains("\"contacts\": '$c'"), "{doses}");
 }

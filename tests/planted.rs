@@ -14,6 +14,8 @@
 )]
 
 mod common;
+#[path = "planted/predicates.rs"]
+mod predicates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -517,11 +519,19 @@ fn planted_truth_is_told() {
         .map(|r| format!("{} ({}): expected {}, got {}", r.claim, r.planted, r.expected, r.got))
         .collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+    document(BEGIN, END, &table(&rows));
+}
+
+/// Holds a part of `docs/planted.md`, from one mark to the other, against what was found.
+fn document(begin: &str, end: &str, made: &str) {
+    // Two tests write to it.
+    static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one_at_a_time = WRITING.lock().unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/planted.md");
     let stored = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = stored.split_once(BEGIN).unwrap();
-    let after = rest.split_once(END).unwrap().1;
-    let now = format!("{before}{}{after}", table(&rows));
+    let (before, rest) = stored.split_once(begin).unwrap();
+    let after = rest.split_once(end).unwrap().1;
+    let now = format!("{before}{made}{after}");
     if std::env::var_os("METALEAK_UPDATE_DOCS").is_some() {
         std::fs::write(&path, &now).unwrap();
     }

@@ -36,6 +36,29 @@ pub(super) fn gather(report: &Report, facts: &Facts<'_>, items: &[Item<'_>]) -> 
             Item::Finding(f) => {
                 by_capture.entry(&f.capture).or_default().add(f.frames.clone(), f.what.clone());
             }
+            Item::Call(call) => {
+                let shown = call.exposed.iter().filter(|e| e.kind != "relay" && e.sent_to.is_some());
+                let mut frames: Vec<u64> =
+                    shown.flat_map(|e| std::iter::once(e.frame).chain(e.sent_to)).collect();
+                if frames.is_empty() {
+                    frames.push(call.first_frame);
+                }
+                let what = format!(
+                    "call: {} bytes of media straight to {}, {} over relays and servers",
+                    call.peer_bytes,
+                    if call.peers.is_empty() { "nobody".to_owned() } else { call.peers.join(", ") },
+                    call.relay_bytes.saturating_add(call.server_bytes)
+                );
+                by_capture.entry(&call.capture).or_default().add(frames, what);
+            }
+            Item::Step(done) => {
+                let rate = done.per_hour(done.bytes).map(|n| format!(", {n:.0} an hour")).unwrap_or_default();
+                let what = format!(
+                    "step {}: {:.0} s, {} bytes{rate}; {} of them in flows that are the messenger's by more than the run",
+                    done.step, done.seconds, done.bytes, done.own
+                );
+                by_capture.entry(done.capture).or_default().add(vec![done.frame], what);
+            }
             Item::Dose(measure) => {
                 for part in &measure.evidence {
                     let gathered = by_capture.entry(&part.capture).or_default();
@@ -132,7 +155,8 @@ fn describe_flow(f: &Flow, shown: Shown<'_>) -> String {
             [] => String::new(),
             faults => format!(" ({})", faults.join(", ")),
         };
-        what.extend(tls.subject.as_ref().map(|subject| format!("certificate of {subject}{faults}")));
+        let issuer = tls.issuer.as_ref().map(|issuer| format!(" issued by {issuer}")).unwrap_or_default();
+        what.extend(tls.subject.as_ref().map(|subject| format!("certificate of {subject}{issuer}{faults}")));
     }
     if shown.encryption || what.is_empty() {
         what.push(f.encryption.clone());

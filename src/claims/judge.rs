@@ -12,11 +12,12 @@
 //! 7. `supports` matches and the steps were exercised: `supported`, or `not-contradicted` for a claim of absence. Steps count
 //!    from captures whose run names this very messenger: what another app was made to do says nothing of this one.
 //! 8. `supports` matches and steps are missing: `inconclusive: not-exercised`.
-//! 9. All payload of the messenger is opaque: `inconclusive: opaque`.
+//! 9. All payload of the messenger is opaque, and what decides the claim would have to be read: `inconclusive: opaque`.
 //! 10. Where the upload grows with the address book, but only in flows that nothing but the run ties to the messenger:
 //!     `inconclusive: vantage-unsuitable`.
 //! 11. Where how an upload grows decides the claim, and the runs do not tell whether it does: `inconclusive: too-few-runs`.
-//! 12. Else `inconclusive` with the reason that the claim gives in `otherwise`.
+//! 12. Else `inconclusive` with the reason of the first of the claim's `cases` that fits, or with that in `otherwise`; `too-few-runs` is
+//!     never said of as many runs as the claim asks for. A claim without a predicate that could decide it says so.
 //!
 //! The rules see all runs together. Then each run (and each measure over runs) is judged alone, so that a reader sees which of them
 //! show what: one that contradicts decides, and those that fit the claim stand beside it.
@@ -34,8 +35,8 @@ use super::predicate::Facts;
 use super::protection;
 use super::wording::{Words, number};
 use crate::model::{
-    ClaimResult, Control, Dose, DoseClass, Evidence, Input, Leakage, Report, Run, RunsVerdict, Text, Vantage,
-    Verdict,
+    ClaimResult, Control, Dose, DoseClass, Evidence, Flow, Input, Leakage, Report, Run, RunsVerdict, Text,
+    Vantage, Verdict,
 };
 
 /// Judges every claim; no control has run.
@@ -141,7 +142,7 @@ impl<'r> Known<'r> {
 const MAX_APPS: usize = 3;
 const MAX_APP_CHARS: usize = 160;
 
-struct Ruling {
+struct Ruling<'r> {
     verdict: Verdict,
     reason: &'static str,
     key: &'static str,
@@ -149,7 +150,20 @@ struct Ruling {
     evidence: Vec<Evidence>,
     /// Captures that a decided verdict rests on; empty while undecided.
     captures: BTreeSet<String>,
+    /// Flows that it rests on, in the order of the report; empty where it rests on measures over whole captures.
+    flows: Vec<&'r Flow>,
+    /// What is to be done in place of the claim's own `undecided`.
+    case: Option<Text>,
 }
+
+/// What a client says of itself in clear, by signature, and the sentence for it; what the client says begins behind the words given.
+const CLIENTS: [(&str, &str, &str); 3] = [
+    ("xmpp.other-client", "client-other", "the client calls itself "),
+    ("xmpp.conversations", "client-own", "the client calls itself "),
+    ("whatsapp.client-version", "client-version", "client version in clear: "),
+];
+/// Signatures of a protocol that many programs speak.
+const OF_MANY_PROGRAMS: [&str; 1] = ["xmpp.stream"];
 
 /// Kinds of runs that a claim lists.
 const MAX_KINDS: usize = 32;
@@ -187,9 +201,20 @@ fn one(
         }
     }
     if ruling.verdict == Verdict::Inconclusive {
-        add(&claim.undecided);
+        if !claim.is_decidable() && ruling.key != "no-predicate" {
+            add(&words.say("no-predicate-either", &[]));
+        }
+        add(ruling.case.as_ref().unwrap_or(&claim.undecided));
     }
-    for text in origin(&ruling.captures, report, words) {
+    for text in origin(&ruling, report, words) {
+        add(&text);
+    }
+    for text in clients(&ruling.flows, words) {
+        add(&text);
+    }
+    if claim.asks_for_ends()
+        && let Some(text) = older_than_tables(&ruling.captures, report, words)
+    {
         add(&text);
     }
     if claim.decided_by == DecidedBy::Traffic
@@ -339,11 +364,22 @@ fn left_out(facts: &Facts<'_>, words: &Words) -> Option<Text> {
 
 /// When the captures were recorded and what produced their traffic: a verdict speaks of that program at that time, and a
 /// stand-in or an old release is not the messenger of today.
-fn origin(captures: &BTreeSet<String>, report: &Report, words: &Words) -> Vec<Text> {
-    let inputs: Vec<_> = report.inputs.iter().filter(|i| captures.contains(&i.file)).collect();
-    let day = |time: &Option<String>| time.as_deref().and_then(|t| t.get(..10)).map(str::to_owned);
-    let first = inputs.iter().filter_map(|i| day(&i.first_time)).min();
-    let last = inputs.iter().filter_map(|i| day(&i.last_time)).max();
+fn origin(ruling: &Ruling<'_>, report: &Report, words: &Words) -> Vec<Text> {
+    let inputs: Vec<_> = report.inputs.iter().filter(|i| ruling.captures.contains(&i.file)).collect();
+    let day = |time: &str| time.get(..10).map(str::to_owned);
+    // A capture may hold other traffic of other years; what counts is when these flows were.
+    let timed = !ruling.flows.is_empty() && ruling.flows.iter().all(|f| f.times != Default::default());
+    let (first, last) = if timed {
+        let first = ruling.flows.iter().map(|f| f.times.0).min();
+        let last = ruling.flows.iter().map(|f| f.times.1).max();
+        (first.and_then(|t| day(&t.rfc3339())), last.and_then(|t| day(&t.rfc3339())))
+    } else {
+        let day = |time: &Option<String>| time.as_deref().and_then(day);
+        (
+            inputs.iter().filter_map(|i| day(&i.first_time)).min(),
+            inputs.iter().filter_map(|i| day(&i.last_time)).max(),
+        )
+    };
     let mut texts = Vec::new();
     if let (Some(first), Some(last)) = (first, last) {
         let when = if first == last { first } else { format!("{first} – {last}") };
@@ -362,15 +398,61 @@ fn origin(captures: &BTreeSet<String>, report: &Report, words: &Words) -> Vec<Te
     texts
 }
 
-fn undecided(reason: &'static str, key: &'static str, evidence: Vec<Evidence>) -> Ruling {
+/// Which program the flows come from, by its own word; that none says so, where the protocol is that of many.
+fn clients(flows: &[&Flow], words: &Words) -> Vec<Text> {
+    let mut named: BTreeMap<(&str, &str), (&str, u64)> = BTreeMap::new();
+    let mut unnamed = false;
+    for flow in flows {
+        let mut anonymous = flow.signatures.iter().any(|s| OF_MANY_PROGRAMS.contains(&s.signature.as_str()));
+        for hit in &flow.signatures {
+            let Some((_, key, before)) = CLIENTS.iter().find(|(id, ..)| *id == hit.signature) else {
+                continue;
+            };
+            let client = hit.detail.strip_prefix(before).unwrap_or(&hit.detail);
+            let frame = hit.frames.first().copied().unwrap_or(flow.first_frame);
+            named.entry((*key, client)).or_insert((flow.capture.as_str(), frame));
+            anonymous = false;
+        }
+        unnamed |= anonymous;
+    }
+    let mut texts: Vec<Text> = named
+        .into_iter()
+        .take(MAX_APPS)
+        .map(|((key, client), (capture, frame))| {
+            let client: String = client.chars().take(MAX_APP_CHARS).collect();
+            let values = [("client", client), ("capture", capture.to_owned()), ("frame", frame.to_string())];
+            words.say(key, &values)
+        })
+        .collect();
+    if unnamed {
+        texts.push(words.say("client-unknown", &[]));
+    }
+    texts
+}
+
+/// That captures are older than the tables which say whose an address is: who held it then need not be who holds it now.
+fn older_than_tables(captures: &BTreeSet<String>, report: &Report, words: &Words) -> Option<Text> {
+    let warnings = report.warnings.iter().filter(|w| captures.contains(&w.capture));
+    let ages = warnings.filter_map(|w| w.data_age.as_ref()).filter(|age| age.later);
+    let newest = ages.map(|age| age.newest.as_str()).max()?;
+    Some(words.say("older-than-tables", &[("tables", newest.to_owned())]))
+}
+
+fn undecided<'r>(reason: &'static str, key: &'static str, evidence: Vec<Evidence>) -> Ruling<'r> {
     ruling(Verdict::Inconclusive, reason, key, evidence)
 }
 
-fn ruling(verdict: Verdict, reason: &'static str, key: &'static str, evidence: Vec<Evidence>) -> Ruling {
-    Ruling { verdict, reason, key, values: Vec::new(), evidence, captures: BTreeSet::new() }
+fn ruling<'r>(
+    verdict: Verdict,
+    reason: &'static str,
+    key: &'static str,
+    evidence: Vec<Evidence>,
+) -> Ruling<'r> {
+    let (captures, flows) = (BTreeSet::new(), Vec::new());
+    Ruling { verdict, reason, key, values: Vec::new(), evidence, captures, flows, case: None }
 }
 
-fn rule(claim: &Claim, known: &mut Known<'_>, controls: &[Control]) -> Ruling {
+fn rule<'r>(claim: &Claim, known: &mut Known<'r>, controls: &[Control]) -> Ruling<'r> {
     let report = known.report;
     if claim.decided_by == DecidedBy::Documentary {
         return ruling(Verdict::Documentary, "", "documentary", Vec::new());
@@ -389,14 +471,14 @@ fn rule(claim: &Claim, known: &mut Known<'_>, controls: &[Control]) -> Ruling {
 }
 
 /// The rules from the fourth on. `together` is false for one run alone, of which no repeats are asked.
-fn weigh(
+fn weigh<'r>(
     claim: &Claim,
     report: &Report,
-    facts: &Facts<'_>,
+    facts: &Facts<'r>,
     captures: &BTreeSet<&str>,
     controls: &[Control],
     together: bool,
-) -> Ruling {
+) -> Ruling<'r> {
     // A verdict that rests on what is not there rests on all captures.
     let rests_on = |evidence: &[Evidence]| -> BTreeSet<String> {
         if evidence.is_empty() {
@@ -413,7 +495,8 @@ fn weigh(
     if let Some((true, items)) = claim.contradicts.as_ref().map(|p| facts.eval(p)) {
         let evidence = gathered(&items);
         let captures = rests_on(&evidence);
-        return Ruling { captures, ..ruling(Verdict::Contradicted, "", "contradicted", evidence) };
+        let flows = facts.flows_behind(&items);
+        return Ruling { captures, flows, ..ruling(Verdict::Contradicted, "", "contradicted", evidence) };
     }
     let repeats = if together { repeats(claim, report, captures) } else { u64::MAX };
     if repeats < claim.min_runs {
@@ -434,15 +517,17 @@ fn weigh(
         let evidence = gathered(&items);
         // That nothing was seen rests on every capture, whatever is shown of them.
         let captures = rests_on(if claim.absence { &[] } else { &evidence });
+        let flows = if claim.absence { facts.flows.clone() } else { facts.flows_behind(&items) };
         let (verdict, key) = match (claim.absence, controls) {
             (true, [_, ..]) => (Verdict::NotContradicted, "not-contradicted"),
             (true, []) => (Verdict::NotContradicted, "not-contradicted-uncontrolled"),
             (false, _) => (Verdict::Supported, "supported"),
         };
-        return Ruling { captures, ..ruling(verdict, "", key, evidence) };
+        return Ruling { captures, flows, ..ruling(verdict, "", key, evidence) };
     }
+    let reads = claim.reads() || claim.otherwise == "opaque";
     let mut with_payload = facts.flows.iter().filter(|f| f.encryption != "empty").peekable();
-    if with_payload.peek().is_some() && with_payload.all(|f| f.encryption == "opaque") {
+    if reads && with_payload.peek().is_some() && with_payload.all(|f| is_opaque(f)) {
         return undecided("opaque", "opaque", shown());
     }
     let grows = |class| matches!(class, DoseClass::PerContact | DoseClass::Padded);
@@ -459,18 +544,44 @@ fn weigh(
     if claim.waits_for_doses() && !facts.doses.is_empty() && facts.doses.iter().all(unread) {
         return undecided("too-few-runs", "undecided", shown());
     }
-    let reason = match claim.otherwise.as_str() {
+    let word = |reason: &str| match reason {
         "opaque" => "opaque",
         "too-few-runs" => "too-few-runs",
         "vantage-unsuitable" => "vantage-unsuitable",
         _ => "not-exercised",
     };
-    undecided(reason, "undecided", shown())
+    if let Some(case) = claim.cases.iter().find(|case| facts.eval(&case.when).0) {
+        let key = if case.by_hand { "undecided-by-hand" } else { "undecided" };
+        return Ruling { case: Some(case.undecided.clone()), ..undecided(word(&case.reason), key, shown()) };
+    }
+    let reason = word(&claim.otherwise);
+    let missing = !missing_steps(claim, report, captures).is_empty();
+    match (reason, claim.is_decidable()) {
+        ("too-few-runs", true) if repeats >= claim.min_runs && claim.waits_for_doses() => {
+            undecided("not-exercised", "no-doses", shown())
+        }
+        // There are as many runs as it takes; what they hold is read by nothing.
+        ("too-few-runs", true) if repeats >= claim.min_runs => undecided("opaque", "undecided", shown()),
+        ("too-few-runs", false) if missing => undecided("not-exercised", "no-predicate", shown()),
+        ("too-few-runs", false) => undecided("opaque", "no-predicate", shown()),
+        (reason, false) => undecided(reason, "no-predicate", shown()),
+        (reason, true) => undecided(reason, "undecided", shown()),
+    }
+}
+
+/// Protocols whose content stays shut: that one of them was recognised is not that something was read.
+const SEALED: [&str; 7] = ["tls", "dtls", "quic", "mtproto", "whatsapp", "threema", "rtp"];
+
+/// Neither a handshake nor anything else of the flow could be read.
+fn is_opaque(flow: &Flow) -> bool {
+    flow.encryption == "opaque" && flow.app_protocols.iter().all(|p| SEALED.contains(&p.as_str()))
 }
 
 fn show(claim: &Claim, report: &Report, facts: &Facts<'_>) -> Vec<Evidence> {
     match claim.shows.as_ref().map(|p| facts.eval(p)) {
         Some((true, items)) => gather(report, facts, &items),
+        // What nothing but a person can judge is at least listed.
+        _ if !claim.is_decidable() => gather(report, facts, &facts.with_payload()),
         _ => Vec::new(),
     }
 }

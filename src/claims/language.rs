@@ -1,6 +1,6 @@
 //! The claim language as types (`docs/claims-language.md`).
 
-use super::predicate::Conditions;
+use super::predicate::{Conditions, Value};
 use crate::model::{Criterion, Finding, Text, Vantage};
 
 /// A claim as its file says it, checked.
@@ -36,6 +36,8 @@ pub struct Claim {
     pub hash_of_number: bool,
     /// Reason when nothing matches.
     pub otherwise: String,
+    /// What is said instead where more is known of why it stays undecided; the first that fits.
+    pub cases: Vec<Case>,
     /// What to do to decide it.
     pub undecided: Text,
     /// Limits of the evidence.
@@ -52,11 +54,141 @@ pub struct Claim {
     pub line: usize,
 }
 
+/// One of the ways in which a claim stays undecided.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// When it is this one.
+    pub when: Predicate,
+    /// The reason.
+    pub reason: String,
+    /// What to do, or why traffic cannot decide it.
+    pub undecided: Text,
+    /// No recording decides it: what is listed has to be looked at by hand.
+    pub by_hand: bool,
+}
+
+/// Conditions on flows that ask what was read of their bytes.
+const READ: [&str; 12] = [
+    "encryption",
+    "not_encryption",
+    "app_protocol",
+    "signature",
+    "tls_version",
+    "ech",
+    "name",
+    "clear_bytes_over",
+    "cipher",
+    "certificate_subject",
+    "certificate_issuer",
+    "certificate_fault",
+];
+/// Those that keys can give more for.
+const OPENED: [&str; 3] = ["certificate_subject", "certificate_issuer", "certificate_fault"];
+/// Canaries of messages and of what is attached to them.
+const CONTENTS: [&str; 7] = ["message", "text", "answer", "attachment", "file", "picture", "media"];
+/// What a canary of an account is called in a run, and what the claims call it.
+const OF_ACCOUNTS: [(&str, &[&str]); 3] = [
+    ("number", &["number", "phone"]),
+    ("mail", &["mail", "email"]),
+    ("user", &["name", "user", "account", "device", "password"]),
+];
+
 impl Claim {
+    /// The leaves of what can decide it.
+    fn deciding(&self) -> impl Iterator<Item = &Leaf> {
+        [&self.supports, &self.contradicts].into_iter().flatten().flat_map(Predicate::leaves)
+    }
+
+    /// Whether captures can decide it by a predicate.
+    pub(super) fn is_decidable(&self) -> bool {
+        self.supports.is_some() || self.contradicts.is_some()
+    }
+
+    /// Whether what decides it has to be read from the bytes, so that nothing but opaque ones leaves it open.
+    pub(super) fn reads(&self) -> bool {
+        self.deciding().any(|leaf| match leaf.subject {
+            Subject::Findings | Subject::Names => true,
+            _ => READ.iter().any(|name| leaf.has(name)),
+        })
+    }
+
+    /// Whether keys of connections can bring to light what decides it.
+    pub(super) fn is_fed_by_keys(&self) -> bool {
+        self.deciding().any(|leaf| {
+            leaf.subject == Subject::Findings && !leaf.is_flag("decrypted", false)
+                || OPENED.iter().any(|name| leaf.has(name))
+                || leaf.words("source").any(|word| word == "decrypted")
+        })
+    }
+
+    /// Whether nothing decides it without keys of connections.
+    pub(super) fn needs_keys(&self) -> bool {
+        self.deciding().any(|leaf| {
+            leaf.is_flag("decrypted", true)
+                || leaf.has("certificate_issuer")
+                || leaf.words("source").any(|word| word == "decrypted")
+        })
+    }
+
+    /// Whether a canary of a run is the one that [`Claim::canaries`] calls so.
+    pub(super) fn is_called(canary: &str, name: &str) -> bool {
+        let of_account = OF_ACCOUNTS.iter().find(|(known, _)| *known == name).map(|(_, words)| *words);
+        let words: &[&str] = match name {
+            "contact-1" => &["contact"],
+            "earlier" => &["earlier"],
+            _ => of_account.unwrap_or(&CONTENTS),
+        };
+        words.iter().any(|word| canary.starts_with(word))
+    }
+
+    /// Whether the place of a recording can decide it: by how far the round trip lets the end be.
+    pub(super) fn asks_for_place(&self) -> bool {
+        self.deciding()
+            .any(|leaf| leaf.has("rtt_excludes") || leaf.has("rtt_leaves_out") || leaf.has("max_km_below"))
+    }
+
+    /// How long a step has to last for it, in seconds; 0 where that does not matter.
+    pub(super) fn seconds(&self) -> f64 {
+        self.deciding().filter_map(|leaf| leaf.limit("seconds_over")).fold(0.0, f64::max)
+    }
+
+    /// The names of the canaries that what decides it asks for, as a run would call them.
+    pub(super) fn canaries(&self) -> Vec<&'static str> {
+        let mut asked: Vec<&'static str> = Vec::new();
+        let mut ask = |name| {
+            if !asked.contains(&name) {
+                asked.push(name);
+            }
+        };
+        for leaf in self.deciding() {
+            let mut named = false;
+            for word in leaf.words("canary").chain(leaf.words("planted")) {
+                named = true;
+                let account = OF_ACCOUNTS.iter().find(|(_, words)| words.contains(&word));
+                match word {
+                    "contact" => ask("contact-1"),
+                    "earlier" => ask("earlier"),
+                    _ if CONTENTS.contains(&word) => ask("message"),
+                    _ => account.iter().for_each(|(name, _)| ask(name)),
+                }
+            }
+            if !named && leaf.subject == Subject::Findings && leaf.words("kind").any(|kind| kind == "canary")
+            {
+                ask("message");
+            }
+        }
+        asked
+    }
+
     /// Whether one of its predicates asks for a measure of doses and responses.
     pub(super) fn asks_for_doses(&self) -> bool {
         let asks = |p: &Option<Predicate>| p.as_ref().is_some_and(Predicate::asks_for_doses);
         self.waits_for_doses() || asks(&self.shows)
+    }
+
+    /// Whether it speaks of the ends of connections, which tables tell the holders of.
+    pub(super) fn asks_for_ends(&self) -> bool {
+        [&self.supports, &self.contradicts].into_iter().flatten().any(Predicate::asks_for_ends)
     }
 
     /// Whether such a measure can decide it.
@@ -68,11 +200,24 @@ impl Claim {
 
 impl Predicate {
     fn asks_for_doses(&self) -> bool {
+        self.leaves().into_iter().any(|leaf| leaf.subject == Subject::Doses)
+    }
+}
+
+impl Predicate {
+    /// Its leaves, in the order of the file.
+    pub(super) fn leaves(&self) -> Vec<&Leaf> {
         match self {
-            Predicate::AllOf(parts) | Predicate::AnyOf(parts) => parts.iter().any(Predicate::asks_for_doses),
-            Predicate::Not(inner) => inner.asks_for_doses(),
-            Predicate::Leaf(leaf) => leaf.subject == Subject::Doses,
+            Predicate::AllOf(parts) | Predicate::AnyOf(parts) => {
+                parts.iter().flat_map(Predicate::leaves).collect()
+            }
+            Predicate::Not(inner) => inner.leaves(),
+            Predicate::Leaf(leaf) => vec![leaf],
         }
+    }
+
+    fn asks_for_ends(&self) -> bool {
+        self.leaves().into_iter().any(|leaf| leaf.subject == Subject::Destinations || leaf.has("to"))
     }
 }
 
@@ -165,6 +310,37 @@ pub struct Leaf {
     pub conditions: Conditions,
 }
 
+impl Leaf {
+    fn has(&self, name: &str) -> bool {
+        self.of.has(name) || self.conditions.has(name)
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &Value> {
+        let here = self.of.iter().chain(self.conditions.iter());
+        here.filter(move |(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    fn words(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values(name)
+            .flat_map(|value| match value {
+                Value::Words(words) => words.as_slice(),
+                _ => &[],
+            })
+            .map(String::as_str)
+    }
+
+    fn limit(&self, name: &str) -> Option<f64> {
+        self.values(name).find_map(|value| match value {
+            Value::Limit(limit) => Some(*limit),
+            _ => None,
+        })
+    }
+
+    fn is_flag(&self, name: &str, wanted: bool) -> bool {
+        self.values(name).any(|value| *value == Value::Flag(wanted))
+    }
+}
+
 /// How many items must fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Quantifier {
@@ -193,4 +369,8 @@ pub enum Subject {
     Names,
     /// Measures of how an upload grows with the address book (METRICS E6).
     Doses,
+    /// Calls, with the way of their media (METRICS E12).
+    Calls,
+    /// Steps that runs of the messenger exercised, with the traffic of each.
+    Steps,
 }

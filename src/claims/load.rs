@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
+use super::language::{Case, Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
 use super::predicate::{Conditions, Kind, Value};
 use crate::fault::line_at;
 pub use crate::fault::{Fault, Faults as ClaimError};
@@ -21,7 +21,7 @@ pub(super) const MESSENGERS: [&str; 8] =
 pub(super) const REASONS: [&str; 4] = ["not-exercised", "opaque", "too-few-runs", "vantage-unsuitable"];
 
 /// Keys of a claim.
-pub(super) const KEYS: [&str; 19] = [
+pub(super) const KEYS: [&str; 20] = [
     "id",
     "criterion",
     "text",
@@ -36,6 +36,7 @@ pub(super) const KEYS: [&str; 19] = [
     "min_runs",
     "hash_of_number",
     "otherwise",
+    "cases",
     "undecided",
     "note",
     "superseded",
@@ -45,6 +46,18 @@ pub(super) const KEYS: [&str; 19] = [
 
 /// Runs that a claim may ask for.
 pub(super) const MAX_MIN_RUNS: u64 = 1000;
+/// Cases that a claim may have.
+const MAX_CASES: usize = 8;
+/// What predicates speak of, by the words of the language.
+pub(super) const SUBJECTS: [(&str, Subject); 7] = [
+    ("flows", Subject::Flows),
+    ("destinations", Subject::Destinations),
+    ("findings", Subject::Findings),
+    ("names", Subject::Names),
+    ("doses", Subject::Doses),
+    ("calls", Subject::Calls),
+    ("steps", Subject::Steps),
+];
 /// Characters of a word that a fault quotes.
 const MAX_SHOWN: usize = 60;
 
@@ -365,16 +378,10 @@ impl Loader<'_> {
         }
         let absence = table.get("absence").is_some_and(|n| self.flag(n, "absence"));
         let otherwise = match table.get("otherwise") {
-            Some(node) => match self.text(node, "otherwise").map(str::to_owned) {
-                Some(word) if REASONS.contains(&word.as_str()) => word,
-                Some(word) => {
-                    self.unknown(&node.span(), "reason", &word, &REASONS);
-                    String::new()
-                }
-                None => String::new(),
-            },
+            Some(node) => self.reason(node, "otherwise").unwrap_or_default(),
             None => "not-exercised".into(),
         };
+        let cases = table.get("cases").map(|n| self.cases(n, decided_by)).unwrap_or_default();
         let control = match table.get("control") {
             Some(node) => match self.text(node, "control").map(str::to_owned) {
                 Some(k) if matches!(k.as_bytes(), [b'K', b'1'..=b'9']) => k,
@@ -429,6 +436,7 @@ impl Loader<'_> {
             min_runs,
             hash_of_number,
             otherwise,
+            cases,
             undecided,
             note,
             superseded,
@@ -437,6 +445,57 @@ impl Loader<'_> {
             file: self.file.to_owned(),
             line,
         })
+    }
+
+    /// `cases = [ { when = { … }, reason = "…", undecided = { en, de } }, … ]`.
+    fn cases(&mut self, node: &Node<'_>, decided_by: DecidedBy) -> Vec<Case> {
+        const KEYS: [&str; 4] = ["when", "reason", "undecided", "by_hand"];
+        if decided_by == DecidedBy::Documentary {
+            let remedy = "remove it, or write decided_by = \"traffic\"";
+            self.fault(&node.span(), "a documentary claim has cases", remedy);
+        }
+        let DeValue::Array(list) = node.get_ref() else {
+            let remedy = "write cases = [ { when = { any = \"flows\" }, reason = \"opaque\", undecided = { en = \"…\", de = \"…\" } } ]";
+            self.fault(&node.span(), "cases is not a list", remedy);
+            return Vec::new();
+        };
+        if list.len() > MAX_CASES {
+            let remedy = format!("write {MAX_CASES} at most");
+            self.fault(&node.span(), format!("there are {} cases", list.len()), remedy);
+        }
+        let mut cases = Vec::new();
+        for item in list.iter().take(MAX_CASES) {
+            let DeValue::Table(table) = item.get_ref() else {
+                let remedy = "write { when = { … }, reason = \"…\", undecided = { en = \"…\", de = \"…\" } }";
+                self.fault(&item.span(), "a case is not a table", remedy);
+                continue;
+            };
+            self.known_keys(table, &KEYS);
+            let meant = misspelt(table, &KEYS);
+            for key in ["when", "reason", "undecided"] {
+                if !table.contains_key(key) && !meant.contains(&key) {
+                    self.fault(&item.span(), format!("a case has no {key}"), format!("add {key} = …"));
+                }
+            }
+            let when = table.get("when").and_then(|n| self.predicate(n, 0));
+            let reason = table.get("reason").and_then(|n| self.reason(n, "reason"));
+            let undecided = self.both(table, "undecided");
+            let by_hand = table.get("by_hand").is_some_and(|n| self.flag(n, "by_hand"));
+            if let (Some(when), Some(reason)) = (when, reason) {
+                cases.push(Case { when, reason, undecided, by_hand });
+            }
+        }
+        cases
+    }
+
+    /// A reason for staying undecided.
+    fn reason(&mut self, node: &Node<'_>, key: &str) -> Option<String> {
+        let word = self.text(node, key)?.to_owned();
+        if REASONS.contains(&word.as_str()) {
+            return Some(word);
+        }
+        self.unknown(&node.span(), "reason", &word, &REASONS);
+        None
     }
 
     /// How many runs a claim asks for; 0 when it does not say.
@@ -657,25 +716,13 @@ impl Loader<'_> {
             } else {
                 "a predicate with two quantifiers"
             };
-            self.fault(span, what, "write exactly one of any, all, none, count, share = \"flows\" (or destinations, findings, names, doses)");
+            self.fault(span, what, "write exactly one of any, all, none, count, share = \"flows\" (or destinations, findings, names, doses, calls, steps)");
             return None;
         };
         let word = self.text(value, "the subject")?.to_owned();
-        let subject = match word.as_str() {
-            "flows" => Subject::Flows,
-            "destinations" => Subject::Destinations,
-            "findings" => Subject::Findings,
-            "names" => Subject::Names,
-            "doses" => Subject::Doses,
-            other => {
-                self.unknown(
-                    &value.span(),
-                    "subject",
-                    other,
-                    &["flows", "destinations", "findings", "names", "doses"],
-                );
-                return None;
-            }
+        let Some((_, subject)) = SUBJECTS.into_iter().find(|(name, _)| *name == word) else {
+            self.unknown(&value.span(), "subject", &word, &SUBJECTS.map(|(name, _)| name));
+            return None;
         };
         let limit = match table.get("at_least") {
             Some(node) => Some(self.number(node, "at_least")?),

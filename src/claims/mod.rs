@@ -19,7 +19,7 @@ mod wording;
 pub use check::{Checked, check};
 pub use comparison::Criteria;
 pub use judge::{judge, judge_with_controls};
-pub use language::{Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
+pub use language::{Case, Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
 pub use load::{ClaimError, Fault};
 pub use predicate::{Conditions, Value};
 pub use schema::schema;

@@ -10,12 +10,14 @@ use super::Catalogue;
 use super::language::Claim;
 use super::predicate::Facts;
 use super::wording::Words;
-use crate::model::{Next, Report, Run, Vantage};
+use crate::model::{Next, Report, Run, Text, Vantage};
 
 /// Captures that a line names; with more it speaks of the folder.
 const MAX_FILES: usize = 4;
 /// Seconds of a recording.
 const SECONDS: u32 = 600;
+/// Of the longest: a day.
+const MOST_SECONDS: f64 = 86_400.0;
 /// The doses of METRICS E6.
 const DOSES: [u32; 4] = [0, 10, 100, 1000];
 
@@ -30,15 +32,20 @@ pub(super) fn steps(
     words: &Words,
 ) -> Vec<Next> {
     let line = Line { claim, report, facts, catalogue, words };
+    if key == "undecided-by-hand" || !claim.is_decidable() {
+        return vec![line.by_hand(key)];
+    }
     match (reason, key) {
         ("vantage-unsuitable", "vantage") => line.vantage(),
         ("vantage-unsuitable", "dose-of-others") => vec![line.doses("next-alone")],
-        ("vantage-unsuitable", _) => vec![line.place()],
+        ("vantage-unsuitable", _) if claim.asks_for_place() => vec![line.place()],
+        ("vantage-unsuitable", _) => vec![line.by_hand(key)],
         ("too-few-runs" | "control-failed", _) if claim.waits_for_doses() => vec![line.doses("next-dose")],
         ("too-few-runs", _) => vec![line.repeat()],
         ("opaque", _) => line.opaque(),
         ("control-failed", _) => vec![line.control()],
         _ if claim.waits_for_doses() => vec![line.doses("next-dose")],
+        _ if claim.needs_keys() => vec![line.record_with_keys()],
         _ => vec![line.record("next-record")],
     }
 }
@@ -58,8 +65,50 @@ impl Line<'_> {
             |words: &[String]| serde_json::to_string(words).unwrap_or_default().replace("\",\"", "\", \"");
         let mut json = format!("{{\"messenger\": \"{}\", \"steps\": {}", self.claim.messenger, list(steps));
         // Writing into a String cannot fail.
-        let _ = write!(json, ", \"vantage\": \"{}\"{more}}}", self.where_to().id());
+        let _ = write!(json, ", \"vantage\": \"{}\"", self.where_to().id());
+        let canaries = self.claim.canaries();
+        if !canaries.is_empty() {
+            let planted: Vec<String> =
+                canaries.iter().map(|name| format!("\"{name}\": \"{}\"", planted(name))).collect();
+            let _ = write!(json, ", \"canaries\": {{{}}}", planted.join(", "));
+        }
+        json.push_str(more);
+        json.push('}');
         json
+    }
+
+    /// What has to be planted, in words; empty where nothing has.
+    fn planting(&self) -> Text {
+        let canaries = self.claim.canaries();
+        let texts: Vec<String> =
+            canaries.iter().filter(|name| variable(name).is_none()).map(|name| planted(name)).collect();
+        let variables: Vec<&str> = canaries.iter().filter_map(|name| variable(name)).collect();
+        let mut told = Text::default();
+        for (key, list) in
+            [("next-plant-text", texts.join(", ")), ("next-plant-variable", variables.join(", "))]
+        {
+            if !list.is_empty() {
+                let text = self.words.say(key, &[("list", list)]);
+                told =
+                    Text { en: format!("{} {}", told.en, text.en), de: format!("{} {}", told.de, text.de) };
+            }
+        }
+        told
+    }
+
+    /// Whether runs of the messenger have planted what the claim asks for.
+    fn has_planted(&self) -> bool {
+        let runs = self.report.inputs.iter().filter_map(|i| i.run.as_ref());
+        let own = runs.filter(|r| r.messenger.as_deref() == Some(self.claim.messenger.as_str()));
+        let planted: Vec<&String> = own.flat_map(|r| r.canaries.keys()).collect();
+        self.claim.canaries().iter().all(|name| planted.iter().any(|canary| Claim::is_called(canary, name)))
+    }
+
+    /// A run with what is planted, and its keys.
+    fn record_with_keys(&self) -> Next {
+        let mut next = self.record("next-record-with-keys");
+        next.command.push_str(" --keylog KEYS.log");
+        next
     }
 
     /// Where to record: on the path where that will do, since nothing on the device changes the traffic there.
@@ -122,8 +171,22 @@ impl Line<'_> {
         Next { what: self.words.say(key, values), command }
     }
 
-    fn recorder(name: &str) -> String {
-        format!("timeout {SECONDS} tcpdump -i any -w {name}.pcap")
+    /// A step that has to last takes a recording that lasts.
+    fn seconds(&self) -> u32 {
+        SECONDS.max((self.claim.seconds() * 1.1).min(MOST_SECONDS) as u32)
+    }
+
+    fn recorder(&self, name: &str) -> String {
+        let seconds = self.seconds();
+        format!("timeout {seconds} tcpdump -i any -w {name}.pcap")
+    }
+
+    /// With what has to be planted told beside what to do.
+    fn plant(&self, mut next: Next) -> Next {
+        let planting = self.planting();
+        next.what.en.push_str(&planting.en);
+        next.what.de.push_str(&planting.de);
+        next
     }
 
     /// One run with the steps that are missing.
@@ -133,10 +196,32 @@ impl Line<'_> {
         let command = format!(
             "echo '{}' > {name}.run.json; {}; metaleak study .{}",
             self.run(&steps, ""),
-            Line::recorder(&name),
+            self.recorder(&name),
             self.options()
         );
-        self.next(key, &[("steps", steps.join(", "))], command)
+        let minutes = (self.seconds() / 60).to_string();
+        self.plant(self.next(key, &[("steps", steps.join(", ")), ("minutes", minutes)], command))
+    }
+
+    /// The steps that are missing, and then a person's eyes; where none is missing, what to look at.
+    fn by_hand(&self, key: &str) -> Next {
+        let captures: BTreeSet<&str> = self.facts.flows.iter().map(|f| f.capture.as_str()).collect();
+        let done = super::judge::repeats(self.claim, self.report, &captures);
+        if key == "not-seen" || done < self.claim.min_runs.max(1) && !self.claim.steps.is_empty() {
+            let mut next = if self.claim.min_runs > 1 { self.repeat() } else { self.record("next-record") };
+            let also = self.words.say("next-then-by-hand", &[]);
+            next.what = Text {
+                en: format!("{} {}", next.what.en, also.en),
+                de: format!("{} {}", next.what.de, also.de),
+            };
+            return next;
+        }
+        let command = if self.catalogue.is_embedded() {
+            format!("metaleak claims show {}", quoted(&self.claim.id))
+        } else {
+            self.judged("")
+        };
+        self.next("next-by-hand", &[], command)
     }
 
     /// As many runs as are missing.
@@ -149,10 +234,10 @@ impl Line<'_> {
         let command = format!(
             "for n in $(seq {n}); do echo '{}' > {name}-$n.run.json; {}; done; metaleak study .{}",
             self.run(&steps, ""),
-            Line::recorder(&format!("{name}-$n")),
+            self.recorder(&format!("{name}-$n")),
             self.options()
         );
-        self.next("next-repeat", &[("n", n.to_string()), ("steps", steps.join(", "))], command)
+        self.plant(self.next("next-repeat", &[("n", n.to_string()), ("steps", steps.join(", "))], command))
     }
 
     /// Five runs of each dose.
@@ -169,7 +254,7 @@ impl Line<'_> {
             "for c in {}; do for n in $(seq {}); do echo '{run}' > {name}-$c-$n.run.json; {}; done; done; metaleak study .{}",
             doses.join(" "),
             crate::leakage::dose::MIN_REPEATS,
-            Line::recorder(&format!("{name}-$c-$n")),
+            self.recorder(&format!("{name}-$c-$n")),
             self.options()
         );
         self.next(key, &[], command)
@@ -181,7 +266,7 @@ impl Line<'_> {
         let named = self.words.say(&format!("vantage-{}", there.id()), &[]);
         let mut record = self.record("next-record");
         record.what = self.words.say_in_both("next-vantage", &[("vantage", named.clone())]);
-        let mut all = vec![record];
+        let mut all = vec![self.plant(record)];
         let captures: BTreeSet<&str> = self.facts.flows.iter().map(|f| f.capture.as_str()).collect();
         let unknown = self
             .report
@@ -200,15 +285,24 @@ impl Line<'_> {
         self.next("next-place", &[], self.judged(" --vantage router@PLACE"))
     }
 
-    /// Keys where those of a key log open the flows; a whole recording where nothing could be parsed.
+    /// Keys where those of a key log open the flows and show what the claim asks; a whole recording where nothing could be parsed.
     fn opaque(&self) -> Vec<Next> {
         let with_keys = |e: &str| e.starts_with("tls") || e == "quic" || e.is_empty();
+        let shut = self.facts.flows.iter().any(|f| f.encryption == "opaque");
         let mut all = Vec::new();
-        if self.facts.flows.iter().any(|f| with_keys(&f.encryption)) {
-            all.push(self.next("next-key", &[], self.judged(" --keylog KEYS.log")));
+        if self.claim.is_fed_by_keys() && self.facts.flows.iter().any(|f| with_keys(&f.encryption)) {
+            // Keys to a recording in which nothing was planted show no planted secret.
+            all.push(if self.claim.canaries().is_empty() || self.has_planted() {
+                self.next("next-key", &[], self.judged(" --keylog KEYS.log"))
+            } else {
+                self.record_with_keys()
+            });
         }
-        if all.is_empty() || self.facts.flows.iter().any(|f| f.encryption == "opaque") {
+        if shut && self.claim.reads() {
             all.push(self.record("next-whole"));
+        }
+        if all.is_empty() {
+            all.push(self.by_hand("opaque"));
         }
         all
     }
@@ -218,6 +312,26 @@ impl Line<'_> {
         next.command = next.command.replace(" --controls 200", "");
         next.command.push_str(" --controls 2000");
         next
+    }
+}
+
+/// The value of a canary in a run description between single quotes: a text that nobody writes by chance, or a variable without which the
+/// shell stops, for what only the auditor knows.
+fn planted(name: &str) -> String {
+    match variable(name) {
+        Some(variable) => format!("'\"${{{variable}:?}}\"'"),
+        None => format!("canary-7319-{name}"),
+    }
+}
+
+/// The shell variable that holds what the test account has.
+fn variable(name: &str) -> Option<&'static str> {
+    match name {
+        "number" => Some("NUMBER"),
+        "mail" => Some("MAIL"),
+        "user" => Some("ACCOUNT"),
+        "contact-1" => Some("CONTACT"),
+        _ => None,
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use super::language::{Leaf, Predicate, Quantifier, Subject};
 use crate::model::{
-    Agreement, Confidence, Destination, DoseClass, Finding, FindingKind, Flow, FlowName, Jurisdiction,
-    JurisdictionWhy, Leakage, Report, Severity, Unverified,
+    Agreement, Call, Confidence, Destination, DoseClass, Finding, FindingKind, Flow, FlowName, Input,
+    Jurisdiction, JurisdictionWhy, Leakage, Report, Severity, Unverified,
 };
 
 /// What a condition's value looks like.
@@ -181,6 +181,7 @@ static FLOWS: &[(&str, Kind)] = &[
     ("remains", Kind::Flag),
     ("cipher", Kind::Checked(&CIPHER)),
     ("certificate_subject", Kind::Checked(&SOME)),
+    ("certificate_issuer", Kind::Checked(&SOME)),
     ("certificate_fault", Kind::Words(CERTIFICATE_FAULTS)),
     ("to", Kind::Of(Subject::Destinations)),
 ];
@@ -206,6 +207,7 @@ static DESTINATIONS: &[(&str, Kind)] = &[
     ("service_seat_basis", Kind::Words(BASES)),
     ("max_km_below", Kind::Limit),
     ("rtt_excludes", Kind::Checked(&COUNTRY)),
+    ("rtt_leaves_out", Kind::Checked(&COUNTRY)),
     ("known", Kind::Flag),
     ("flow", Kind::Of(Subject::Flows)),
 ];
@@ -218,6 +220,8 @@ static FINDINGS: &[(&str, Kind)] = &[
     ("confidence", Kind::Words(&["low", "medium", "high"])),
     ("decrypted", Kind::Flag),
     ("hashed", Kind::Flag),
+    ("direction", Kind::Words(&["up", "down"])),
+    ("runs_over", Kind::Limit),
     ("flow", Kind::Of(Subject::Flows)),
 ];
 static NAMES: &[(&str, Kind)] = &[
@@ -250,6 +254,20 @@ static DOSES: &[(&str, Kind)] = &[
     ("bytes_per_contact_below", Kind::Limit),
     ("power_at_least", Kind::Limit),
 ];
+static CALLS: &[(&str, Kind)] = &[
+    ("media", Kind::Flag),
+    ("direct", Kind::Flag),
+    ("relayed", Kind::Flag),
+    ("flow", Kind::Of(Subject::Flows)),
+];
+static STEPS_DONE: &[(&str, Kind)] = &[
+    ("step", Kind::Words(&crate::scenario::STEPS)),
+    ("planted", Kind::Words(&[])),
+    ("seconds_over", Kind::Limit),
+    ("bytes_per_hour_over", Kind::Limit),
+    ("bytes_per_hour_below", Kind::Limit),
+    ("own_bytes_per_hour_over", Kind::Limit),
+];
 static FORM: Check = Check {
     fits: |text| crate::leakage::dose::FORMS.iter().any(|form| form.id == text),
     remedy: "write the id of a form, such as number-text, number-integer, hash-10 or hash-32 (docs/claims-language.md)",
@@ -268,6 +286,8 @@ impl Conditions {
             Subject::Findings => FINDINGS,
             Subject::Names => NAMES,
             Subject::Doses => DOSES,
+            Subject::Calls => CALLS,
+            Subject::Steps => STEPS_DONE,
         }
     }
 
@@ -285,6 +305,13 @@ impl Conditions {
         let none = Facts::default();
         let own = |value: &Value| !matches!(value, Value::Of(_));
         self.0.iter().filter(|(_, v)| own(v)).all(|(name, v)| Item::Finding(finding).fits(name, v, &none))
+    }
+
+    /// Whether a condition is among them, or among those on what belongs to the item.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .any(|(known, value)| *known == name || matches!(value, Value::Of(inner) if inner.has(name)))
     }
 
     fn fit(&self, item: &Item<'_>, facts: &Facts<'_>) -> bool {
@@ -311,9 +338,11 @@ impl<'p> Shown<'p> {
         for (name, value) in leaf.of.0.iter().chain(&leaf.conditions.0) {
             match (*name, value) {
                 ("signature", Value::Words(ids)) => shown.signatures = ids,
-                ("certificate_subject" | "certificate_fault", _) => shown.certificate = true,
+                ("certificate_subject" | "certificate_issuer" | "certificate_fault", _) => {
+                    shown.certificate = true;
+                }
                 ("encryption" | "tls_version" | "cipher" | "ech", _) => shown.encryption = true,
-                ("rtt_excludes" | "max_km_below", _) => shown.round_trip = true,
+                ("rtt_excludes" | "rtt_leaves_out" | "max_km_below", _) => shown.round_trip = true,
                 _ => {}
             }
         }
@@ -334,6 +363,34 @@ pub(super) enum Item<'r> {
     Name(&'r Flow, &'r FlowName),
     /// A measure of doses and responses.
     Dose(&'r Leakage),
+    /// A call.
+    Call(&'r Call),
+    /// A step of a run.
+    Step(Done<'r>),
+}
+
+/// A step that a run of the messenger exercised, with what its flows carried then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Done<'r> {
+    pub(super) capture: &'r str,
+    pub(super) step: &'r str,
+    /// What the run planted, by name.
+    planted: &'r BTreeMap<String, String>,
+    /// How long it lasted; 0 where no mark says so.
+    pub(super) seconds: f64,
+    /// Bytes of all flows that count as the messenger's, both ways.
+    pub(super) bytes: u64,
+    /// Those of flows that something else than the run shows to be its.
+    pub(super) own: u64,
+    /// First frame of the messenger's flows in the capture.
+    pub(super) frame: u64,
+}
+
+impl Done<'_> {
+    /// Bytes an hour; none where nobody noted how long it lasted.
+    pub(super) fn per_hour(&self, bytes: u64) -> Option<f64> {
+        (self.seconds > 0.0).then(|| bytes as f64 * 3600.0 / self.seconds)
+    }
 }
 
 fn below(name: &str, suffix: &str) -> bool {
@@ -366,6 +423,16 @@ impl Item<'_> {
             (Item::Flow(f, _), value) => flow_fits(f, condition, value),
             (Item::Destination(d, _), value) => destination_fits(d, condition, value, facts),
             (Item::Dose(measure), value) => dose_fits(measure, condition, value),
+            (Item::Step(done), value) => step_fits(done, condition, value),
+            (Item::Call(call), Value::Flag(flag)) => match condition {
+                "media" => (call.media_bytes() > 0) == *flag,
+                "direct" => is_direct(call) == *flag,
+                "relayed" => is_relayed(call) == *flag,
+                _ => false,
+            },
+            (Item::Finding(f), Value::Limit(n)) if condition == "runs_over" => {
+                facts.runs_with(f.value) as f64 > *n
+            }
             (Item::Finding(f), Value::Words(list)) => match condition {
                 "kind" => list.contains(&word(&f.kind)),
                 "severity" => list.iter().any(|s| f.severity >= of_word::<Severity>(s)),
@@ -376,6 +443,7 @@ impl Item<'_> {
                     list.iter().any(|c| f.confidence.unwrap_or(Confidence::High) >= of_word::<Confidence>(c))
                 }
                 "canary" => canary(f).is_some_and(|name| list.iter().any(|w| called(name, w))),
+                "direction" => f.direction.is_some_and(|d| list.contains(&word(&d))),
                 _ => false,
             },
             (Item::Finding(f), Value::Flag(flag)) => match condition {
@@ -403,8 +471,41 @@ impl Item<'_> {
             Item::Destination(d, _) => facts.flows_at(d).map(|f| Item::Flow(f, Shown::default())).collect(),
             Item::Finding(f) => flow(&handle(&f.capture, f.flow)).into_iter().collect(),
             Item::Name(f, _) => flow(&handle(&f.capture, f.flow)).into_iter().collect(),
-            Item::Dose(_) => Vec::new(),
+            Item::Call(call) => {
+                call.flows.iter().filter_map(|number| flow(&handle(&call.capture, *number))).collect()
+            }
+            Item::Dose(_) | Item::Step(_) => Vec::new(),
         }
+    }
+}
+
+/// Media went straight to an address that was shown as the other party's, and that the device had sent to: each knows the other's.
+fn is_direct(call: &Call) -> bool {
+    let with_media = |address: &str| {
+        let host = crate::model::endpoint(address).map_or(address.to_owned(), |(host, _)| host.to_string());
+        call.peers.contains(&host)
+    };
+    call.exposed.iter().any(|e| e.kind != "relay" && e.sent_to.is_some() && with_media(&e.address))
+}
+
+/// There was media, all of it over relays or servers, and the device sent to no address of the other party.
+fn is_relayed(call: &Call) -> bool {
+    let reached = call.exposed.iter().any(|e| e.kind != "relay" && e.sent_to.is_some());
+    call.media_bytes() > 0 && call.peer_bytes == 0 && !reached
+}
+
+fn step_fits(done: &Done<'_>, condition: &str, value: &Value) -> bool {
+    let rate = |bytes, fits: &dyn Fn(f64) -> bool| done.per_hour(bytes).is_some_and(fits);
+    match (condition, value) {
+        ("step", Value::Words(list)) => list.iter().any(|step| step == done.step),
+        ("planted", Value::Words(list)) => {
+            done.planted.keys().any(|name| list.iter().any(|word| called(name, word)))
+        }
+        ("seconds_over", Value::Limit(limit)) => done.seconds > *limit,
+        ("bytes_per_hour_over", Value::Limit(limit)) => rate(done.bytes, &|n| n > *limit),
+        ("bytes_per_hour_below", Value::Limit(limit)) => rate(done.bytes, &|n| n < *limit),
+        ("own_bytes_per_hour_over", Value::Limit(limit)) => rate(done.own, &|n| n > *limit),
+        _ => false,
     }
 }
 
@@ -463,6 +564,11 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
             .as_ref()
             .and_then(|t| t.subject.as_ref())
             .is_some_and(|subject| list.iter().any(|part| subject.contains(part.as_str()))),
+        ("certificate_issuer", Value::Words(list)) => f
+            .tls
+            .as_ref()
+            .and_then(|t| t.issuer.as_ref())
+            .is_some_and(|issuer| list.iter().any(|part| issuer.contains(part.as_str()))),
         _ => false,
     }
 }
@@ -561,6 +667,12 @@ fn destination_fits(d: &Destination, condition: &str, value: &Value, facts: &Fac
             let of_capture = || d.rtt_bounds.iter().any(|b| facts.has_capture(&b.capture) && far(b));
             d.rtt_excludes.contains(c) && (facts.alone.is_none() || of_capture())
         }),
+        // Of what is possible, whatever sources name; where more is possible than is listed, nothing is left out.
+        ("rtt_leaves_out", Value::Words(list)) => d.rtt_bounds.iter().any(|b| {
+            facts.has_capture(&b.capture)
+                && !b.possible_codes.is_empty()
+                && !list.iter().any(|c| b.possible_codes.contains(c))
+        }),
         (law, Value::Words(list)) => law_fits(d, law, list),
         ("max_km_below", Value::Limit(km)) if facts.alone.is_some() => {
             d.rtt_bounds.iter().any(|b| facts.has_capture(&b.capture) && b.max_km < *km)
@@ -568,6 +680,52 @@ fn destination_fits(d: &Destination, condition: &str, value: &Value, facts: &Fac
         ("max_km_below", Value::Limit(km)) => d.max_km.is_some_and(|m| m < *km),
         _ => false,
     }
+}
+
+/// The steps of a run of the messenger, with the bytes that its flows carried in each. A step lasts from its mark to the next one, or to the
+/// end of the capture; without marks only a single step has a time.
+fn steps_of<'r>(input: &'r Input, messenger: &str, flows: &[&'r Flow]) -> Vec<Done<'r>> {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|t| t.as_nanosecond() as f64 / 1e9);
+    let of_messenger = |run: &&crate::model::Run| run.messenger.as_deref() == Some(messenger);
+    let Some(run) = input.run.as_ref().filter(of_messenger) else { return Vec::new() };
+    let here: Vec<&Flow> = flows.iter().filter(|f| f.capture == input.file).copied().collect();
+    let Some(frame) = here.iter().map(|f| f.first_frame).min() else { return Vec::new() };
+    let end = input.last_time.as_deref().and_then(time);
+    let starts: Vec<(&str, Option<f64>)> =
+        run.marks.iter().map(|mark| (mark.step.as_str(), time(&mark.start))).collect();
+    let whole = match (&run.steps[..], input.first_time.as_deref().and_then(time), end) {
+        ([_], Some(first), Some(last)) if starts.is_empty() => (last - first).max(0.0),
+        _ => 0.0,
+    };
+    let seconds = |step: &str| {
+        let each = starts.iter().enumerate().filter(|(_, (name, _))| *name == step);
+        let lasts = each.filter_map(|(n, (_, start))| {
+            let next = starts.get(n + 1).map_or(end, |(_, next)| *next);
+            Some((next? - (*start)?).max(0.0))
+        });
+        whole + lasts.sum::<f64>()
+    };
+    let bytes = |step: &str, f: &Flow| -> u64 {
+        if starts.is_empty() {
+            return if run.steps.len() == 1 { f.bytes_up.saturating_add(f.bytes_down) } else { 0 };
+        }
+        f.by_step.iter().filter(|b| b.step == step).map(|b| b.bytes_up.saturating_add(b.bytes_down)).sum()
+    };
+    let names: BTreeSet<&str> =
+        run.steps.iter().map(String::as_str).chain(starts.iter().map(|(step, _)| *step)).collect();
+    let done = names.into_iter().map(|step| {
+        let own = here.iter().filter(|f| f.messenger_why.as_deref() != Some("run"));
+        Done {
+            capture: &input.file,
+            step,
+            planted: &run.canaries,
+            seconds: seconds(step),
+            bytes: here.iter().map(|f| bytes(step, f)).sum(),
+            own: own.map(|f| bytes(step, f)).sum(),
+            frame,
+        }
+    });
+    done.collect()
 }
 
 /// What belongs to one messenger, in the captures that count.
@@ -578,6 +736,10 @@ pub(super) struct Facts<'r> {
     pub(super) findings: Vec<&'r Finding>,
     /// Measures of doses and responses.
     pub(super) doses: Vec<&'r Leakage>,
+    calls: Vec<&'r Call>,
+    steps: Vec<Done<'r>>,
+    /// In how many recordings a finding's value stands, by the value.
+    recurring: HashMap<u64, usize>,
     /// The messenger's flows by `CAPTURE#FLOW`.
     by_handle: HashMap<String, &'r Flow>,
     /// The ends of the messenger's flows, by `CAPTURE#FLOW`.
@@ -643,7 +805,28 @@ impl<'r> Facts<'r> {
             .filter(|l| l.dose.is_some() && l.messenger.as_deref() == Some(messenger))
             .filter(of_captures)
             .collect();
+        facts.calls = report
+            .calls
+            .iter()
+            .filter(|c| c.messenger.as_deref() == Some(messenger) && captures.contains(c.capture.as_str()))
+            .collect();
+        let inputs = report.inputs.iter().filter(|i| captures.contains(i.file.as_str()));
+        facts.steps = inputs.clone().flat_map(|input| steps_of(input, messenger, &facts.flows)).collect();
+        let recordings: HashMap<&str, _> = inputs.map(|i| (i.file.as_str(), i.recording())).collect();
+        let mut seen: HashMap<u64, BTreeSet<_>> = HashMap::new();
+        for f in facts.findings.iter().filter(|f| f.value != 0) {
+            // A recording that is there twice counts once.
+            let recording = recordings.get(f.capture.as_str()).copied().flatten();
+            let file = recording.is_none().then_some(f.capture.as_str());
+            seen.entry(f.value).or_default().insert((recording, file));
+        }
+        facts.recurring = seen.into_iter().map(|(value, runs)| (value, runs.len())).collect();
         facts
+    }
+
+    /// In how many recordings a value stands; 0 for none.
+    fn runs_with(&self, value: u64) -> usize {
+        self.recurring.get(&value).copied().unwrap_or_default()
     }
 
     /// Those of one measure of doses by itself.
@@ -676,6 +859,16 @@ impl<'r> Facts<'r> {
                 part.findings.push(f);
             }
         }
+        for call in &self.calls {
+            if let Some(part) = parts.get_mut(call.capture.as_str()) {
+                part.calls.push(call);
+            }
+        }
+        for done in &self.steps {
+            if let Some(part) = parts.get_mut(done.capture) {
+                part.steps.push(*done);
+            }
+        }
         for d in &self.destinations {
             let mut here: BTreeMap<&'r str, Vec<&'r Flow>> = BTreeMap::new();
             for f in self.flows_at(d) {
@@ -688,6 +881,32 @@ impl<'r> Facts<'r> {
             }
         }
         parts
+    }
+
+    /// Flows that carried something, as items.
+    pub(super) fn with_payload(&self) -> Vec<Item<'r>> {
+        let carried = self.flows.iter().filter(|f| f.encryption != "empty");
+        carried.map(|f| Item::Flow(f, Shown::default())).collect()
+    }
+
+    /// The flows that items are of or came from, each once, in the order of the report.
+    pub(super) fn flows_behind(&self, items: &[Item<'_>]) -> Vec<&'r Flow> {
+        let handles: BTreeSet<(&str, u64)> = items
+            .iter()
+            .flat_map(|item| match item {
+                Item::Flow(f, _) | Item::Name(f, _) => vec![(f.capture.as_str(), f.flow)],
+                Item::Finding(f) => vec![(f.capture.as_str(), f.flow)],
+                Item::Destination(d, _) => self.flows_at(d).map(|f| (f.capture.as_str(), f.flow)).collect(),
+                Item::Call(c) => c.flows.iter().map(|flow| (c.capture.as_str(), *flow)).collect(),
+                Item::Step(done) => {
+                    let here = self.flows.iter().filter(|f| f.capture == done.capture);
+                    here.map(|f| (f.capture.as_str(), f.flow)).collect()
+                }
+                Item::Dose(_) => Vec::new(),
+            })
+            .collect();
+        let of_item = |f: &&&Flow| handles.contains(&(f.capture.as_str(), f.flow));
+        self.flows.iter().filter(of_item).copied().collect()
     }
 
     /// The messenger's flows at an end.
@@ -708,6 +927,8 @@ impl<'r> Facts<'r> {
             }
             Subject::Findings => self.findings.iter().map(|f| Item::Finding(f)).collect(),
             Subject::Doses => self.doses.iter().map(|measure| Item::Dose(measure)).collect(),
+            Subject::Calls => self.calls.iter().map(|call| Item::Call(call)).collect(),
+            Subject::Steps => self.steps.iter().map(|done| Item::Step(*done)).collect(),
             Subject::Names => {
                 // What the reference data call an address was not seen in the traffic.
                 let seen = |f: &&'r Flow| f.names.iter().filter(|n| n.source != "reverse");
@@ -772,6 +993,8 @@ fn is_share_of_each_run(share: f64, looked_at: &[Item<'_>], fit: &[Item<'_>]) ->
             let capture = match item {
                 Item::Flow(f, _) | Item::Name(f, _) => f.capture.clone(),
                 Item::Finding(f) => f.capture.clone(),
+                Item::Call(call) => call.capture.clone(),
+                Item::Step(done) => done.capture.to_owned(),
                 Item::Destination(..) | Item::Dose(_) => String::new(),
             };
             *by_capture.entry(capture).or_default() += 1;

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::language::Subject;
-use super::load::{MAX_MIN_RUNS, REASONS};
+use super::load::{MAX_MIN_RUNS, REASONS, SUBJECTS};
 use super::predicate::{Conditions, Kind};
 use crate::model::{Criterion, Text, Vantage};
 use crate::scenario::STEPS;
@@ -72,6 +72,8 @@ pub(super) struct ClaimTable {
     hash_of_number: Option<bool>,
     /// Reason when neither predicate matches.
     otherwise: Option<Reason>,
+    /// Reason and words instead, where more is known of why it stays undecided; the first that fits.
+    cases: Option<Vec<CaseTable>>,
     /// What to do to decide it, or why traffic cannot.
     undecided: Option<Text>,
     /// Put into the explanation whatever the verdict.
@@ -84,6 +86,20 @@ pub(super) struct ClaimTable {
     /// Ids of `[[source]]` tables of the file, or tables.
     #[schemars(length(min = 1))]
     sources: Vec<SourceOrId>,
+}
+
+/// One of the ways in which a claim stays undecided.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct CaseTable {
+    /// When it is this one.
+    when: PredicateTable,
+    /// The reason.
+    reason: Reason,
+    /// What to do to decide it, or why traffic cannot.
+    undecided: Text,
+    /// No recording decides it: what is listed has to be looked at by hand.
+    by_hand: Option<bool>,
 }
 
 /// What can decide a claim.
@@ -150,14 +166,6 @@ impl JsonSchema for Reason {
         json_schema!({ "type": "string", "enum": REASONS })
     }
 }
-
-const SUBJECTS: [(&str, Subject); 5] = [
-    ("flows", Subject::Flows),
-    ("destinations", Subject::Destinations),
-    ("findings", Subject::Findings),
-    ("names", Subject::Names),
-    ("doses", Subject::Doses),
-];
 
 /// The name of a subject's conditions among the definitions.
 fn reference(subject: Subject) -> Value {

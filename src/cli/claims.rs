@@ -313,6 +313,9 @@ fn show(id: &str, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure>
     line("show-min-runs", &if claim.min_runs > 0 { claim.min_runs.to_string() } else { String::new() })?;
     line("show-control", &claim.control)?;
     line("show-undecided", wording.pick(&claim.undecided))?;
+    for case in &claim.cases {
+        line("show-undecided", &format!("{} ({})", wording.pick(&case.undecided), in_words(&case.when)))?;
+    }
     line("show-note", wording.pick(&claim.note))?;
     line("show-superseded", wording.pick(&claim.superseded))?;
     for source in &claim.sources {
@@ -342,6 +345,8 @@ fn leaf_in_words(leaf: &Leaf) -> String {
         Subject::Findings => "findings",
         Subject::Names => "names",
         Subject::Doses => "doses",
+        Subject::Calls => "calls",
+        Subject::Steps => "steps",
     };
     let quantifier = match leaf.quantifier {
         Quantifier::Any => "any".to_owned(),

@@ -857,6 +857,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
                 call.times = (f.first_time, f.last_time);
                 call
             }),
+            times: (f.first_time, f.last_time),
             tunnel: f.tunnel.layers().map(str::to_owned).collect(),
             rtt_ms: f.rtt_ms,
             rtt_frames: f.rtt_frames,

@@ -351,6 +351,8 @@ impl MtProto {
                                 masking.apply(&hex(&id))
                             ),
                             rule: Some("mtproto-auth-key-id".to_owned()),
+                            // It is itself a cut digest, so that no two devices share it but by chance.
+                            value: id.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)),
                             ..RawFinding::default()
                         },
                     );
@@ -485,6 +487,7 @@ mod tests {
             assert_eq!((word, protocols), ("mtproto", vec!["mtproto"]), "{framing:?}");
             let finding = &analysis.findings[0];
             assert!(analysis.findings.len() == 1 && finding.what.contains("auth_key_id"), "{framing:?}");
+            assert_ne!(finding.value, 0, "the same id is known again in another recording");
         }
     }
 

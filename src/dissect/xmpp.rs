@@ -48,6 +48,10 @@ const CLIENT_PORTS: [u16; 2] = [5222, 5223];
 const MAX_ELEMENT: usize = 256 << 10;
 /// Deepest nesting that is read.
 const MAX_DEPTH: u32 = 128;
+/// Cards told as findings, each direction of a flow.
+const MAX_CARDS: u8 = 3;
+/// Characters told of what a client calls itself.
+const MAX_NODE: usize = 100;
 /// Names of elements and mechanisms told of one message.
 const MAX_LIST: usize = 32;
 /// Bodies told as findings, each direction of a flow.
@@ -59,6 +63,22 @@ const DECLARATION: &[u8] = b"<?xml";
 const BOM: &[u8] = b"\xef\xbb\xbf";
 const STREAMS: &str = "http://etherx.jabber.org/streams";
 const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+/// Entity capabilities (XEP-0115): `node` is an address that stands for the program.
+const CAPABILITIES: &str = "http://jabber.org/protocol/caps";
+/// What Conversations gives there; apps made from its source may give the same.
+const CONVERSATIONS: [&str; 2] = ["http://conversations.im", "https://conversations.im"];
+/// Namespaces of cards with personal data (XEP-0054, XEP-0292).
+const CARDS: [&[u8]; 2] = [b"vcard-temp", b"urn:ietf:params:xml:ns:vcard-4.0"];
+/// What in a card tells who somebody is, in both forms, with words for it.
+const CARD_FIELDS: [(&[u8], &str); 7] = [
+    (b"fn", "full name"),
+    (b"n", "name"),
+    (b"nickname", "nickname"),
+    (b"bday", "date of birth"),
+    (b"adr", "address"),
+    (b"tel", "telephone number"),
+    (b"email", "mail address"),
+];
 const NEGOTIATION: &[u8] = b"urn:ietf:params:xml:ns:xmpp-";
 
 /// What begins a stream or an element that stands at the top of it.
@@ -233,6 +253,7 @@ struct Side {
     asked_for_tls: bool,
     jids_told: bool,
     bodies_told: u8,
+    cards_told: u8,
 }
 
 impl Side {
@@ -615,8 +636,16 @@ impl Xmpp {
             }
         });
         self.sign(0..data.len(), cx);
+        // What the server passes on says from whom and to whom it is: that is the program of somebody else.
+        let passed_on = attribute(tag, "from").is_some() && attribute(tag, "to").is_some();
+        if self.signed && d == Direction::Up && top.name == b"presence" && !passed_on {
+            client(data, nodes, cx);
+        }
         self.jids(d, tag, cx);
-        for node in nodes {
+        for (index, node) in nodes.iter().enumerate() {
+            if node.name.eq_ignore_ascii_case(b"vcard") && CARDS.contains(&node.namespace) {
+                self.card(d, data, nodes, index, cx);
+            }
             match (top.name, node.namespace) {
                 (b"iq", b"jabber:iq:auth" | b"jabber:iq:register") if node.name == b"query" => {
                     if let Some(credential) = password(data, nodes, node) {
@@ -636,6 +665,18 @@ impl Xmpp {
             *told += 1;
             let what = format!("message body in clear, {} characters", text.chars().count());
             cx.finding(range, finding(FindingKind::Content, "xmpp-body", what));
+        }
+    }
+
+    /// Tells which personal data of a card can be read.
+    fn card(&mut self, d: Direction, data: &[u8], nodes: &[Node<'_>], index: usize, cx: &mut Cx<'_>) {
+        let fields = card_fields(data, nodes, index);
+        let Some(card) = nodes.get(index).filter(|_| !fields.is_empty()) else { return };
+        let told = &mut self.side(d).cards_told;
+        if *told < MAX_CARDS {
+            *told += 1;
+            let what = format!("card of a person (vCard) in clear, with {}", fields.join(", "));
+            cx.finding(card.tag.start..card.inner.end, finding(FindingKind::Identifier, "xmpp-vcard", what));
         }
     }
 
@@ -673,11 +714,58 @@ impl Xmpp {
                 "conversations",
                 "xmpp.stream",
                 "likely",
-                "an XMPP stream: the protocol of Conversations and other clients",
+                "an XMPP stream of a client: the protocol of Conversations and of many other programs",
                 range,
             );
         }
     }
+}
+
+/// Which program a presence names, by its capabilities: many clients speak the protocol, and each tells its contacts which it is.
+fn client(data: &[u8], nodes: &[Node<'_>], cx: &mut Cx<'_>) {
+    let Some(caps) = nodes.iter().find(|n| n.depth == 1 && n.is("c", CAPABILITIES)) else { return };
+    let node = attribute(data.get(caps.tag.clone()).unwrap_or_default(), "node").unwrap_or_default();
+    let node = node.trim();
+    if node.is_empty() {
+        return;
+    }
+    let own = CONVERSATIONS.iter().any(|own| {
+        node.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '#']))
+    });
+    let id = if own { "xmpp.conversations" } else { "xmpp.other-client" };
+    let shown: String = escape(node).chars().take(MAX_NODE).collect();
+    cx.signature(
+        "conversations",
+        id,
+        "likely",
+        &format!("the client calls itself {shown}"),
+        caps.tag.clone(),
+    );
+}
+
+/// The fields of a card that hold something, in words.
+fn card_fields(data: &[u8], nodes: &[Node<'_>], card: usize) -> Vec<&'static str> {
+    let field = |name: &[u8]| CARD_FIELDS.iter().position(|(known, _)| name.eq_ignore_ascii_case(known));
+    let mut found = [false; CARD_FIELDS.len()];
+    for (index, leaf) in nodes.iter().enumerate().skip(card + 1) {
+        let inner = data.get(leaf.inner.clone()).unwrap_or_default();
+        if inner.contains(&b'<') || text(inner).trim().is_empty() {
+            continue;
+        }
+        // Upwards to the card; kinds and preferences of a field stand in `parameters`.
+        let (mut at, mut names) = (index, None);
+        while let Some(node) = nodes.get(at).filter(|node| at != card && node.depth > 0) {
+            if node.name == b"parameters" {
+                break;
+            }
+            names = field(node.name).or(names);
+            at = node.parent;
+        }
+        if let (true, Some(found)) = (at == card, names.and_then(|n| found.get_mut(n))) {
+            *found = true;
+        }
+    }
+    CARD_FIELDS.iter().zip(found).filter(|(_, found)| *found).map(|((_, words), _)| *words).collect()
 }
 
 fn finding(kind: FindingKind, id: &str, what: String) -> RawFinding {
@@ -1212,6 +1300,71 @@ mod tests {
         let dialback =
             format!("{}<db:result to='c.example' from='a.example'>98ab</db:result>", header("jabber:server"));
         assert!(told(&analyse(5269, &[(Up, dialback.as_bytes())])).concat().contains("dialback"));
+    }
+
+    #[test]
+    fn a_client_is_the_one_that_it_names() {
+        let presence = |from: &str, node: &str| {
+            format!(
+                "<presence{from}><c xmlns='http://jabber.org/protocol/caps' node='{node}' ver='x'/></presence>"
+            )
+        };
+        let header = format!("<stream:stream to='a.example' {NS}>");
+        for (d, stanza, want) in [
+            (Up, presence("", "http://pidgin.im/"), Some(("xmpp.other-client", "http://pidgin.im/"))),
+            (Up, presence("", "http://conversations.im"), Some(("xmpp.conversations", "//conversations.im"))),
+            (Up, presence("", "http://conversations.im.other.example"), Some(("xmpp.other-client", "other"))),
+            // What others say of themselves, and no program at all.
+            (Down, presence("", "http://pidgin.im/"), None),
+            (Up, presence(" from='b@a.example/x' to='c@a.example'", "http://pidgin.im/"), None),
+            (Up, presence("", " "), None),
+            (Up, "<presence><c xmlns='urn:other' node='http://pidgin.im/'/></presence>".into(), None),
+        ] {
+            let analysis = analyse(5222, &[(Up, header.as_bytes()), (d, stanza.as_bytes())]);
+            let hits = &analysis.flows[0].signatures;
+            assert_eq!(hits[0].signature, "xmpp.stream", "{stanza}");
+            let named = hits.get(1).map(|hit| (hit.signature.as_str(), hit.detail.as_str()));
+            match (named, want) {
+                (Some((id, detail)), Some((wanted, part))) => {
+                    assert!(id == wanted && detail.contains(part), "{stanza}: {id} {detail}");
+                }
+                (named, want) => assert_eq!(named, want, "{stanza}"),
+            }
+        }
+        // Between servers a presence is a user's of either.
+        let servers =
+            format!("<stream:stream xmlns='jabber:server' xmlns:stream='{STREAMS}' to='b.example'>");
+        let analysis =
+            analyse(5269, &[(Up, servers.as_bytes()), (Up, presence("", "http://pidgin.im/").as_bytes())]);
+        assert_eq!(analysis.flows[0].signatures, []);
+    }
+
+    #[test]
+    fn a_card_in_clear_is_personal_data() {
+        let old = "<vCard xmlns='vcard-temp'><FN>Anna Berg</FN><N><FAMILY/><GIVEN>Anna</GIVEN></N><ADR><HOME/><STREET>Weg 3</STREET></ADR>\
+            <TEL><WORK/><NUMBER>030 5550142</NUMBER></TEL><EMAIL><USERID>anna@mail.example</USERID></EMAIL><ROLE>x</ROLE></vCard>";
+        let new = "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'><fn><text>Anna Berg</text></fn>\
+            <tel><parameters><type><text>home</text></type></parameters></tel><bday><date>1999-09-09</date></bday></vcard>";
+        for (card, want) in [
+            (old, "with full name, name, address, telephone number, mail address"),
+            (new, "with full name, date of birth"),
+            ("<vCard xmlns='vcard-temp'/>", ""),
+            ("<vCard xmlns='vcard-temp'><TEL><WORK/><NUMBER/></TEL><ROLE>x</ROLE></vCard>", ""),
+            ("<vCard xmlns='urn:other'><FN>Anna Berg</FN></vCard>", ""),
+        ] {
+            let iq = format!("<iq type='result' id='1'>{card}</iq>");
+            let analysis = analyse(5222, &[(Down, iq.as_bytes())]);
+            let cards: Vec<_> = analysis.findings.iter().filter(|f| f.what.contains("vCard")).collect();
+            assert_eq!(!cards.is_empty(), !want.is_empty(), "{card}: {:?}", analysis.findings);
+            for f in cards {
+                assert!(f.what.ends_with(want), "{}", f.what);
+                assert_eq!((f.kind, f.severity), (FindingKind::Identifier, Severity::High));
+                assert!(!f.what.contains("Anna") && !f.what.contains("555"), "{}", f.what);
+            }
+        }
+        let many = format!("<iq type='result'>{old}</iq>").repeat(10);
+        let told = analyse(5222, &[(Down, many.as_bytes())]);
+        assert_eq!(told.findings.iter().filter(|f| f.what.contains("vCard")).count(), 3);
     }
 
     #[test]

@@ -212,6 +212,7 @@ impl RawFinding {
             rule: self.rule,
             confidence: self.confidence,
             count: self.count,
+            value: self.value,
             ..Finding::default()
         }
     }
