@@ -316,6 +316,17 @@ fn study(name: &str) -> Study {
         "TLS 1.2" => signal(&[], |to| {
             tls(to, 40_000, &Tls { server: IE, sni: "cdn.signal.org", cipher: 0x000a, ..TLS13 });
         }),
+        "TLS 1.3 beside a run without the app" => {
+            let device = ", \"device\": \"phone\"";
+            let (mut app, mut alone) = (PacketBuilder::new(), PacketBuilder::new());
+            tls(&mut app, 40_000, &TLS13);
+            tls(&mut alone, 40_000, &Tls { server: IE, sni: "updates.example", ..TLS13 });
+            let without = format!("{device}, \"control\": \"without-app\"");
+            vec![
+                (app.finish(), run_of("signal", &["text-1to1"], &[], device)),
+                (alone.finish(), run_of("signal", &[], &[], &without)),
+            ]
+        }
         "two of TLS 1.3" => signal(&[], |to| {
             tls(to, 40_000, &TLS13);
             tls(to, 40_001, &TLS13);
@@ -508,6 +519,13 @@ fn flows() -> Vec<Row> {
             "{ any = \"flows\", of = { port = [443] }, messenger_why = [\"name\"] }",
             "{ any = \"flows\", of = { port = [443] }, messenger_why = [\"run\"] }",
             ["TLS 1.3", "German end", "HTTP"],
+        ),
+        free(
+            "flows",
+            "remains",
+            "{ any = \"flows\", of = { port = [443] }, remains = true }",
+            "{ any = \"flows\", of = { port = [443] }, remains = false }",
+            ["TLS 1.3 beside a run without the app", "TLS 1.3", "HTTP"],
         ),
         row("flows", "certificate_subject", "[\"O=Signal\"]", "[\"O=Other\"]", CERTIFICATES),
         row("flows", "certificate_issuer", "[\"CN=Own Root\"]", "[\"CN=Other Root\"]", CERTIFICATES),
