@@ -7,7 +7,7 @@
 use crate::model::ContentClass;
 
 /// Bytes of each direction that are looked at.
-pub const BUDGET: usize = 16 << 10;
+pub const BUDGET: usize = 4 << 10;
 /// Fewer bytes have no entropy to speak of: even of equal frequencies a sample of 64 holds a quarter of the values.
 pub const FEWEST: u32 = 64;
 /// So many bytes are kept as they are before they are counted: most flows have few.
@@ -55,9 +55,7 @@ impl Density {
         let room = BUDGET.saturating_sub(self.seen as usize);
         let bytes = bytes.get(..room).unwrap_or(bytes);
         if !sealed {
-            for b in bytes {
-                self.structure(*b);
-            }
+            self.structures(bytes);
         }
         match &mut self.counts {
             None if self.few.len() + bytes.len() <= KEPT => self.few.extend_from_slice(bytes),
@@ -108,6 +106,26 @@ impl Density {
     #[must_use]
     pub fn chi_square(&self) -> Option<f64> {
         self.settled.and_then(|(_, chi)| chi)
+    }
+
+    fn structures(&mut self, mut bytes: &[u8]) {
+        while let Some((b, rest)) = bytes.split_first() {
+            if self.begun && self.blank == 0 {
+                // Nothing changes before the next end of a line.
+                let n = bytes.iter().position(|b| *b == b'\r').unwrap_or(bytes.len());
+                if n > 0 {
+                    match self.form {
+                        Some(Form::Compressed) => self.within[0] += n as u32,
+                        Some(Form::Media) => self.within[1] += n as u32,
+                        None => {}
+                    }
+                    bytes = bytes.get(n..).unwrap_or_default();
+                    continue;
+                }
+            }
+            self.structure(*b);
+            bytes = rest;
+        }
     }
 
     /// One byte more: does a body begin here, and of which form is it?
