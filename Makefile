@@ -14,8 +14,8 @@ help: ## this list
 
 demo: ## build, study the stored captures, print the verdicts and where the report lies
 	@scripts/setup.sh build
-	@cargo build --release --locked
-	@target/release/metaleak study captures/
+	@cargo build --profile demo --locked
+	@target/demo/metaleak study captures/
 
 sample: ## a sample report of the stored captures, English and German, in reports/sample/
 	@scripts/setup.sh build

@@ -208,7 +208,7 @@ chart-zones-note = Nach dem Land, in dem die Quellen einig sind. Das Recht am Si
     Gegenstelle.
 chart-entropy = Wie dicht die Bytes der einzelnen Flows sind
 chart-entropy-note = Ein Dreieck für jede Richtung mit mindestens 64 Byte Nutzlast, größer bei mehr Bytes; die Entropie ist die der ersten
-    4 KiB. Als verschlüsselt zählt nur, was auf einen gelesenen Handshake folgt. Kompression und Medien sind ebenso dicht: Was weder an
+    2 KiB. Als verschlüsselt zählt nur, was auf einen gelesenen Handshake folgt. Kompression und Medien sind ebenso dicht: Was weder an
     seinem Aufbau noch an einem Handshake zu erkennen ist, gilt als nicht lesbar, so zufällig es auch aussieht.
 chart-class = Klasse
 chart-directions = Richtungen

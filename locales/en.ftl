@@ -208,7 +208,7 @@ chart-zones-note = By the country on which the sources agree. The law of an oper
     each destination.
 chart-entropy = How dense the bytes of each flow are
 chart-entropy-note = One triangle for each direction with 64 bytes of payload or more, larger the more bytes it has; the entropy is that of its first
-    4 KiB. Encrypted counts only what follows a handshake that was parsed. Compression and media are as dense: what is known by neither
+    2 KiB. Encrypted counts only what follows a handshake that was parsed. Compression and media are as dense: what is known by neither
     structure nor handshake is opaque, however random it looks.
 chart-class = Class
 chart-directions = Directions

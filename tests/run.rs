@@ -44,7 +44,7 @@ fn has(program: &str, arguments: &[&str]) -> bool {
 }
 
 fn python() -> bool {
-    has("python3", &["--version"])
+    has("/usr/bin/python3", &["--version"])
 }
 
 /// A network namespace of its own, with a file system of its own: root alone may make one.

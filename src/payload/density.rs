@@ -4,10 +4,12 @@
 //! how much of them lies within a container that compresses or a medium, known by its first bytes. No entropy tells encryption from
 //! compression: that takes a parsed handshake, which the caller knows of ([`class`]).
 
+use std::sync::LazyLock;
+
 use crate::model::ContentClass;
 
 /// Bytes of each direction that are looked at.
-pub const BUDGET: usize = 4 << 10;
+pub const BUDGET: usize = 2 << 10;
 /// Fewer bytes have no entropy to speak of: even of equal frequencies a sample of 64 holds a quarter of the values.
 pub const FEWEST: u32 = 64;
 /// So many bytes are kept as they are before they are counted: most flows have few.
@@ -170,6 +172,12 @@ impl Density {
     }
 }
 
+/// n log2 n for each count that there may be: logarithms of 256 counts for each direction would take longer than the counting.
+static TERMS: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    let term = |n: f64| if n > 0.0 { n * n.log2() } else { 0.0 };
+    (0..=BUDGET).map(|n| term(n as f64)).collect()
+});
+
 /// Entropy of byte values, bits, with the correction for small samples by Miller (1955): plus (values seen - 1) / (2 n ln 2).
 fn entropy(counts: &[u16], n: u32) -> Option<f64> {
     if n < FEWEST {
@@ -177,7 +185,9 @@ fn entropy(counts: &[u16], n: u32) -> Option<f64> {
     }
     let n = f64::from(n);
     let used = counts.iter().filter(|c| **c > 0);
-    let plain: f64 = used.clone().map(|c| f64::from(*c) / n).map(|p| -p * p.log2()).sum();
+    let terms: f64 = used.clone().filter_map(|c| TERMS.get(usize::from(*c))).sum();
+    // Of a single value nothing but what the rounding leaves.
+    let plain = if used.clone().count() > 1 { n.log2() - terms / n } else { 0.0 };
     let correction = (used.count() as f64 - 1.0) / (2.0 * n * std::f64::consts::LN_2);
     Some((plain + correction).clamp(0.0, 8.0))
 }

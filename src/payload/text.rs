@@ -205,9 +205,17 @@ impl TextMeter {
         }
         self.run.end = at.saturating_add(number);
         self.run.characters += number;
-        if self.variety.count_ones() < MIN_VARIETY {
-            self.variety = bytes.iter().fold(self.variety, |variety, b| variety | 1 << b);
+        for b in bytes {
+            if self.is_varied() {
+                break;
+            }
+            self.variety |= 1 << b;
         }
+    }
+
+    /// So many different characters were seen that more do not matter.
+    fn is_varied(&self) -> bool {
+        self.variety.count_ones() >= MIN_VARIETY
     }
 
     fn byte(&mut self, at: u64, byte: u8) {
@@ -255,11 +263,13 @@ impl TextMeter {
         }
         self.run.end = end;
         self.run.characters += 1;
-        self.variety |= if character.is_ascii() { 1 << (character as u32) } else { u128::MAX };
+        if !self.is_varied() {
+            self.variety |= if character.is_ascii() { 1 << (character as u32) } else { u128::MAX };
+        }
     }
 
     fn is_run(&self) -> bool {
-        self.run.characters >= MIN_RUN && self.variety.count_ones() >= MIN_VARIETY
+        self.run.characters >= MIN_RUN && self.is_varied()
     }
 
     fn end_run(&mut self) {
