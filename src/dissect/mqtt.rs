@@ -185,7 +185,9 @@ fn alias(properties: &[u8]) -> Option<u16> {
             0x01 => drop(r.u8("payload format").ok()?),
             0x02 => drop(r.take("message expiry", 4).ok()?),
             0x0b => drop(variable(&mut r, "subscription").ok()?),
-            0x03 | 0x08 | 0x09 => drop(r.vec16("text").ok()?),
+            0x03 | 0x08 | 0x09 => {
+                r.vec16("text").ok()?;
+            }
             0x26 => {
                 r.vec16("name").ok()?;
                 r.vec16("value").ok()?;

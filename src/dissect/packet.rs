@@ -962,14 +962,14 @@ const RADIOTAP_FCS: u8 = 0x10;
 /// The header is filled up to four bytes.
 const RADIOTAP_PADDED: u8 = 0x20;
 
-/// Where the payload (`NFULA_PAYLOAD`, type 9) among the attributes of a netfilter log begins and ends, up to where the frame was cut;
-/// `None` where `order` is not that of the attributes.
-/// Whether an Ethernet header with a usual EtherType stands here.
+/// Whether an Ethernet header with a usual type stands here.
 fn is_ethernet(bytes: &[u8]) -> bool {
     let kind = bytes.get(12..14).filter(|_| bytes.len() > 14);
     matches!(kind, Some([0x08, 0x00 | 0x06] | [0x86, 0xdd] | [0x81, 0x00] | [0x88, 0xa8]))
 }
 
+/// Where the payload (`NFULA_PAYLOAD`, type 9) among the attributes of a netfilter log begins and ends, up to where the frame was cut;
+/// `None` where `order` is not that of the attributes.
 fn nflog_payload(attributes: &[u8], order: fn([u8; 2]) -> u16) -> Option<(usize, usize)> {
     let mut at = 0_usize;
     loop {
