@@ -315,8 +315,7 @@ impl Dtls {
         // Of a message that was read, fragments may come again.
         let unread = self.partial.iter().flat_map(BTreeMap::values).filter(|_| !self.begun());
         for frame in unread.filter_map(|partial| partial.frames.first().copied()) {
-            let frames = Frames { all: vec![frame], complete: frame, ..Frames::default() };
-            cx.warn_at(&frames, "DTLS: a handshake message of which parts are missing");
+            cx.warn_at(&Frames::only(frame), "DTLS: a handshake message of which parts are missing");
         }
         if let Some(mut session) = self.session.take() {
             session.finish(cx);

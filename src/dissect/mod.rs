@@ -307,6 +307,11 @@ pub struct Frames {
 }
 
 impl Frames {
+    /// One frame, of which no more is known.
+    fn only(frame: u64) -> Frames {
+        Frames { all: vec![frame], complete: frame, ..Frames::default() }
+    }
+
     /// These frames and those of a part that came before.
     #[must_use]
     pub fn after(mut self, earlier: &[u64]) -> Frames {
@@ -315,6 +320,22 @@ impl Frames {
         self.all.dedup();
         self
     }
+}
+
+/// Whether packets or frames stand at the beginning of these bytes: one that fills them, or two and more of which the last may go on.
+/// `size` gives the length of the one that begins where it is shown, if one may; `header` is what it has to see for that at the least.
+fn begins_units(data: &[u8], header: usize, mut size: impl FnMut(&[u8]) -> Option<usize>) -> bool {
+    let (mut rest, mut seen) = (data, 0);
+    while let Some(size) = size(rest) {
+        seen += 1;
+        match rest.get(size..) {
+            Some([]) => return true,
+            Some(behind) => rest = behind,
+            None => return seen > 1,
+        }
+    }
+    // Of the last one not even the header is whole.
+    seen > 1 && rest.len() < header
 }
 
 /// What a dissector may ask and say. Ranges are indices into the bytes that it was shown.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::packet::IpProto;
 use super::reader::{Reader, Short};
-use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step};
+use super::{Class, Cx, Dissector, Match, Probe, Protocol, Step, begins_units};
 use crate::model::{Direction, FindingKind, Severity};
 use crate::payload::{Credential, Masking, RawFinding};
 
@@ -104,17 +104,7 @@ fn fits(header: &Header) -> bool {
 
 /// Whether packets stand at the beginning of these bytes: one that fills them, or two and more of which the last may go on.
 fn begins_packets(data: &[u8]) -> bool {
-    let (mut rest, mut seen) = (data, 0);
-    while let Some(header) = header(rest).filter(fits) {
-        seen += 1;
-        match rest.get(header.at + header.length..) {
-            Some([]) => return true,
-            Some(behind) => rest = behind,
-            None => return seen > 1,
-        }
-    }
-    // Of the last one not even the header is whole.
-    seen > 1 && rest.len() < 2
+    begins_units(data, 2, |rest| header(rest).filter(fits).map(|header| header.at + header.length))
 }
 
 #[derive(Default)]

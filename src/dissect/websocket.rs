@@ -11,7 +11,7 @@ use super::http_message::join;
 use super::inflate::{Budget, Fault, Inflate};
 use super::packet::IpProto;
 use super::unwrapped::Unwrapped;
-use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Reader, Short, Step};
+use super::{Class, Cx, Dissector, Frames, Match, Probe, Protocol, Reader, Short, Step, begins_units};
 use crate::model::{Direction, FindingKind, Severity};
 use crate::payload::{RawFinding, Readability, TextMeter};
 
@@ -166,18 +166,12 @@ impl Header {
 /// Whether frames of a direction stand at the beginning of these bytes: one that fills them, or two and more of which the last may
 /// go on. Only a client masks (RFC 6455 section 5.1).
 fn begins_frames(data: &[u8], d: Direction, agreed: Agreed) -> bool {
-    let (mut rest, mut seen) = (data, 0);
     let fits = |h: &Header| h.fault(agreed).is_none() && h.mask.is_some() == (d == Direction::Up);
-    while let Some(header) = Header::read(rest).ok().filter(fits) {
-        seen += 1;
-        let end = usize::try_from(header.length).ok().and_then(|length| header.size.checked_add(length));
-        match end.and_then(|end| rest.get(end..)) {
-            Some([]) => return true,
-            Some(behind) => rest = behind,
-            None => return seen > 1,
-        }
-    }
-    false
+    begins_units(data, 0, |rest| {
+        let header = Header::read(rest).ok().filter(&fits)?;
+        // One that no memory holds goes on in any case.
+        Some(usize::try_from(header.length).map_or(usize::MAX, |length| header.size.saturating_add(length)))
+    })
 }
 
 /// Takes the mask off; `at` is the place of the first byte in its frame.

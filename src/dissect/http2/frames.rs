@@ -2,7 +2,7 @@
 //!
 //! Takes the bytes of one frame; gives its header, and the parts of those payloads that are read. Knows no connection.
 
-use crate::dissect::{Reader, Short};
+use crate::dissect::{Reader, Short, begins_units};
 
 /// Bytes of a frame's header.
 pub(super) const HEADER: usize = 9;
@@ -99,25 +99,18 @@ impl Head {
 
 /// Whether frames stand at the beginning of these bytes: one that fills them, or two and more of which the last may go on.
 pub(super) fn begin_with(data: &[u8]) -> bool {
-    let (mut rest, mut seen) = (data, 0);
     // The stream whose header block is to be continued.
     let mut block = None;
-    while let Some(head) = Head::read(rest).ok().filter(|head| head.is_known() && head.has_usual_flags()) {
+    begins_units(data, HEADER, |rest| {
+        let head = Head::read(rest).ok().filter(|head| head.is_known() && head.has_usual_flags())?;
         let continues = head.kind == CONTINUATION;
         if (block.is_some() || continues) && (!continues || block != Some(head.stream)) {
-            return false;
+            return None;
         }
         let open = matches!(head.kind, HEADERS | PUSH_PROMISE | CONTINUATION) && !head.has(END_HEADERS);
         block = open.then_some(head.stream);
-        seen += 1;
-        match rest.get(HEADER + head.length..) {
-            Some([]) => return true,
-            Some(behind) => rest = behind,
-            None => return seen > 1,
-        }
-    }
-    // Of the last one not even the header is whole.
-    seen > 1 && rest.len() < HEADER
+        Some(HEADER + head.length)
+    })
 }
 
 /// The part of a header block in a frame that carries one, without padding and priority (sections 6.2, 6.6 and 6.10).

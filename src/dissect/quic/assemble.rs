@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     fn from(frame: u64) -> Arc<Frames> {
-        Arc::new(Frames { all: vec![frame], complete: frame, ..Frames::default() })
+        Arc::new(Frames::only(frame))
     }
 
     #[test]

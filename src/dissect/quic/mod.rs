@@ -189,8 +189,7 @@ impl Dissector for Quic {
     fn finish(&mut self, d: Direction, _: &[u8], cx: &mut Cx<'_>) {
         if d == Direction::Up {
             for frame in self.connections.unfinished() {
-                let frames = Frames { all: vec![frame], complete: frame, ..Frames::default() };
-                cx.warn_at(&frames, "QUIC: a client hello of which parts are missing");
+                cx.warn_at(&Frames::only(frame), "QUIC: a client hello of which parts are missing");
             }
         }
         if d == Direction::Down
