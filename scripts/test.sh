@@ -43,7 +43,7 @@ report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 if cargo nextest --version >/dev/null 2>&1; then
   rm -f target/nextest/ci/junit.xml
-  cargo nextest run --locked --profile ci 2>&1 | tee "$report"
+  cargo nextest run --locked --profile ci --test-threads $((4 * $(nproc))) 2>&1 | tee "$report"
 else
   cargo test --locked --lib --bins --tests
 fi

@@ -59,8 +59,8 @@ pub struct Settings {
     pub app: Option<String>,
     /// Vantage, where no run description says it.
     pub vantage: Option<Vantage>,
-    /// Leave out the SHA-256 of each capture: a fifth of the time, for outputs that do not show it.
-    pub skip_digest: bool,
+    /// Leave out what no verdict rests on, for outputs that do not show it: a third of the time ([`Options::lean`]).
+    pub lean: bool,
     /// Place of the vantage, where no run description says it. Alone it means a router there.
     pub place: Option<Whereabouts>,
 }
@@ -144,7 +144,7 @@ fn analyse_one(
         ech: settings.ech.clone(),
         steps: Arc::new(run.as_ref().map(scenario::step_times).unwrap_or_default()),
         parallel: settings.parallel && size > SPLIT_BYTES,
-        skip_digest: settings.skip_digest,
+        lean: settings.lean,
     };
     let mut analysis = analyse_file(&capture.path, &capture.name, &options, &mut |_| {})
         .map_err(|e| unread(e.to_string()))?;

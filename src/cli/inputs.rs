@@ -149,8 +149,8 @@ pub(super) fn options(
         ech: EchConfigs::default(),
         steps: Arc::default(),
         parallel,
-        // Observations and the ledger do not carry it.
-        skip_digest: true,
+        // Observations and the ledger carry neither.
+        lean: true,
     })
 }
 

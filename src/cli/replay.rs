@@ -126,9 +126,9 @@ pub(super) enum Format {
 /// Runs `replay`.
 pub(super) fn replay(args: &ReplayArgs, loud: Loudness) -> Result<(), Failure> {
     let wording = wording(&args.judging.lang)?;
-    // A table shows no digest of its inputs; planted controls are seeded with it.
-    let skip_digest = args.judging.controls == 0 && args.format.iter().all(|f| *f == Format::Table);
-    let judged = judge(&args.files, &args.judging, skip_digest, loud)?;
+    // A table shows neither digests nor densities; planted controls are seeded with digests.
+    let lean = args.judging.controls == 0 && args.format.iter().all(|f| *f == Format::Table);
+    let judged = judge(&args.files, &args.judging, lean, loud)?;
     let mut formats = args.format.clone();
     formats.dedup();
     let target = args.judging.common.output.as_deref();
@@ -276,7 +276,7 @@ enum Known {
     Opened(Box<ReferenceDb>),
 }
 
-fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -> Result<Judged, Failure> {
+fn judge(files: &[PathBuf], args: &Judging, lean: bool, loud: Loudness) -> Result<Judged, Failure> {
     let quiet = loud.quiet;
     for limit in &args.fail_on {
         fail_limit(limit)?;
@@ -336,7 +336,7 @@ fn judge(files: &[PathBuf], args: &Judging, skip_digest: bool, loud: Loudness) -
         app: args.app.clone(),
         vantage: args.vantage.as_ref().and_then(|v| v.how),
         place: args.vantage.as_ref().and_then(|v| v.place.clone()),
-        skip_digest,
+        lean,
     };
     let bar = progress(captures.len(), quiet);
     let results =

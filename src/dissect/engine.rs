@@ -66,8 +66,9 @@ pub struct Options {
     pub steps: Arc<StepTimes>,
     /// Decode frames and run flows on the threads of the current rayon pool.
     pub parallel: bool,
-    /// Leave out the SHA-256 of the file, for outputs that do not show it; [`Input::sha256`] is empty then.
-    pub skip_digest: bool,
+    /// Leave out what no verdict rests on and only reports show: the SHA-256 of the file and how dense flows are.
+    /// [`Input::sha256`] and [`Flow::density`] are empty then.
+    pub lean: bool,
 }
 
 impl Options {
@@ -90,7 +91,7 @@ impl Default for Options {
             ech: EchConfigs::default(),
             steps: Arc::default(),
             parallel: false,
-            skip_digest: false,
+            lean: false,
         }
     }
 }
@@ -158,7 +159,7 @@ pub fn analyse(
         secrets: Secrets::above(Arc::clone(&options.secrets)),
     };
     let mut source = Source { reader, seen: 0 };
-    if options.skip_digest {
+    if options.lean {
         source.reader.without_digest();
     }
     if options.parallel {
@@ -796,7 +797,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
         let f = f.into_facts();
         let (word, evidence) = f.encryption_word();
         let (word, evidence) = (word.to_owned(), evidence.to_vec());
-        let density = density(&f);
+        let density = if options.lean { Vec::new() } else { density(&f) };
         let mut names: Vec<FlowName> = f
             .names
             .into_iter()

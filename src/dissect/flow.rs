@@ -246,13 +246,6 @@ impl FlowFacts {
         } += bytes;
     }
 
-    /// The next bytes of a direction, each once and in order.
-    fn measure(&mut self, direction: Direction, bytes: &[u8], sealed: bool) {
-        if !self.decrypted {
-            direction.pick(&mut self.sent).density.feed(bytes, sealed);
-        }
-    }
-
     /// No more bytes come: what is kept of them shrinks to figures.
     fn measured(&mut self) {
         self.sent.iter_mut().for_each(|sent| sent.density.settle());
@@ -1305,11 +1298,18 @@ impl Flow {
         false
     }
 
+    /// The next bytes of a direction, each once and in order, for those who ask how dense they are.
+    fn measure(&mut self, direction: Direction, bytes: &[u8], sealed: bool, sink: &Sink<'_>) {
+        if !self.facts.decrypted && !sink.shared.options.lean {
+            direction.pick(&mut self.facts.sent).density.feed(bytes, sealed);
+        }
+    }
+
     /// Bytes of a flow that no protocol took.
     fn unknown(&mut self, direction: Direction, stream: &mut Stream, data: &[u8], sink: &mut Sink<'_>) {
         let Stream { search, provenance, taken, .. } = stream;
         search.meter.get_or_insert_default().feed(*taken, data);
-        self.facts.measure(direction, data, false);
+        self.measure(direction, data, false, sink);
         search.unknown += data.len() as u64;
         let place =
             Place { source: Source::Stream { provenance, base: *taken }, fragments: sink.shared.fragments };
@@ -1428,7 +1428,7 @@ impl Flow {
         sink.ledger.add(class.name, data.len() as u64);
         self.facts.add_read(direction, class.reading, data.len() as u64);
         let sealed = matches!(class.reading, Reading::Encrypted | Reading::Handshake);
-        self.facts.measure(direction, data, sealed);
+        self.measure(direction, data, sealed, sink);
         if class.reading == Reading::Encrypted {
             self.settle(direction, search, place, sink);
             self.search_over(direction, search, place, sink);
@@ -1660,7 +1660,7 @@ impl Flow {
                 search.meter.get_or_insert_default().feed(search.unknown, payload);
                 search.unknown += payload.len() as u64;
             }
-            self.facts.measure(direction, payload, false);
+            self.measure(direction, payload, false, sink);
             self.unknown = Some(searches);
             self.apply_rules(direction, &mut Search::default(), place, payload, sink);
             let mut search = Search::default();
