@@ -816,6 +816,9 @@ impl Shard {
             self.ledger.add(REASSEMBLED, p.payload.len() as u64);
         }
         flow.now = whole(p);
+        if !shared.options.canaries.is_empty() {
+            self.out.room.earn(p.payload.len() as u64);
+        }
         let mut sink = Sink { out: &mut self.out, ledger: &mut self.ledger, shared };
         if p.key.proto == IpProto::TCP {
             let before = flow.held();

@@ -5,7 +5,7 @@
 //! from the container's beginning. Formats without such a beginning (deflate, Brotli) are opened only by those who know of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::canary::{CanarySet, CanaryState, Hit};
 use super::unpack::{Coding, Fault, Unpacker};
@@ -19,10 +19,60 @@ const MAX_TAKEN: u64 = 4 << 20;
 /// Bytes that the containers of one [`Room`] may keep together to unpack on: what is more is given up where it stands.
 const MAX_HELD: u64 = 8 << 20;
 
-/// What containers keep in memory together, over all scanners that have this room; a clone is the same one. Of one thread at a time,
-/// or what is given up would depend on threads.
+/// What may be unpacked in one [`Room`] before any byte of traffic earned it.
+const FREE: i64 = 16 << 20;
+/// What each byte of traffic earns on top: text unpacks to less than thirty times its size, twice over.
+const EARNED: i64 = 64;
+/// What opening a container costs, however little it holds.
+const OPENING: i64 = 1 << 10;
+
+/// What containers keep in memory together and what they may unpack together, over all scanners that have this room; a clone is the same
+/// one. Of one thread at a time, or what is given up would depend on threads.
 #[derive(Clone, Debug, Default)]
-pub struct Room(Arc<AtomicU64>);
+pub struct Room(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    held: AtomicU64,
+    /// Bytes that may be unpacked yet.
+    left: AtomicI64,
+    /// It was said that nothing is left.
+    told: AtomicBool,
+}
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared { held: AtomicU64::new(0), left: AtomicI64::new(FREE), told: AtomicBool::new(false) }
+    }
+}
+
+impl Room {
+    /// So many bytes more came over the network: in proportion to them is unpacked, so that bombs within bombs cost no more time than
+    /// as many bytes of anything else.
+    pub fn earn(&self, bytes: u64) {
+        self.0.left.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX / EARNED) * EARNED, Ordering::Relaxed);
+    }
+
+    /// Takes so much of what is left.
+    fn spend(&self, bytes: i64) {
+        self.0.left.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Nothing is left to unpack.
+    fn spent(&self) -> bool {
+        self.0.left.load(Ordering::Relaxed) <= 0
+    }
+
+    /// In words, once, that nothing is left.
+    fn tell(&self) -> Option<String> {
+        let first = !self.0.told.swap(true, Ordering::Relaxed);
+        first.then(|| {
+            "containers unpack to more than 64 times the traffic that carried them: further ones are not opened \
+             as long as that is so"
+                .to_owned()
+        })
+    }
+}
 
 /// One container's share of a room, given back with it.
 #[derive(Debug)]
@@ -35,8 +85,9 @@ impl Share {
     /// The container keeps so many bytes now; whether there is room for them.
     fn set(&mut self, bytes: u64) -> bool {
         let before = std::mem::replace(&mut self.bytes, bytes);
-        let others = self.room.0.fetch_sub(before, Ordering::Relaxed) - before;
-        self.room.0.fetch_add(bytes, Ordering::Relaxed);
+        let held = &self.room.0.held;
+        let others = held.fetch_sub(before, Ordering::Relaxed) - before;
+        held.fetch_add(bytes, Ordering::Relaxed);
         others + bytes <= MAX_HELD
     }
 }
@@ -236,6 +287,13 @@ impl Scanner {
             if self.open.is_some() || at < self.busy {
                 continue;
             }
+            if self.room.spent() {
+                if let Some(why) = self.room.tell() {
+                    found(Found::GivenUp(at, why));
+                }
+                continue;
+            }
+            self.room.spend(OPENING);
             let id = match marker.text {
                 None => None,
                 Some(Text::Base64) => Some("base64"),
@@ -400,7 +458,15 @@ impl Content<'_> {
     fn search(&mut self, set: &CanarySet, piece: &[u8], depth: usize, found: &mut dyn FnMut(Found)) {
         let (layers, range, marks) = (self.layers, self.range, self.marks);
         let mut outer = |what: Found| outside(layers, range, marks, what, found);
-        self.inner.feed_at(set, *self.size, piece, depth, &mut |_, _| Vec::new(), &mut outer);
+        self.inner.room.spend(piece.len() as i64);
+        // The rest of what is being unpacked is still counted, not searched.
+        if self.inner.room.spent() {
+            if let Some(why) = self.inner.room.tell() {
+                outer(Found::GivenUp(*self.size, why));
+            }
+        } else {
+            self.inner.feed_at(set, *self.size, piece, depth, &mut |_, _| Vec::new(), &mut outer);
+        }
         *self.size += piece.len() as u64;
     }
 
@@ -457,7 +523,7 @@ mod tests {
             scanner.feed(&set, 0, &frame, true, &mut |_, _| vec![1], &mut |what| {
                 given_up += u64::from(matches!(what, Found::GivenUp(0, why) if why.contains("memory")));
             });
-            most = most.max(room.0.load(Ordering::Relaxed));
+            most = most.max(room.0.held.load(Ordering::Relaxed));
             scanners.push(scanner);
         }
         // Each keeps the half MiB that came so far, the window's part of it.
@@ -468,7 +534,7 @@ mod tests {
         for scanner in &mut scanners {
             scanner.finish(&set, &mut |what| found += u64::from(matches!(what, Found::Within(..))));
         }
-        assert_eq!((found, room.0.load(Ordering::Relaxed)), (100 - given_up, 0));
+        assert_eq!((found, room.0.held.load(Ordering::Relaxed)), (100 - given_up, 0));
     }
 
     fn found(data: &[u8], size: usize) -> Vec<String> {
@@ -516,6 +582,35 @@ mod tests {
                 all.dedup();
                 assert_eq!(all, ["", expected], "{name} by {size}");
             }
+        }
+    }
+
+    #[test]
+    fn bombs_within_bombs_cost_what_their_traffic_earns() {
+        let set = CanarySet::new(&[("c".into(), "canary-4711".into())]).unwrap();
+        // Of each a thousand bytes hold a million, each of which the next one repeats.
+        let one = packed(Coding::Gzip, &vec![0; 1_000_000]);
+        let two = packed(Coding::Gzip, &one.repeat(1_000_000 / one.len()));
+        let three = packed(Coding::Gzip, &two.repeat(1_000_000 / two.len()));
+        for bomb in [three, one.repeat(1000), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3].repeat(100_000)] {
+            let data = [&bomb[..], b" and canary-4711 "].concat();
+            let (mut scanner, room) = (Scanner::default(), Room::default());
+            scanner.share(&room);
+            let (mut told, mut seen) = (0, 0);
+            for (at, piece) in data.chunks(1400).enumerate() {
+                room.earn(piece.len() as u64);
+                scanner.feed(&set, at as u64 * 1400, piece, true, &mut |_, _| Vec::new(), &mut |what| {
+                    match what {
+                        Found::GivenUp(_, why) => told += u32::from(why.contains("64 times")),
+                        Found::Here(_) => seen += 1,
+                        Found::Within(..) => {}
+                    }
+                });
+            }
+            assert_eq!((told, seen), (1, 1), "said once, and what stands in clear is found");
+            // What one container unpacks at a time is all by which it is exceeded.
+            let left = room.0.left.load(Ordering::Relaxed);
+            assert!(left > -(16 << 20), "{left}");
         }
     }
 
