@@ -120,10 +120,33 @@ impl Tally {
                 })
             })
             .collect();
+        if asked.is_empty() {
+            return self.of_rules_left_out(counts);
+        }
         let (planted, found) = asked.iter().fold((0, 0), |(p, f), (_, of)| (p + of.planted, f + of.found));
         let missed = asked.iter().filter(|(_, of)| of.planted > 0 && of.found == 0);
         let missed = missed.map(|(id, _)| (*id).clone()).collect();
         share(planted, found, ControlKind::Rule).map(|control| Control { missed, ..control })
+    }
+
+    /// Where none of the rules is used any more whose findings are counted, none of what the built-in ones are for would be found.
+    fn of_rules_left_out(&self, counts: &dyn Fn(&Finding) -> bool) -> Option<Control> {
+        if self.by_length.is_empty() {
+            return None;
+        }
+        let built_in = Rules::embedded();
+        let asked = built_in.examples().filter(|(id, kind, severity, confidence, _)| {
+            counts(&Finding {
+                kind: *kind,
+                severity: *severity,
+                rule: Some((*id).to_owned()),
+                confidence: Some(*confidence),
+                ..Finding::default()
+            })
+        });
+        let missed: BTreeSet<String> = asked.map(|(id, ..)| id.to_owned()).collect();
+        let control = share(missed.len() as u64, 0, ControlKind::Rule)?;
+        Some(Control { missed: missed.into_iter().collect(), ..control })
     }
 
     /// The result of connections of a messenger to a country and an operator that the capture does not have.

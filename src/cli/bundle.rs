@@ -10,7 +10,7 @@ use super::{Failure, TableOrJson, inputs};
 use crate::bundle::{
     self, BundleError, Checked, Content, Given, Part, PublicKey, Rederived, Role, SigningKey,
 };
-use crate::capture::hex;
+use crate::capture::{self, hex};
 use crate::claims::{Catalogue, Criteria};
 use crate::destination::{FactTexts, Outlines, ReferenceDb};
 use crate::model::{ReferenceSource, Report};
@@ -35,6 +35,9 @@ pub(super) struct BundleArgs {
     /// Keep only the hashes of captures.
     #[arg(long, conflicts_with = "captures")]
     hashes_only: bool,
+    /// Put in captures that carry TLS secrets (Decryption Secrets Blocks) as they are: without this, only their hash goes in.
+    #[arg(long, conflicts_with = "hashes_only")]
+    with_secrets: bool,
     /// The claim files that were given to `study`, where they were not the built-in ones.
     #[arg(long, value_name = "FILE")]
     claims: Vec<PathBuf>,
@@ -122,7 +125,7 @@ pub(super) fn make(args: &BundleArgs, quiet: bool) -> Result<(), Failure> {
     parts.extend(criteria(&report, args.criteria.as_deref())?);
     parts.extend(reference(&report, args.db.as_deref())?);
     parts.extend(rules(&report, &args.rules)?);
-    parts.extend(captures(&report, args)?);
+    parts.extend(captures(&report, args, quiet)?);
     for path in &args.attach {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let content = Content::File(path.clone());
@@ -292,7 +295,7 @@ fn rules(report: &Report, given: &[PathBuf]) -> Result<Vec<Part>, Failure> {
 }
 
 /// The captures, or their hashes, and how they were made.
-fn captures(report: &Report, args: &BundleArgs) -> Result<Vec<Part>, Failure> {
+fn captures(report: &Report, args: &BundleArgs, quiet: bool) -> Result<Vec<Part>, Failure> {
     let found = bundle::by_hash(&args.captures);
     let mut parts = Vec::new();
     for input in &report.inputs {
@@ -308,7 +311,18 @@ fn captures(report: &Report, args: &BundleArgs) -> Result<Vec<Part>, Failure> {
                 input.file, input.sha256
             )));
         };
-        parts.push(Part { path, role: Role::Capture, content: Content::File(file.clone()) });
+        let content = if !args.with_secrets && carries_secrets(file) {
+            if !quiet {
+                anstream::eprintln!(
+                    "metaleak: {}: carries TLS secrets, so only its hash is in the bundle; --with-secrets puts it in",
+                    escape_terminal(&input.file)
+                );
+            }
+            Content::Hash { sha256: input.sha256.clone(), bytes: input.bytes }
+        } else {
+            Content::File(file.clone())
+        };
+        parts.push(Part { path, role: Role::Capture, content });
         if let Some(run) = scenario::run_file(file) {
             let stem = scenario::stem(&input.file);
             parts.push(Part {
@@ -319,6 +333,15 @@ fn captures(report: &Report, args: &BundleArgs) -> Result<Vec<Part>, Failure> {
         }
     }
     Ok(parts)
+}
+
+/// Whoever has the bundle could open with them what the capture holds.
+fn carries_secrets(path: &Path) -> bool {
+    capture::open(path).is_ok_and(|mut reader| {
+        let mut batch = capture::Batch::default();
+        while reader.next(&mut batch) {}
+        !reader.facts().secrets.is_empty()
+    })
 }
 
 /// Runs `verify`.

@@ -87,6 +87,19 @@ pub(super) struct Suite {
     pub(super) hash: Hash,
 }
 
+/// Bytes of the MAC that suites without encryption put behind the content of a record, which stands there in clear (RFC 5246 appendix A.5,
+/// RFC 4785, RFC 5487, RFC 5489, RFC 8422, RFC 9150; IANA, TLS Cipher Suites); `None` for all others.
+pub(super) fn mac_of_clear(number: u16) -> Option<usize> {
+    match number {
+        0x0000 => Some(0),
+        0x0001 => Some(16),
+        0x0002 | 0x002c..=0x002e | 0xc001 | 0xc006 | 0xc00b | 0xc010 | 0xc015 | 0xc039 => Some(20),
+        0x003b | 0x00b0 | 0x00b4 | 0x00b8 | 0xc03a | 0xc0b4 => Some(32),
+        0x00b1 | 0x00b5 | 0x00b9 | 0xc03b | 0xc0b5 => Some(48),
+        _ => None,
+    }
+}
+
 /// The suite of this number (IANA, TLS Cipher Suites); `None` when it is not known here.
 pub(super) fn suite(number: u16) -> Option<Suite> {
     use Bulk::{

@@ -33,6 +33,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
 /// What stands behind a record and is none.
 const BEHIND: Class = Class::opaque("opaque");
 const HANDSHAKE: Class = Class::handshake("dtls.handshake");
+/// Content under a suite without encryption.
+const NULL: Class = Class::clear("dtls.null");
 const APPLICATION: Class = Class::encrypted("dtls.application");
 /// Records that a key log opened. On the wire they were ciphertext.
 const DECRYPTED: Class = Class::encrypted("dtls.decrypted");
@@ -226,6 +228,16 @@ impl Dtls {
                 }
             };
             let range = piece.at + at..piece.at + r.at();
+            if let Some(mac) = self.handshake.mac_of_clear().filter(|_| record.epoch > 0) {
+                let content = range.end.saturating_sub(record.body.len());
+                let end = range.end.saturating_sub(mac).max(content);
+                let read = if record.kind == 23 { NULL } else { HANDSHAKE };
+                parts.push((range.start..content, HANDSHAKE));
+                parts.push((content..end, read));
+                parts.push((end..range.end, HANDSHAKE));
+                class = class.or(Some(HANDSHAKE));
+                continue;
+            }
             if record.epoch > 0 && self.known(cx) {
                 let read = if self.sealed(d, record, range.clone(), cx) { DECRYPTED } else { UNDECRYPTED };
                 parts.push((range, read));

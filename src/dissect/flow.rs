@@ -112,6 +112,8 @@ pub struct FlowFacts {
     pub owner: Option<[u8; OWNER_BYTES]>,
     /// What is read now took keys that the auditor gave.
     pub(super) decrypted: bool,
+    /// What is read now was counted and searched where it stands on the wire.
+    counted: bool,
     findings: u32,
     told: Option<Box<Told>>,
 }
@@ -198,12 +200,19 @@ impl FlowFacts {
 
     /// How the flow is encrypted on the wire; what is found within the encryption changes nothing in that.
     pub(super) fn encrypted(&mut self, label: &'static str, frames: &[u64]) {
-        if self.decrypted {
+        if self.decrypted || self.counted {
             return;
         }
         let (known, evidence) = self.encryption.get_or_insert((label, Vec::new()));
         *known = label;
         add_frames(evidence, frames);
+    }
+
+    /// A handshake agreed on a suite without encryption: what follows is in clear.
+    pub(super) fn unencrypted(&mut self) {
+        if !self.decrypted {
+            self.encryption = None;
+        }
     }
 
     pub(super) fn signature(
@@ -233,7 +242,7 @@ impl FlowFacts {
 
     fn add_read(&mut self, direction: Direction, reading: Reading, bytes: u64) {
         // The bytes on the wire were counted as those of the encryption.
-        if self.decrypted {
+        if self.decrypted || self.counted {
             return;
         }
         direction.pick(&mut self.sent).add(reading, bytes);
@@ -880,6 +889,7 @@ impl Shard {
             tunnel: p.tunnel,
             owner: None,
             decrypted: false,
+            counted: false,
             findings: 0,
             told: None,
         };
@@ -1303,7 +1313,7 @@ impl Flow {
 
     /// The next bytes of a direction, each once and in order, for those who ask how dense they are.
     fn measure(&mut self, direction: Direction, bytes: &[u8], sealed: bool, sink: &Sink<'_>) {
-        if !self.facts.decrypted && !sink.shared.options.lean {
+        if !self.facts.decrypted && !self.facts.counted && !sink.shared.options.lean {
             direction.pick(&mut self.facts.sent).density.feed(bytes, sealed);
         }
     }

@@ -737,7 +737,7 @@ impl Http {
         let framing = if chunked { Framing::Chunks } else { Framing::Whole };
         let side = self.side(d);
         side.content_ends(cx);
-        side.content = Some(Content::new(framing, head.first("content-encoding"), &mut side.allowance, cx));
+        side.content = Some(Content::new(framing, head.all("content-encoding"), &mut side.allowance, cx));
         self.side(d).open = Some(Open { seen, frames: header.clone(), header, label, bytes: 0 });
     }
 

@@ -2,7 +2,7 @@
 //! section 6.1, RFC 9110 section 8.4.1, RFC 1952, RFC 7932, RFC 8878).
 //!
 //! Takes the content of one direction's messages in order; gives findings through [`Cx::search`] and the ledger's class of each
-//! part. Reads `gzip`, `deflate`, `br` and `zstd`, one of them, the first 1 MiB of each body. What stands in the stream as it is,
+//! part. Reads `gzip`, `deflate`, `br` and `zstd`, up to three in a row, the first 1 MiB of each body. What stands in the stream as it is,
 //! is found there and not here. `http` has one body at a time, `http2` one for each of its streams.
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use super::inflate::{Budget, Fault, Inflate, MAX_MESSAGE};
 use super::unpack::{Brotli, Zstd};
 use super::unwrapped::Unwrapped;
 use super::{Cx, Reader, Short};
-use crate::payload::unpack::{self, MAX_HEADER, gzip_header};
+use crate::payload::unpack::{self, MAX_HEADER, Unpacker, gzip_header};
 
 /// Brotli and Zstandard keep up to some 1.2 MiB of content for references: so many of them at once in one of the 16 shards.
 const MAX_WINDOWS: usize = 16;
@@ -24,23 +24,43 @@ enum Coding {
     Deflate,
     Brotli,
     Zstd,
-    /// One that is not read here, or several.
+    /// One that is not read here, or more than [`MAX_CODINGS`].
     Other,
 }
 
+/// Content codings that are undone one after the other: more than two have no use.
+const MAX_CODINGS: usize = 3;
+
 impl Coding {
-    /// What a `Content-Encoding` says (RFC 9110 section 8.4.1, RFC 9659).
-    fn of(value: Option<&[u8]>) -> Coding {
-        let value = value.unwrap_or_default().trim_ascii();
-        if value.is_empty() || value.eq_ignore_ascii_case(b"identity") {
-            return Coding::Plain;
+    /// What the values of all `Content-Encoding` fields say (RFC 9110 section 8.4.1, RFC 9659): the coding that was applied last, and
+    /// those within it, outermost first.
+    fn of<'v>(values: impl Iterator<Item = &'v [u8]>) -> (Coding, Vec<unpack::Coding>) {
+        let named = |value: &[u8]| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity");
+        let list = values.flat_map(|v| v.split(|b| *b == b',')).map(<[u8]>::trim_ascii).filter(|v| named(v));
+        let mut known: Vec<Option<unpack::Coding>> =
+            list.take(MAX_CODINGS + 1).map(unpack::Coding::named).collect();
+        if known.len() > MAX_CODINGS {
+            return (Coding::Other, Vec::new());
         }
-        match unpack::Coding::named(value) {
-            Some(unpack::Coding::Gzip) => Coding::Gzip,
-            Some(unpack::Coding::Zlib | unpack::Coding::Deflate) => Coding::Deflate,
-            Some(unpack::Coding::Brotli) => Coding::Brotli,
-            Some(unpack::Coding::Zstd) => Coding::Zstd,
-            None => Coding::Other,
+        let last = match known.pop() {
+            None => return (Coding::Plain, Vec::new()),
+            Some(Some(unpack::Coding::Gzip)) => Coding::Gzip,
+            Some(Some(unpack::Coding::Zlib | unpack::Coding::Deflate)) => Coding::Deflate,
+            Some(Some(unpack::Coding::Brotli)) => Coding::Brotli,
+            Some(Some(unpack::Coding::Zstd)) => Coding::Zstd,
+            Some(None) => Coding::Other,
+        };
+        // What was written in a coding that is not known stays so.
+        (last, known.into_iter().rev().map_while(|coding| coding).collect())
+    }
+
+    fn layer(self) -> Option<&'static str> {
+        match self {
+            Coding::Plain | Coding::Other => None,
+            Coding::Gzip => Some("gzip"),
+            Coding::Deflate => Some("deflate"),
+            Coding::Brotli => Some("br"),
+            Coding::Zstd => Some("zstd"),
         }
     }
 }
@@ -100,6 +120,8 @@ pub(super) struct Body {
     coding: Coding,
     engine: Engine,
     content: Unwrapped,
+    /// Undo the codings within the outermost one.
+    within: Vec<Unpacker>,
     /// Stands in the stream as it is, but not in one piece.
     in_pieces: bool,
     /// Content that was unpacked, against [`MAX_MESSAGE`].
@@ -109,23 +131,24 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// A message begins; `coding` is its `Content-Encoding`.
-    pub(super) fn new(framing: Framing, coding: Option<&[u8]>, all: &mut Allowance, cx: &mut Cx<'_>) -> Body {
-        let coding = Coding::of(coding);
-        let layers: &'static [&'static str] = match (coding, framing) {
-            (Coding::Plain | Coding::Other, Framing::Whole) => &[],
-            (Coding::Plain | Coding::Other, Framing::Chunks) => &["chunked"],
-            (Coding::Plain | Coding::Other, Framing::Frames) => &["http2-data"],
-            (Coding::Gzip, Framing::Chunks) => &["chunked", "gzip"],
-            (Coding::Gzip, _) => &["gzip"],
-            (Coding::Deflate, Framing::Chunks) => &["chunked", "deflate"],
-            (Coding::Deflate, _) => &["deflate"],
-            (Coding::Brotli, Framing::Chunks) => &["chunked", "br"],
-            (Coding::Brotli, _) => &["br"],
-            (Coding::Zstd, Framing::Chunks) => &["chunked", "zstd"],
-            (Coding::Zstd, _) => &["zstd"],
-        };
+    /// A message begins; `codings` are the values of its `Content-Encoding` fields.
+    pub(super) fn new<'v>(
+        framing: Framing,
+        codings: impl Iterator<Item = &'v [u8]>,
+        all: &mut Allowance,
+        cx: &mut Cx<'_>,
+    ) -> Body {
+        let (coding, within) = Coding::of(codings);
         let plain = matches!(coding, Coding::Plain | Coding::Other);
+        let frame = match framing {
+            Framing::Whole => None,
+            Framing::Chunks => Some("chunked"),
+            // A coding says enough.
+            Framing::Frames => plain.then_some("http2-data"),
+        };
+        let layers: Vec<&'static str> =
+            frame.into_iter().chain(coding.layer()).chain(within.iter().map(|c| c.id())).collect();
+        let within = within.into_iter().map(Unpacker::new).collect();
         let content = if plain { Unwrapped::pieces(layers) } else { Unwrapped::from_beginning(layers) };
         let mut window = || {
             let held = Arc::clone(&cx.out.windows);
@@ -152,7 +175,7 @@ impl Body {
                 .map_or(Engine::Sealed, |held| Engine::Zstd { stream: Box::new(Zstd::new()), _window: held }),
         };
         let in_pieces = coding == Coding::Plain && framing != Framing::Whole;
-        Body { coding, engine, content, in_pieces, given: Budget::default(), members: 0 }
+        Body { coding, engine, content, within, in_pieces, given: Budget::default(), members: 0 }
     }
 
     /// The content cannot be read (any more): a coding that is not known, or bytes that are not what they are said to be.
@@ -178,12 +201,23 @@ impl Body {
     pub(super) fn finish(&mut self, all: &mut Allowance, cx: &mut Cx<'_>) {
         match std::mem::replace(&mut self.engine, Engine::Plain) {
             Engine::Zstd { mut stream, .. } => {
-                let content = &mut self.content;
-                stream.finish(&mut |piece| cx.search_in(content, piece, Vec::new(), 0));
+                let (content, within) = (&mut self.content, &mut self.within);
+                stream.finish(&mut |piece| {
+                    through(within, piece, &mut |piece| cx.search_in(content, piece, Vec::new(), 0));
+                });
             }
             Engine::Inflate(inflate) => all.spare = Some(inflate),
             Engine::Brotli { .. } => {}
             engine => self.engine = engine,
+        }
+        for place in 0..self.within.len() {
+            let Some((unpacker, rest)) = self.within.get_mut(place..).and_then(<[_]>::split_first_mut) else {
+                break;
+            };
+            let content = &mut self.content;
+            unpacker.finish(&mut |piece| {
+                through(rest, piece, &mut |piece| cx.search_in(content, piece, Vec::new(), 0));
+            });
         }
         cx.search_end(&mut self.content);
     }
@@ -247,11 +281,11 @@ impl Body {
 
     /// Unpacks the next bytes; gives how many were of the member of gzip that ended there, if more may follow it.
     fn unpack(&mut self, packed: &[u8], offset: u64, all: &mut Allowance, cx: &mut Cx<'_>) -> Option<usize> {
-        let Body { content, engine, given, .. } = self;
+        let Body { content, engine, given, within, .. } = self;
         let mut size = 0;
         let mut give = |piece: &[u8]| {
             size += piece.len() as u64;
-            cx.search_in(content, piece, Vec::new(), offset);
+            through(within, piece, &mut |piece| cx.search_in(content, piece, Vec::new(), offset));
         };
         let mut used = packed.len();
         let (result, ended) = match engine {
@@ -303,6 +337,14 @@ impl Body {
             }
         }
         None
+    }
+}
+
+/// Gives what is left of a piece behind these unpackers, each of which has bounds of its own; what cannot be unpacked ends there.
+fn through(unpackers: &mut [Unpacker], piece: &[u8], give: &mut dyn FnMut(&[u8])) {
+    let Some((unpacker, rest)) = unpackers.split_first_mut() else { return give(piece) };
+    if unpacker.push(piece, &mut |piece| through(rest, piece, give)).is_err() {
+        unpacker.finish(&mut |piece| through(rest, piece, give));
     }
 }
 
@@ -411,7 +453,15 @@ mod tests {
             ("zstd", answer("zstd", &of_zstd(), 0), "[5] zstd"),
             ("zstd in chunks", answer("zstd", &of_zstd(), 5), "[5] chunked,zstd"),
             ("brotli that is none", answer("br", &gzip(TEXT), 0), "[5] gzip"),
-            ("two codings", answer("gzip, br", &gzip(TEXT), 0), "[5] gzip"),
+            ("two codings, one of them not applied", answer("gzip, br", &gzip(TEXT), 0), "[5] gzip"),
+            ("two codings", answer("gzip, deflate", &deflate(&gzip(TEXT), true), 0), "[5] deflate,gzip"),
+            ("no coding and one", answer("identity, br", &brotli(TEXT), 0), "[5] br"),
+            (
+                "two fields",
+                answer("br\r\nContent-Encoding: gzip", &gzip(&brotli(TEXT)), 9),
+                "[5] chunked,gzip,br",
+            ),
+            ("one within that is not known", answer("compress, gzip", &gzip(TEXT), 0), "[5] gzip"),
             ("not what it says", answer("gzip", &deflate(TEXT, true), 0), ""),
         ] {
             assert_eq!(found(&opened().down(&answer)), expected, "{name}");

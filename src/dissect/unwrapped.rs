@@ -6,6 +6,7 @@
 //!
 //! [`Cx::search`]: super::Cx::search
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::Options;
@@ -32,7 +33,7 @@ struct Part {
 /// The content of one message, as far as it was searched.
 #[derive(Debug)]
 pub(super) struct Unwrapped {
-    layers: &'static [&'static str],
+    layers: Cow<'static, [&'static str]>,
     only_across: bool,
     whole: bool,
     scanner: Scanner,
@@ -45,9 +46,9 @@ pub(super) struct Unwrapped {
 
 impl Unwrapped {
     /// Content that stands in the stream in another form; `layers` name the wrappings, outermost first.
-    pub(super) fn new(layers: &'static [&'static str]) -> Unwrapped {
+    pub(super) fn new(layers: impl Into<Cow<'static, [&'static str]>>) -> Unwrapped {
         Unwrapped {
-            layers,
+            layers: layers.into(),
             only_across: false,
             whole: false,
             scanner: Scanner::default(),
@@ -60,18 +61,18 @@ impl Unwrapped {
 
     /// Content that stands in the stream as it is, in pieces with a [`Unwrapped::border`] between them: what lies within one
     /// piece is found in the stream, and only what crosses a border here.
-    pub(super) fn pieces(layers: &'static [&'static str]) -> Unwrapped {
+    pub(super) fn pieces(layers: impl Into<Cow<'static, [&'static str]>>) -> Unwrapped {
         Unwrapped { only_across: true, ..Unwrapped::new(layers) }
     }
 
     /// Content that can be unwrapped only from its beginning (a compression): a hit rests on all frames up to it.
-    pub(super) fn from_beginning(layers: &'static [&'static str]) -> Unwrapped {
+    pub(super) fn from_beginning(layers: impl Into<Cow<'static, [&'static str]>>) -> Unwrapped {
         Unwrapped { whole: true, ..Unwrapped::new(layers) }
     }
 
     /// The wrappings, outermost first; none where the pieces stand in the stream as they are.
     pub(super) fn layers(&self) -> Vec<String> {
-        let layers = if self.only_across { &[] } else { self.layers };
+        let layers = if self.only_across { &[][..] } else { &self.layers };
         layers.iter().map(|layer| (*layer).to_owned()).collect()
     }
 

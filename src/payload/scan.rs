@@ -515,6 +515,7 @@ mod tests {
     fn many_frames_with_large_windows_share_their_memory() {
         let set = CanarySet::new(&[("c".into(), "canary-4711".into())]).unwrap();
         let room = Room::default();
+        room.earn(1 << 20);
         let frame = large_window();
         let (mut scanners, mut given_up, mut most) = (Vec::new(), 0, 0);
         for _ in 0..100 {

@@ -2,10 +2,12 @@
 //!
 //! Takes the plaintext of both directions with the frames that brought its ciphertext; drives the same protocols as for a
 //! connection in clear, and says through them what it finds: observations and findings carry `decrypted`. The ledger is not
-//! touched, as the ciphertext is counted where it stands. What ciphers the plaintext came from, the caller knows.
+//! touched, as the ciphertext is counted where it stands. What ciphers the plaintext came from, the caller knows. Records that only
+//! bear a MAC and no encryption are read the same way, and nothing of them is decrypted.
 
 use super::{Cx, Direction, Flow, Frames, Ledger, Segment, Shared, Sink, Stream};
 use crate::dissect::PROTOCOLS;
+use crate::dissect::engine::Options;
 
 /// How much is missing where nobody can tell: more than any body, so that no dissector counts on behind it.
 const UNTOLD: u64 = 1 << 40;
@@ -15,6 +17,8 @@ pub(in crate::dissect) struct Session {
     flow: Flow,
     /// Counts what the ciphertext's class has counted already; never read.
     ledger: Ledger,
+    /// It was never encrypted: what to do with it, which is not to search it, as that is done where it stands.
+    clear: Option<Box<Options>>,
 }
 
 impl Session {
@@ -23,7 +27,14 @@ impl Session {
         let mut flow = Flow::new(cx.facts.clone(), cx.now.segment());
         flow.isn = from_start.then_some(0);
         flow.streams = Some(Box::default());
-        Session { flow, ledger: Ledger::default() }
+        Session { flow, ledger: Ledger::default(), clear: None }
+    }
+
+    /// The same of what was never encrypted.
+    pub(in crate::dissect) fn in_clear(mut self, cx: &Cx<'_>) -> Session {
+        let Options { canaries, rules, .. } = Options::default();
+        self.clear = Some(Box::new(Options { canaries, rules, ..cx.options.clone() }));
+        self
     }
 
     /// As [`Session::new`], of a protocol that the two sides have agreed on; an unknown id leaves it to the probes.
@@ -116,13 +127,18 @@ impl Session {
         let flow = &mut self.flow;
         flow.now = cx.now.segment();
         flow.over = cx.ending;
-        let before = std::mem::replace(&mut cx.facts.decrypted, true);
+        let before = (cx.facts.decrypted, cx.facts.counted);
+        match self.clear {
+            Some(_) => cx.facts.counted = true,
+            None => cx.facts.decrypted = true,
+        }
         std::mem::swap(&mut flow.facts, cx.facts);
-        let shared = Shared { options: cx.options, fragments: cx.place.fragments, secrets: cx.secrets };
+        let options = self.clear.as_deref().unwrap_or(cx.options);
+        let shared = Shared { options, fragments: cx.place.fragments, secrets: cx.secrets };
         let mut sink = Sink { out: cx.out, ledger: &mut self.ledger, shared };
         work(flow, &mut sink);
         std::mem::swap(&mut flow.facts, cx.facts);
-        cx.facts.decrypted = before;
+        (cx.facts.decrypted, cx.facts.counted) = before;
     }
 }
 

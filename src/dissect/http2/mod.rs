@@ -143,9 +143,9 @@ impl Side {
     }
 
     /// A message's fields were read, and its body may follow.
-    fn body_begins(&mut self, stream: u32, coding: Option<&[u8]>, cx: &mut Cx<'_>) {
+    fn body_begins<'v>(&mut self, stream: u32, codings: impl Iterator<Item = &'v [u8]>, cx: &mut Cx<'_>) {
         self.body_ends(stream, cx);
-        let body = Body::new(Framing::Frames, coding, &mut self.allowance, cx);
+        let body = Body::new(Framing::Frames, codings, &mut self.allowance, cx);
         self.bodies.insert(stream, body);
         while self.bodies.len() > MAX_OPEN {
             let Some(oldest) = self.bodies.keys().copied().find(|other| *other != stream) else { break };
@@ -358,7 +358,7 @@ impl Http2 {
         match side.bodies.get_mut(&head.stream) {
             Some(body) => body.border(),
             // Its header was not seen: the content may be in any coding.
-            None => side.body_begins(head.stream, None, cx),
+            None => side.body_begins(head.stream, std::iter::empty(), cx),
         }
         side.state = State::Data { stream: head.stream, end: head.has(END_STREAM), content, padding };
         if let Some(open) = self.open.get_mut(&(head.stream, is_down(d))) {
@@ -471,7 +471,7 @@ impl Http2 {
         if !block.head.has(END_STREAM)
             && (fields.first(":method").is_some() || fields.first(":status").is_some())
         {
-            self.side(d).body_begins(block.head.stream, fields.first("content-encoding"), cx);
+            self.side(d).body_begins(block.head.stream, fields.each("content-encoding"), cx);
         }
         let key = (block.head.stream, is_down(d));
         if let Some(method) = fields.first(":method") {
@@ -624,7 +624,11 @@ pub(super) struct Fields<'a>(pub(super) &'a [hpack::Pair]);
 
 impl<'a> Fields<'a> {
     pub(super) fn first(&self, name: &str) -> Option<&'a [u8]> {
-        self.0.iter().find(|(n, _)| n == name.as_bytes()).map(|(_, value)| value.as_slice())
+        self.each(name).next()
+    }
+
+    fn each(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.iter().filter(move |(n, _)| n == name.as_bytes()).map(|(_, value)| value.as_slice())
     }
 
     pub(super) fn shown(&self, name: &str) -> Option<String> {

@@ -6,6 +6,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::super::cipher;
 use super::super::reader::Reader;
 use super::super::{Cx, Frames, Short, early_data, tor};
 use super::certificate::{self, Certificate};
@@ -83,6 +84,11 @@ pub(in crate::dissect) struct Handshake {
 }
 
 impl Handshake {
+    /// Where the suite that was agreed on does not encrypt: the bytes of its MAC behind each record's content.
+    pub(in crate::dissect) fn mac_of_clear(&self) -> Option<usize> {
+        self.cipher.and_then(cipher::mac_of_clear)
+    }
+
     /// The beginning of a connection.
     pub(in crate::dissect) fn new(transport: Transport) -> Handshake {
         Handshake { transport, ..Handshake::default() }
@@ -182,7 +188,9 @@ impl Handshake {
         let label = version_label(hello.version);
         let encryption = self.transport.label(Some(hello.version));
         let flow = cx.flow();
-        if !hello.retry {
+        if !hello.retry && cipher::mac_of_clear(hello.cipher).is_some() {
+            flow.unencrypted();
+        } else if !hello.retry {
             flow.encrypted(encryption, &frames.all);
         }
         let tls = flow.tls.get_or_insert_with(Box::<FlowTls>::default);

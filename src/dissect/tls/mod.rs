@@ -39,6 +39,8 @@ pub(super) static PROTOCOL: Protocol = Protocol {
 const HANDSHAKE: Class = Class::handshake("tls.handshake");
 const APPLICATION: Class = Class::encrypted("tls.application");
 /// Records that a key log opened. On the wire they were ciphertext, and what is in them is searched where it is read.
+/// Content under a suite without encryption.
+const NULL: Class = Class::clear("tls.null");
 const DECRYPTED: Class = Class::encrypted("tls.decrypted");
 /// Records that stayed shut although secrets of the connection are known: other keys, keys that came late, lost records.
 const UNDECRYPTED: Class = Class::opaque("tls.undecrypted");
@@ -247,6 +249,9 @@ impl Dissector for Tls {
 impl Tls {
     /// A record of ciphertext: opened when secrets of the connection are known, else passed over unseen.
     fn sealed(&mut self, d: Direction, kind: u8, size: usize, data: &[u8], cx: &mut Cx<'_>) -> Step {
+        if let Some(mac) = self.handshake.mac_of_clear() {
+            return self.unsealed(d, (kind, size, mac), data, cx);
+        }
         let known = !cx.secrets.is_empty()
             && self.handshake.client_random.is_some_and(|random| cx.secrets.knows(&random));
         if !known {
@@ -280,6 +285,44 @@ impl Tls {
         Step::Took(size, DECRYPTED)
     }
 
+    /// A record of a suite without encryption: its content, and a MAC.
+    fn unsealed(
+        &mut self,
+        d: Direction,
+        (mut kind, size, mac): (u8, usize, usize),
+        data: &[u8],
+        cx: &mut Cx<'_>,
+    ) -> Step {
+        let Some(body) = data.get(5..size) else { return Step::More(size) };
+        let Some(mut plain) = body.len().checked_sub(mac).and_then(|n| body.get(..n)) else {
+            return Step::Took(size, UNVERIFIED);
+        };
+        if self.handshake.version == Some(0x0304) {
+            // Padding, and before it the type of the content (RFC 8446 section 5.4).
+            let end = plain.iter().rposition(|b| *b != 0).unwrap_or_default();
+            let (content, rest) = plain.split_at(end);
+            (plain, kind) = (content, rest.first().copied().unwrap_or(kind));
+        }
+        let frames = cx.frames(0..size);
+        match kind {
+            21 => {
+                alert(plain, Transport::Tcp, 0..size, cx);
+                if let (Some(session), [_, 0]) = (&mut self.session, plain) {
+                    session.end(d, cx);
+                }
+            }
+            22 => {
+                self.messages(d, plain, &frames, cx);
+            }
+            23 => {
+                cx.part(5..5 + plain.len(), NULL);
+                self.content(d, plain, &frames, cx);
+            }
+            _ => {}
+        }
+        Step::Took(size, HANDSHAKE)
+    }
+
     /// Application data.
     fn content(&mut self, d: Direction, plain: &[u8], frames: &Frames, cx: &mut Cx<'_>) {
         self.early |= self.opener.as_ref().is_some_and(|o| o.is_early(d));
@@ -289,12 +332,13 @@ impl Tls {
                 Some("h2") => Some("http2"),
                 _ => cx.flow().protocols.contains(&"dot").then_some("dns"),
             };
-            let from_start = self.opener.as_ref().is_some_and(|o| !o.has_lost());
+            let clear = self.handshake.mac_of_clear().is_some();
+            let from_start = clear || self.opener.as_ref().is_some_and(|o| !o.has_lost());
             let new = match agreed.filter(|_| from_start) {
                 Some(id) => Session::of(id, cx),
                 None => Session::new(cx, from_start),
             };
-            self.session = Some(Box::new(new));
+            self.session = Some(Box::new(if clear { new.in_clear(cx) } else { new }));
         }
         if let Some(session) = &mut self.session {
             session.bytes(d, plain, frames, cx);
@@ -443,5 +487,56 @@ fn alert_name(code: u8) -> &'static str {
         120 => "no_application_protocol",
         121 => "ech_required",
         _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::dissect::Options;
+    use crate::dissect::http::tests::Talk;
+    use crate::payload::{CanarySet, Rules};
+
+    fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&[kind, 3, 3][..], &(body.len() as u16).to_be_bytes(), body].concat()
+    }
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&[kind, 0][..], &(body.len() as u16).to_be_bytes(), body].concat()
+    }
+
+    #[test]
+    fn what_suites_without_encryption_carry_is_in_clear() {
+        let request = b"POST /v1 HTTP/1.1\r\nHost: chat.example\r\nContent-Length: 33\r\n\r\n{\"password\": \"hunter2-canary-47\"}";
+        for (suite, mac) in [([0, 2], 20), ([0, 0x3b], 32), ([0xc0, 0x10], 20)] {
+            let hello = [&[3, 3][..], &[7; 32], &[0, 0, 2], &suite, &[1, 0]].concat();
+            let answer = [&[3, 3][..], &[8; 32], &[0], &suite, &[0]].concat();
+            let sealed = |kind: u8, content: &[u8]| record(kind, &[content, &vec![0x5a; mac][..]].concat());
+            let finished = message(20, &[9; 12]);
+            let ends = [record(20, &[1]), sealed(22, &finished)].concat();
+            let talk = Talk::opened_on(443)
+                .up(&record(22, &message(1, &hello)))
+                .down(&record(22, &message(2, &answer)))
+                .up(&ends)
+                .down(&ends)
+                .up(&sealed(23, request))
+                .up(&sealed(21, &[1, 0]));
+            let canaries = CanarySet::new(&[("c".into(), "hunter2-canary-47".into())]).unwrap();
+            let options =
+                Options { canaries: Arc::new(canaries), rules: Rules::embedded(), ..Options::default() };
+            let read = talk.read_with(options);
+            let flow = &read.flows[0];
+            assert_eq!((&flow.encryption[..], flow.clear_bytes), ("none", request.len() as u64), "{suite:?}");
+            assert!(flow.app_protocols.iter().any(|p| p == "http"), "{flow:?}");
+            let found: Vec<(&str, bool)> =
+                read.findings.iter().map(|f| (f.what.split(':').next().unwrap(), f.decrypted)).collect();
+            assert_eq!(read.findings.iter().filter(|f| f.what.contains("canary c")).count(), 1, "{found:?}");
+            assert!(found.iter().any(|(what, _)| what.contains("password")), "{found:?}");
+            assert!(found.iter().all(|(_, decrypted)| !decrypted), "{found:?}");
+            let ledger = |name: &str| read.coverage.classes.get(name).copied();
+            assert_eq!(ledger("tls.null"), Some(request.len() as u64));
+            assert_eq!(ledger("tls.application"), None);
+        }
     }
 }
