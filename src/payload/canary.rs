@@ -430,15 +430,11 @@ impl CanarySet {
         on_marker: &mut impl FnMut(Marker, u64),
     ) {
         let mut window = state.window;
-        let mut done = 0;
         let mut meant = Vec::new();
-        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
-            let (taken, stop) = self.tables.advance(&mut window, rest);
-            done += taken;
-            let Some(stop) = stop else { continue };
+        self.tables.search(&mut window, bytes, &mut |done, there, stop| {
             let mut here: Vec<Candidate> = Vec::new();
             let view = View { tail: &state.tail, bytes, done };
-            self.tables.candidates(&window, stop, &view, &mut meant);
+            self.tables.candidates(there, stop, &view, &mut meant);
             for meant in &meant {
                 match *meant {
                     Meant::Marker(place) => {
@@ -474,7 +470,7 @@ impl CanarySet {
                     on_hit(hit);
                 }
             }
-        }
+        });
         state.window = window;
     }
 

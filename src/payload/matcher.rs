@@ -124,6 +124,48 @@ impl Table {
     }
 }
 
+/// The last four bytes of windows, a bit for each: asked before the tables, whose filters do not fit into the processor's own memory.
+#[derive(Clone, Debug)]
+struct Quads {
+    bits: Vec<u64>,
+    shift: u32,
+}
+
+impl Default for Quads {
+    fn default() -> Quads {
+        Quads::new(&[])
+    }
+}
+
+impl Quads {
+    fn new(lists: &[&[Print]]) -> Quads {
+        let entries: usize = lists.iter().map(|list| list.len()).sum();
+        // Two bits an entry; 256 KiB at most, half of which a million forms fill.
+        let words = (entries / 32).next_power_of_two().clamp(1 << 6, 1 << 15);
+        let shift = 64 - words.trailing_zeros() - 6;
+        let mut quads = Quads { bits: vec![0; words], shift };
+        for entry in lists.iter().flat_map(|list| *list) {
+            let (word, bit) = quads.place(entry.key >> 8);
+            if let Some(word) = quads.bits.get_mut(word) {
+                *word |= 1 << bit;
+            }
+        }
+        quads
+    }
+
+    #[inline]
+    fn place(&self, key: u64) -> (usize, u64) {
+        let place = hash(key & SHORT_MASK) >> self.shift;
+        ((place >> 6) as usize, place & 63)
+    }
+
+    #[inline]
+    fn has(&self, key: u64) -> bool {
+        let (word, bit) = self.place(key);
+        self.bits.get(word).is_some_and(|word| word >> bit & 1 == 1)
+    }
+}
+
 /// In which table a form is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -185,6 +227,7 @@ pub(super) fn fingerprint(end: &[u8]) -> Option<(Kind, u64)> {
 /// All tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
+    quads: Quads,
     text: Table,
     binary: Table,
     short: Table,
@@ -264,9 +307,10 @@ impl Prints {
 impl Tables {
     pub(super) fn new(prints: Prints) -> Tables {
         let Prints { text, binary, short, numbers, .. } = prints;
+        let quads = Quads::new(&[&text, &binary]);
         // One after the other, so that no more than one list stands there twice.
         let of = |list: Vec<Print>| Table::new(&list);
-        Tables { text: of(text), binary: of(binary), short: of(short), numbers: of(numbers) }
+        Tables { quads, text: of(text), binary: of(binary), short: of(short), numbers: of(numbers) }
     }
 }
 
@@ -314,60 +358,105 @@ const fn classes() -> [u16; 256] {
     table
 }
 
+/// Bytes that are looked at together: as many as a word has bits.
+const BLOCK: usize = 64;
+
+/// The window behind one byte of a block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Behind {
+    bytes: u64,
+    digits: u64,
+    /// Its place in the block.
+    at: u8,
+    text: bool,
+}
+
 impl Tables {
-    /// Takes bytes up to and including the next at which something may end; gives how many, and what.
-    pub(super) fn advance(&self, window: &mut Window, bytes: &[u8]) -> (usize, Option<Stop>) {
+    /// Takes bytes; tells of each at which something may end how many there are up to and including it, the window there, and what it may be.
+    pub(super) fn search(
+        &self,
+        window: &mut Window,
+        bytes: &[u8],
+        on_stop: &mut dyn FnMut(usize, &Window, Stop),
+    ) {
         // A loop of its own without numbers: what is not searched costs nothing.
         if self.numbers.is_empty() {
-            self.steps::<false>(window, bytes)
+            self.blocks::<false>(window, bytes, on_stop);
         } else {
-            self.steps::<true>(window, bytes)
+            self.blocks::<true>(window, bytes, on_stop);
         }
     }
 
+    /// In two rounds for each block: where the last four bytes are the end of no form, which a table that stays in the processor's own memory
+    /// says, the large tables are not asked. Without a way out of the first round the processor asks ahead.
     #[inline(never)]
-    fn steps<const WITH_DIGITS: bool>(&self, window: &mut Window, bytes: &[u8]) -> (usize, Option<Stop>) {
+    fn blocks<const WITH_DIGITS: bool>(
+        &self,
+        window: &mut Window,
+        bytes: &[u8],
+        on_stop: &mut dyn FnMut(usize, &Window, Stop),
+    ) {
         let mut w = *window;
-        for (at, &byte) in bytes.iter().enumerate() {
-            let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
-            if class >> 8 == 1 {
-                // A soft line break of quoted-printable ends with `=`.
-                if w.bytes & 0xff == u64::from(b'=') {
-                    w.bytes >>= 8;
-                }
-                w.count = 0;
-                continue;
-            }
-            w.bytes = w.bytes << 8 | u64::from(class & 0xff);
-            w.text = w.text << 1 | (class >> 11) as u8;
-            let text = w.text & 0x3f == 0x3f;
-            let table = if text { &self.text } else { &self.binary };
-            let long = table.may(w.bytes & WINDOW_MASK);
-            let mut stop = Stop {
-                text: text && long,
-                binary: !text && long,
-                short: self.short.may(w.bytes & SHORT_MASK),
-                number: false,
-            };
-            if WITH_DIGITS {
-                match class >> 8 & 7 {
-                    2 => {
-                        w.digits = w.digits << 4 | u64::from(byte & 15);
-                        w.count += 1;
-                        w.gap = 0;
-                        stop.number = w.count >= DIGITS as u32 && self.numbers.may(w.digits & DIGITS_MASK);
+        let mut seen = [Behind::default(); BLOCK];
+        for (number, block) in bytes.chunks(BLOCK).enumerate() {
+            let (mut n, mut maybe, mut short, mut numbers) = (0_usize, 0_u64, 0_u64, 0_u64);
+            for (&byte, at) in block.iter().zip(0_u8..) {
+                let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
+                if class >> 8 == 1 {
+                    // A soft line break of quoted-printable ends with `=`.
+                    if w.bytes & 0xff == u64::from(b'=') {
+                        w.bytes >>= 8;
                     }
-                    3 if w.gap < MAX_GAP => w.gap += 1,
-                    _ => w.count = 0,
+                    w.count = 0;
+                    continue;
                 }
+                w.bytes = w.bytes << 8 | u64::from(class & 0xff);
+                w.text = w.text << 1 | (class >> 11) as u8;
+                maybe |= u64::from(self.quads.has(w.bytes)) << n;
+                short |= u64::from(self.short.may(w.bytes & SHORT_MASK)) << n;
+                if WITH_DIGITS {
+                    match class >> 8 & 7 {
+                        2 => {
+                            w.digits = w.digits << 4 | u64::from(byte & 15);
+                            w.count += 1;
+                            w.gap = 0;
+                            let may = w.count >= DIGITS as u32 && self.numbers.may(w.digits & DIGITS_MASK);
+                            numbers |= u64::from(may) << n;
+                        }
+                        3 if w.gap < MAX_GAP => w.gap += 1,
+                        _ => w.count = 0,
+                    }
+                }
+                if let Some(behind) = seen.get_mut(n) {
+                    *behind = Behind { bytes: w.bytes, digits: w.digits, at, text: w.text & 0x3f == 0x3f };
+                }
+                n += 1;
             }
-            if stop != Stop::default() {
-                *window = w;
-                return (at + 1, Some(stop));
+            let (mut long, mut rest) = (0_u64, maybe);
+            while rest != 0 {
+                let n = rest.trailing_zeros();
+                rest &= rest - 1;
+                let behind = seen.get(n as usize).copied().unwrap_or_default();
+                let table = if behind.text { &self.text } else { &self.binary };
+                long |= u64::from(table.may(behind.bytes & WINDOW_MASK)) << n;
+            }
+            let mut stops = long | short | numbers;
+            while stops != 0 {
+                let n = stops.trailing_zeros();
+                stops &= stops - 1;
+                let behind = seen.get(n as usize).copied().unwrap_or_default();
+                let set = |mask: u64| mask >> n & 1 == 1;
+                let stop = Stop {
+                    text: behind.text && set(long),
+                    binary: !behind.text && set(long),
+                    short: set(short),
+                    number: set(numbers),
+                };
+                let there = Window { bytes: behind.bytes, digits: behind.digits, ..w };
+                on_stop(number * BLOCK + usize::from(behind.at) + 1, &there, stop);
             }
         }
         *window = w;
-        (bytes.len(), None)
     }
 
     /// What may end where the window stopped; numbers last.
