@@ -486,6 +486,22 @@ mod tests {
     }
 
     #[test]
+    fn records_of_suites_without_encryption_are_in_clear() {
+        let whole: Vec<u8> = server_hello(false);
+        let whole = [&whole[..35], &[0, 0x3b], &whole[37..]].concat();
+        let answer = record(22, 0, &fragment(2, 0, &whole, 0..whole.len()));
+        let content = [&b"good morning, this is read by all"[..], &[0x5a; 32]].concat();
+        let analysis = datagrams(5000, &[(Up, hello(0)), (Down, answer), (Up, record(23, 1, &content))]);
+        let (flow, classes) = (&analysis.flows[0], &analysis.coverage.classes);
+        assert_eq!((&flow.encryption[..], flow.clear_bytes), ("none", 33));
+        assert_eq!(
+            (classes.get("dtls.null"), classes.get("dtls.application")),
+            (Some(&33), None),
+            "{classes:?}"
+        );
+    }
+
+    #[test]
     fn fragments_in_any_order() {
         let whole = client_hello();
         let n = whole.len();
