@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use crate::destination::{asks_for, remote};
 use crate::model::{
-    AlsoSeen, Destination, Flow, FlowName, Input, Noise, NoiseControl, NoiseEnd, NoiseSum, Run,
+    AlsoSeen, Destination, Execution, Flow, FlowName, Input, Noise, NoiseControl, NoiseEnd, NoiseSum, Run,
 };
 
 /// Ends of a run that are listed; the sums have all.
@@ -179,8 +179,9 @@ pub fn compare(inputs: &[Input], flows: &mut [Flow]) -> Vec<Noise> {
 fn controls(inputs: &[Input]) -> impl Iterator<Item = (&Input, &Run, &str)> {
     inputs.iter().filter_map(|input| {
         let run = input.run.as_ref()?;
-        let ended = run.execution.as_ref().and_then(|execution| execution.ended.as_deref());
-        let whole = ended.is_none_or(|ended| ended == "complete") && !input.truncated;
+        // Of a run that ended before its time nobody knows how much of the control is there; what was recorded by hand says nothing of it.
+        let complete = |execution: &Execution| execution.ended.as_deref() == Some("complete");
+        let whole = run.execution.as_ref().is_none_or(complete) && !input.truncated;
         Some((input, run, run.control().filter(|_| whole)?))
     })
 }

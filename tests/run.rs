@@ -315,6 +315,67 @@ fn fault_4_a_device_that_comes_back_is_found() {
 }
 
 #[test]
+fn a_step_that_has_typed_is_not_done_again() {
+    if !python() {
+        return;
+    }
+    let bench = Bench::new(PHONE);
+    // The text is there, then the device is lost for a moment.
+    bench.faults("offline 1@input tap 100 340");
+    exits(&bench.run(&["--capture", "none", "--device", "x"]), 4, &["was not done again"]);
+    assert_eq!(bench.ended(1), "failed");
+    let state = std::fs::read_to_string(bench.path("state/state.json")).unwrap();
+    let state: Value = serde_json::from_str(&state).unwrap();
+    assert!(state["sent"].as_array().is_none_or(|sent| sent.is_empty()), "{state}");
+}
+
+#[test]
+fn what_was_planted_or_given_stays_out_of_descriptions() {
+    let step = "[[canary]]\nname = \"note\"\nkind = \"text\"\nvalue = \"kanarie 4711\"\n[[step]]\ndo = \"run\"\nmark = \"register\"\ncanary = \"note\"\n\
+        run = [\"sh\", \"-c\", \"echo refused $METALEAK_SET_PASSWORD and $METALEAK_CANARY >&2; exit 3\"]\n";
+    let bench = Bench::new(step);
+    let output = bench.run(&["--capture", "none", "--set", "password=hunter2hunter2"]);
+    let run = bench.trial(1).to_string();
+    for text in [run, said(&output)] {
+        assert!(text.contains("refused {set:password} and {canary:note}"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("4711"), "{text}");
+    }
+}
+
+#[test]
+fn a_control_whose_app_was_left_in_place_is_none() {
+    let bench = Bench::new(&format!("controls = [\"without-app\"]\norder = \"as-written\"\n{TRUE}"));
+    let mut child = bench
+        .command(&["--capture", "none", "--driver", "manual", "--control-seconds", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    use std::io::Write as _;
+    child.stdin.take().unwrap().write_all(b"s\ns\ns\ns\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let trials: Vec<Value> = (1..=2)
+        .filter(|n| bench.path(&format!("out/trial-{n:03}.run.json")).exists())
+        .map(|n| bench.trial(n))
+        .collect();
+    let control = trials
+        .iter()
+        .find(|t| t["execution"]["control"] == "without-app")
+        .unwrap_or_else(|| panic!("{}", said(&output)));
+    assert_eq!(control["execution"]["ended"], "failed", "{control}");
+    assert!(control["execution"]["notes"].to_string().contains("left out"), "{control}");
+}
+
+#[test]
+fn what_a_program_said_counts_though_another_keeps_its_output_open() {
+    let bench = Bench::new(
+        "[[step]]\ndo = \"run\"\nmark = \"register\"\nexpect = { text = \"ready\" }\nrun = [\"sh\", \"-c\", \"sleep 8 & echo ready\"]\n",
+    );
+    exits(&bench.run(&["--capture", "none"]), 0, &[]);
+}
+
+#[test]
 fn fault_5_a_device_that_stays_away_ends_the_run() {
     if !python() {
         return;

@@ -63,6 +63,12 @@ pub(super) struct RunArgs {
     /// The app's package to install (adb); its SHA-256 goes into the description.
     #[arg(long, value_name = "FILE")]
     apk: Option<PathBuf>,
+    /// The device's operating system and version, where the driver cannot tell (`manual`).
+    #[arg(long, value_name = "TEXT")]
+    os: Option<String>,
+    /// The version of the app, likewise.
+    #[arg(long, value_name = "TEXT")]
+    app_version: Option<String>,
     /// A file on how actions become touches, in the place of scenarios/MESSENGER/ui.toml.
     #[arg(long, value_name = "FILE")]
     ui: Option<PathBuf>,
@@ -128,6 +134,8 @@ pub(super) fn run(args: &RunArgs, loud: Loudness) -> Result<(), Failure> {
         device: args.device.clone(),
         url: args.url.clone(),
         apk: args.apk.clone(),
+        os: args.os.clone(),
+        app_version: args.app_version.clone(),
         ui: args.ui.clone(),
         image: args.image.clone(),
         tools: tools.clone(),

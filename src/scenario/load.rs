@@ -522,6 +522,12 @@ impl<'f> Reader<'f> {
                 let line = at.line(&include.span());
                 self.include(&path, &(at.path.to_owned(), line), depth + 1, out);
             } else if let Some(step) = self.step(at, &span, entry) {
+                let imports = |step: &Step| step.action == Action::ImportContacts;
+                if imports(&step) && out.iter().any(imports) {
+                    let remedy = "leave one out, or write a scenario of its own: a trial has one address book, whose size its description tells";
+                    self.fault(at, &span, "a second `import-contacts`", remedy);
+                    continue;
+                }
                 out.push(step);
             }
         }

@@ -17,7 +17,7 @@ use super::clock;
 use super::contacts::{self, Contact, contacts, vcard};
 use super::drive::exec::Exec;
 use super::drive::manual::Manual;
-use super::drive::{Ask, Driver, Facts, Options, StepFault, is_runners, pause, process};
+use super::drive::{Ask, Driver, Facts, Options, StepFault, hash_of, is_runners, pause, process};
 use super::language::{Action, Amount, CanaryKind, Control};
 use super::{Scenario, Step, Trial, folder, own_run_file, write_run};
 use crate::capture::{self, MarkEvent, hex};
@@ -188,13 +188,15 @@ pub fn run(mut job: Job<'_>) -> Result<RunEnd, RunError> {
         person: Manual::new(&job.options),
         facts: Facts::default(),
         end: RunEnd::default(),
+        hidden: Hidden::new(&job.canaries, &job.options.set),
         job: &mut job,
     };
     match runner.begin() {
         Ok(facts) => runner.facts = facts,
         Err(fault) => {
             runner.end.by_hand = matches!(fault, StepFault::Interrupted | StepFault::Ended);
-            runner.end.fault = Some(fault.to_string());
+            runner.end.fault = Some(runner.hidden.hidden(&fault.to_string()));
+            runner.not_begun();
         }
     }
     let trials = runner.job.trials.clone();
@@ -219,7 +221,52 @@ fn canary_file(canaries: &BTreeMap<String, String>) -> String {
     text
 }
 
+/// Values that no description and no terminal shows: what was planted, and what was given with `--set`.
+#[derive(Clone, Debug, Default)]
+struct Hidden(Vec<(String, String)>);
+
+impl Hidden {
+    /// Shorter ones would be found in words that are none.
+    const SHORTEST: usize = 4;
+    /// A serial number or a word like `peer` is no secret, unless its name says so.
+    const SHORTEST_OPEN: usize = 6;
+
+    fn new(canaries: &BTreeMap<String, String>, set: &BTreeMap<String, String>) -> Hidden {
+        let planted = canaries.iter().map(|(name, value)| (value, format!("{{canary:{name}}}"), true));
+        let given = set.iter().map(|(name, value)| {
+            (value, format!("{{set:{name}}}"), crate::payload::mask::is_secret_name(&name.to_lowercase()))
+        });
+        let mut all: Vec<(String, String)> = planted
+            .chain(given)
+            .filter(|(value, _, secret)| {
+                value.len() >= if *secret { Hidden::SHORTEST } else { Hidden::SHORTEST_OPEN }
+            })
+            // As adb types blanks.
+            .flat_map(|(value, shown, _)| [(value.clone(), shown.clone()), (value.replace(' ', "%s"), shown)])
+            .collect();
+        // What is part of a longer one must not spoil it.
+        all.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        all.dedup();
+        Hidden(all)
+    }
+
+    fn hide(&self, text: &mut String) {
+        for (value, shown) in &self.0 {
+            if text.contains(value.as_str()) {
+                *text = text.replace(value.as_str(), shown);
+            }
+        }
+    }
+
+    fn hidden(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        self.hide(&mut text);
+        text
+    }
+}
+
 struct Runner<'j, 'a> {
+    hidden: Hidden,
     job: &'j mut Job<'a>,
     exec: Exec,
     person: Manual,
@@ -238,11 +285,16 @@ struct State {
     contacts: Vec<Contact>,
     done: usize,
     unwritten: Option<String>,
+    hidden: Hidden,
 }
 
 impl State {
     /// Writes the description anew, so that nothing is lost with the process.
     fn save(&mut self) {
+        let Execution { notes, failed, .. } = &mut self.execution;
+        for text in notes.iter_mut().chain(failed.iter_mut().map(|step| &mut step.why)) {
+            self.hidden.hide(text);
+        }
         self.run.execution = Some(self.execution.clone());
         if let Err(e) = write_run(&own_run_file(&self.capture), &self.run) {
             self.unwritten.get_or_insert(e.to_string());
@@ -268,11 +320,31 @@ impl Runner<'_, '_> {
                     }
                     let wait = job.retries.1.saturating_mul(1 << tries.min(6));
                     tries += 1;
-                    (job.tell)(&format!("{fault}; again in {} s", wait.as_secs_f64()));
+                    let line = format!("{fault}; again in {} s", wait.as_secs_f64());
+                    (job.tell)(&self.hidden.hidden(&line));
                     pause(wait, job.stop)?;
                 }
-                other => return other,
+                Ok(facts) => return Ok(told(facts, &job.options)),
+                Err(fault) => return Err(fault),
             }
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        (self.job.tell)(&self.hidden.hidden(text));
+    }
+
+    /// The first trial could not even be prepared: its description says why.
+    fn not_begun(&mut self) {
+        let Some(trial) = self.job.trials.first().copied() else { return };
+        let mut run = self.description(1, &trial);
+        if let Some(execution) = &mut run.execution {
+            execution.ended = Some(if self.end.by_hand { "interrupted" } else { "device-lost" }.to_owned());
+            execution.notes.extend(self.end.fault.clone());
+        }
+        let path = own_run_file(&self.job.folder.join("trial-001.pcapng"));
+        if let Err(e) = write_run(&path, &run) {
+            self.tell(&e.to_string());
         }
     }
 
@@ -341,6 +413,7 @@ impl Runner<'_, '_> {
             contacts: Vec::new(),
             done: 0,
             unwritten: None,
+            hidden: self.hidden.clone(),
         };
         let ended = match self.prepared(trial, &mut state) {
             Ok(()) => self.recorded(trial, &mut state),
@@ -374,15 +447,22 @@ impl Runner<'_, '_> {
         let stop = self.job.stop;
         let prepared = self.attempt(What::Prepare, &idle, trial, state, (0, 1), stop);
         match prepared {
-            Ok(()) | Err(StepFault::Skipped) => {}
+            Ok(()) => {}
+            // Of a control this is what it is about: the app that is still there would count as the device's own noise.
+            Err(StepFault::Skipped) if trial.control.is_none() => {}
             Err(fault) => {
                 let why = self.fatal(&fault).unwrap_or("failed");
-                state.execution.notes.push(format!("before the first step: {fault}"));
-                (self.job.tell)(&format!("before the first step: {fault}"));
+                let line = format!("before the first step: {fault}");
+                self.tell(&line);
+                state.execution.notes.push(line);
                 return Err(why);
             }
         }
         let key_log = self.job.record_keys.then(|| state.folder.join("keys.log"));
+        if let Some(path) = &key_log {
+            // Made before any program writes it, so that nobody else may read it.
+            let _ = folder::create(path);
+        }
         let comment = format!(
             "metaleak: {}, seed {}, scenario {}",
             state.run.provenance.clone().unwrap_or_default(),
@@ -472,7 +552,7 @@ impl Runner<'_, '_> {
                             return why;
                         }
                         if fault != StepFault::Skipped {
-                            (self.job.tell)(&what);
+                            self.tell(&what);
                             if !step.optional {
                                 return "failed";
                             }
@@ -492,7 +572,7 @@ impl Runner<'_, '_> {
     fn fatal(&mut self, fault: &StepFault) -> Option<&'static str> {
         match fault {
             StepFault::Lost(_) | StepFault::Crashed(_) => {
-                self.end.fault = Some(fault.to_string());
+                self.end.fault = Some(self.hidden.hidden(&fault.to_string()));
                 Some("device-lost")
             }
             StepFault::Ended => {
@@ -599,11 +679,18 @@ impl Runner<'_, '_> {
             tries += 1;
             if let Err(fault) = &done {
                 let line = format!("{}:{}: {fault}; tried again", step.file, step.line);
-                (self.job.tell)(&line);
+                self.tell(&line);
                 state.execution.notes.push(line);
             }
             pause(self.job.retries.1, halt)?;
             self.begin()?;
+            // What was typed before is still there: done again it would be there twice, and a dose would be wrong.
+            if what == What::Step && self.job.driver.1.touched() {
+                let fault = done.err().map_or_else(String::new, |fault| fault.to_string());
+                return Err(StepFault::Failed(format!(
+                    "{fault}; the step had touched the screen already and was not done again"
+                )));
+            }
         }
     }
 
@@ -707,7 +794,6 @@ impl Runner<'_, '_> {
     /// Ends the recording and writes the last description of a trial.
     fn after(&mut self, trial: &Trial, mut state: State, mut ended: &'static str) {
         let mut is_there = false;
-        state.execution.notes.extend(self.job.driver.1.after(&state.folder));
         if let Some(session) = state.session.take() {
             let ending = session.finish();
             is_there = std::fs::metadata(&state.capture).is_ok();
@@ -726,6 +812,9 @@ impl Runner<'_, '_> {
             }
         }
         let second = state.second.take().map(|session| (session.finish(), device_end(&state.folder)));
+        // A device that does not answer any more must not keep what was recorded from being described.
+        state.save();
+        state.execution.notes.extend(self.job.driver.1.after(&state.folder));
         if let Some((ending, path)) = second {
             self.both_ends(&mut state, ending, &path);
         }
@@ -753,6 +842,19 @@ impl Runner<'_, '_> {
             capture: is_there.then_some(state.capture),
         });
     }
+}
+
+/// What a driver knows, and where it knows nothing, what the command line says.
+fn told(mut facts: Facts, options: &Options) -> Facts {
+    facts.os = facts.os.or_else(|| options.os.clone());
+    facts.app_version = facts.app_version.or_else(|| options.app_version.clone());
+    if let (None, Some(apk)) = (&facts.app_sha256, &options.apk) {
+        match hash_of(apk) {
+            Ok(hash) => facts.app_sha256 = Some(hash),
+            Err(e) => facts.notes.push(format!("{apk:?}: cannot read: {e}")),
+        }
+    }
+    facts
 }
 
 /// The host of an address (RFC 3986 section 3.2.2), in lower case.

@@ -9,12 +9,9 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use sha2::Digest as _;
-
 use super::process::{self, Output};
 use super::ui::{Pause, Selector, Touch, UiMap};
-use super::{Ask, Driver, DriverInfo, Facts, Options, StepFault};
-use crate::capture::hex;
+use super::{Ask, Driver, DriverInfo, Facts, Options, StepFault, hash_of};
 use crate::scenario::contacts::Contact;
 use crate::scenario::{Action, Control, DeviceKind, Scenario, Step, folder};
 
@@ -28,7 +25,13 @@ pub(super) static INFO: DriverInfo = DriverInfo {
     },
     make: |options| {
         let map = options.ui.as_ref().map(|path| UiMap::load(path).map_err(|e| e.to_string())).transpose()?;
-        Ok(Box::new(Adb { options: options.clone(), map, disabled: None, began: Cell::new(0) }))
+        Ok(Box::new(Adb {
+            options: options.clone(),
+            map,
+            disabled: None,
+            began: Cell::new(0),
+            touched: Cell::new(false),
+        }))
     },
 };
 
@@ -51,6 +54,8 @@ struct Adb {
     disabled: Option<String>,
     /// When the step began by the phone's clock, milliseconds since 1970; 0 where no step asks for a code.
     began: Cell<u64>,
+    /// The step has tapped or typed.
+    touched: Cell<bool>,
 }
 
 /// A word as a shell takes it.
@@ -98,6 +103,9 @@ impl Adb {
 
     fn shell_until(&self, line: &str, until: Instant, stop: &AtomicBool) -> Result<Output, StepFault> {
         let output = self.call(&["shell", line], until, stop)?;
+        if line.starts_with("input ") {
+            self.touched.set(true);
+        }
         let text = output.text();
         // `pm` and `am` of older systems end with 0 whatever happens.
         let failed = text.lines().any(|l| {
@@ -106,7 +114,8 @@ impl Adb {
         if output.success() && !failed {
             return Ok(output);
         }
-        let what: String = line.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+        // What follows may be a text to type.
+        let what: String = line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
         Err(StepFault::Failed(format!("{what}: {}", output.last_line())))
     }
 
@@ -246,9 +255,13 @@ impl Adb {
         let characters: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
         for part in characters.chunks(TYPED) {
             let part: String = part.iter().collect();
-            // `input text` takes %s for a blank; a % of the text itself must not become one.
-            let part = part.replace(' ', "%s");
-            self.shell(&format!("input text {}", quoted(&part)), ask)?;
+            // `input text` takes %s for a blank; one of the text itself is typed in two parts.
+            let mut rest = part.as_str();
+            while !rest.is_empty() {
+                let (now, then) = rest.find("%s").map_or((rest, ""), |at| rest.split_at(at + 1));
+                rest = then;
+                self.shell(&format!("input text {}", quoted(&now.replace(' ', "%s"))), ask)?;
+            }
         }
         Ok(())
     }
@@ -285,7 +298,13 @@ impl Adb {
             ));
         };
         let options = Options { device: Some(serial.clone()), ..self.options.clone() };
-        let other = Adb { options, map: self.map.clone(), disabled: None, began: Cell::new(0) };
+        let other = Adb {
+            options,
+            map: self.map.clone(),
+            disabled: None,
+            began: Cell::new(0),
+            touched: Cell::new(false),
+        };
         let map = other.map(ask.scenario).map_err(StepFault::Failed)?;
         for action in [Some(Action::Foreground), Action::named(action)].into_iter().flatten() {
             let Some(touches) = map.touches(action, None) else {
@@ -637,7 +656,12 @@ impl Driver for Adb {
         Ok(())
     }
 
+    fn touched(&self) -> bool {
+        self.touched.get()
+    }
+
     fn step(&mut self, ask: &Ask<'_>) -> Result<(), StepFault> {
+        self.touched.set(false);
         let own = self.map(ask.scenario).ok();
         let own =
             own.as_ref().and_then(|map| map.touches(ask.step.action, ask.step.mark.as_deref())).is_some();
@@ -694,20 +718,6 @@ impl Driver for Adb {
         if let Some(package) = self.disabled.take() {
             let (until, never) = (Instant::now() + CALL, AtomicBool::new(false));
             let _ = self.shell_until(&format!("pm enable --user 0 {package}"), until, &never);
-        }
-    }
-}
-
-/// SHA-256 of a file, lower-case hex.
-fn hash_of(path: &std::path::Path) -> std::io::Result<String> {
-    let mut hash = sha2::Sha256::new();
-    let mut file = std::fs::File::open(path)?;
-    let mut buffer = vec![0u8; 64 << 10];
-    loop {
-        let n = std::io::Read::read(&mut file, &mut buffer)?;
-        match buffer.get(..n) {
-            Some(part) if !part.is_empty() => hash.update(part),
-            _ => return Ok(hex(&hash.finalize())),
         }
     }
 }

@@ -28,6 +28,8 @@ const MAX_ANSWER: u64 = 1000;
 pub struct Manual {
     german: bool,
     say: Option<fn(&str)>,
+    /// The app was taken away for a control.
+    away: bool,
     answers: Option<Receiver<String>>,
 }
 
@@ -35,7 +37,7 @@ impl Manual {
     /// A new one, which says what it says through [`Options::say`].
     #[must_use]
     pub fn new(options: &Options) -> Manual {
-        Manual { german: options.german, say: options.say, answers: None }
+        Manual { german: options.german, say: options.say, away: false, answers: None }
     }
 
     fn pick<'t>(&self, en: &'t str, de: &'t str) -> &'t str {
@@ -129,6 +131,15 @@ impl Driver for Manual {
     }
 
     fn prepare(&mut self, ask: &Ask<'_>, control: Option<Control>) -> Result<(), StepFault> {
+        if self.away && control != Some(Control::WithoutApp) {
+            let back = self.pick(
+                "Bring the app back as it was before the control without it.",
+                "Die App wieder so herstellen, wie sie vor der Kontrolle ohne App war.",
+            );
+            let back = back.to_owned();
+            self.ask(&back, None, ask.stop)?;
+            self.away = false;
+        }
         let (en, de) = match control {
             None => return Ok(()),
             Some(Control::IdleDevice) => (
@@ -141,7 +152,9 @@ impl Driver for Manual {
             ),
         };
         let text = self.pick(en, de).to_owned();
-        self.ask(&text, None, ask.stop)
+        self.ask(&text, None, ask.stop)?;
+        self.away = control == Some(Control::WithoutApp);
+        Ok(())
     }
 
     fn tell(&mut self, ask: &Ask<'_>) {

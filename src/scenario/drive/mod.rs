@@ -9,7 +9,7 @@
 //! - `run` is a program and always goes to [`exec`]; `manual` is for a person and always goes to [`manual`];
 //! - a step with `times` is asked for that often, each with a mark of its own;
 //! - texts, contacts and canaries are made before ([`Ask::text`], [`Ask::contacts`], [`Ask::canary`]);
-//! - [`StepFault::Lost`] and [`StepFault::Crashed`] make the runner call [`Driver::begin`] again, with growing pauses, and the step anew.
+//! - [`StepFault::Lost`] and [`StepFault::Crashed`] make the runner call [`Driver::begin`] again, with growing pauses, and the step anew, unless [`Driver::touched`].
 //!
 //! A driver must return soon after [`Ask::stopped`] says so (Ctrl-C, or the recording broke off) and when [`Ask::left`] is over;
 //! [`process::run`] does that for programs. Files that it makes go to [`Ask::file`].
@@ -26,8 +26,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use sha2::Digest as _;
+
 use super::contacts::Contact;
 use super::{Action, Control, Scenario, Step, Trial};
+use crate::capture::hex;
 use crate::model::Text;
 
 /// All drivers. The first that [`DriverInfo::suits`] a scenario is taken where `--driver` says nothing.
@@ -56,6 +59,10 @@ pub struct Options {
     pub url: Option<String>,
     /// `--apk`: the app to install.
     pub apk: Option<PathBuf>,
+    /// `--os`: the device's system and version, where the driver cannot tell.
+    pub os: Option<String>,
+    /// `--app-version`: the app's version, likewise.
+    pub app_version: Option<String>,
     /// `--ui`: a file on how actions become touches, in the place of the built-in one.
     pub ui: Option<PathBuf>,
     /// `--image`: the picture that is sent.
@@ -251,6 +258,11 @@ pub trait Driver {
     /// [`StepFault`]
     fn step(&mut self, ask: &Ask<'_>) -> Result<(), StepFault>;
 
+    /// Whether the step at hand has already changed what the device shows, so that doing it anew would do it twice.
+    fn touched(&self) -> bool {
+        false
+    }
+
     /// Waits until a text is seen, at most until [`Ask::until`].
     ///
     /// # Errors
@@ -285,6 +297,20 @@ pub fn named(id: &str) -> Result<&'static DriverInfo, String> {
 #[must_use]
 pub fn suited(scenario: &Scenario, options: &Options) -> &'static DriverInfo {
     DRIVERS.iter().find(|info| (info.suits)(scenario, options)).copied().unwrap_or(&manual::INFO)
+}
+
+/// SHA-256 of a file, lower-case hex.
+pub(super) fn hash_of(path: &std::path::Path) -> std::io::Result<String> {
+    let mut hash = sha2::Sha256::new();
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = vec![0u8; 64 << 10];
+    loop {
+        let n = std::io::Read::read(&mut file, &mut buffer)?;
+        match buffer.get(..n) {
+            Some(part) if !part.is_empty() => hash.update(part),
+            _ => return Ok(hex(&hash.finalize())),
+        }
+    }
 }
 
 /// Whether the runner does the steps of an action itself.

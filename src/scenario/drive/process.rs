@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -116,13 +117,17 @@ pub fn end(child: &mut Child) -> Option<ExitStatus> {
 }
 
 /// Reads an output to its end: the first part is kept, all goes to the file.
-fn collect(mut from: impl Read + Send + 'static, mut file: Option<File>) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let (mut kept, mut buffer, mut written) = (Vec::new(), vec![0u8; 64 << 10], 0u64);
+fn collect(mut from: impl Read + Send + 'static, mut file: Option<File>) -> Collected {
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let here = Arc::clone(&all);
+    let reader = std::thread::spawn(move || {
+        let (mut buffer, mut written) = (vec![0u8; 64 << 10], 0u64);
         while let Ok(n) = from.read(&mut buffer) {
             let Some(part) = buffer.get(..n).filter(|part| !part.is_empty()) else { break };
+            let mut kept = here.lock().unwrap_or_else(PoisonError::into_inner);
             let room = MAX_OUTPUT.saturating_sub(kept.len());
             kept.extend_from_slice(part.get(..room.min(n)).unwrap_or_default());
+            drop(kept);
             if written < MAX_FILE
                 && let Some(to) = &mut file
             {
@@ -133,17 +138,20 @@ fn collect(mut from: impl Read + Send + 'static, mut file: Option<File>) -> Join
                 }
             }
         }
-        kept
-    })
+    });
+    (reader, all)
 }
 
+/// Who reads an output, and what was read so far.
+type Collected = (JoinHandle<()>, Arc<Mutex<Vec<u8>>>);
+
 /// What a reader of an output collected; a grandchild that keeps the pipe open is not waited for.
-fn collected(reader: JoinHandle<Vec<u8>>) -> Vec<u8> {
+fn collected((reader, all): Collected) -> Vec<u8> {
     let until = Instant::now() + GRACE;
     while !reader.is_finished() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(2));
     }
-    if reader.is_finished() { reader.join().unwrap_or_default() } else { Vec::new() }
+    std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Runs a program to its end, at most until `until`. Its outputs also go to `file` with `.out` and `.err`.
