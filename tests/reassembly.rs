@@ -544,6 +544,14 @@ fn a_syn_ack_that_is_captured_behind_others_opens_no_second_flow() {
     connection.down(&mut capture, NO_CONTENT);
     let report = replay_bytes(&capture.finish());
     assert_eq!(report["flows"].as_array().unwrap().len(), 1);
+    // All flags at once are no answer to a SYN.
+    let (mut capture, mut connection) = opened();
+    connection.up(&mut capture, &request("/before"));
+    let seq = connection.server_base;
+    capture.tcp(connection.server, connection.client, seq, 7, 0x3f, b"broken");
+    connection.up(&mut capture, &request("/after"));
+    let report = replay_bytes(&capture.finish());
+    assert_eq!(report["flows"].as_array().unwrap().len(), 1);
     // Data within the SYN is acknowledged with it (RFC 7413).
     let mut capture = PacketBuilder::new();
     let hello = request("/fast");

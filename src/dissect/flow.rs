@@ -874,7 +874,8 @@ impl Shard {
         let new = self.flows.len() as u32;
         let entry = self.map.entry(p.key).or_insert(new);
         if let Some(flow) = self.flows.get(*entry as usize) {
-            let opens = p.key.proto == IpProto::TCP && p.tcp.syn;
+            let t = &p.tcp;
+            let opens = p.key.proto == IpProto::TCP && t.syn && !(t.ack && (t.fin || t.rst));
             // A SYN with another sequence number on a used connection is a new connection (RFC 9293 section 3.6.1), and so is
             // the answer to one that is not in the capture.
             if !opens || !flow.reopened_by(p) {
@@ -1784,10 +1785,9 @@ impl Flow {
     fn certain(&self, payload: &[u8]) -> bool {
         let name_service = || [self.facts.client.port, self.facts.server.port].contains(&53);
         match payload {
-            // The magic cookie of STUN (RFC 8489 section 5).
-            [0..=3, _, _, _, 0x21, 0x12, 0xa4, 0x42, ..] => true,
-            // A client or server hello of DTLS (RFC 9147 section 5.2).
-            [22, 0xfe, 0xfd..=0xff, _, _, _, _, _, _, _, _, _, _, 1 | 2, ..] => true,
+            // The magic cookie of STUN (RFC 8489 section 5), and a client or server hello of DTLS (RFC 9147 section 5.2).
+            [0..=3, _, _, _, 0x21, 0x12, 0xa4, 0x42, ..]
+            | [22, 0xfe, 0xfd..=0xff, _, _, _, _, _, _, _, _, _, _, 1 | 2, ..] => true,
             // A long header of QUIC.
             [0x80..=0xff, a, b, c, d, ..] if super::quic::is_version([*a, *b, *c, *d]) => true,
             // One question of DNS.

@@ -374,7 +374,7 @@ fn number(digits: &[u8], radix: u32) -> Option<u64> {
 /// The header section with folded lines joined (RFC 9112 section 5.2), colons right behind the names of fields (section 5.1), and a start
 /// line that can be parsed; same length, same places. And whether a colon was not there: what such a field means depends on who reads it.
 fn tidied(data: &[u8]) -> (Cow<'_, [u8]>, bool) {
-    let mut spaced = false;
+    let mut apart = false;
     let line = data.iter().position(|b| *b == b'\n').unwrap_or(data.len());
     let mut out = Cow::Borrowed(data);
     for at in line + 1..data.len() {
@@ -386,7 +386,7 @@ fn tidied(data: &[u8]) -> (Cow<'_, [u8]>, bool) {
         if let Some([b' ' | b'\t', b':']) = data.get(at..at + 2)
             && let Some(name) = spaced_name(data.get(..at).unwrap_or_default())
         {
-            spaced = true;
+            apart = true;
             let out = out.to_mut();
             out.iter_mut().take(at + 2).skip(name).for_each(|b| *b = b' ');
             out.iter_mut().skip(name).take(1).for_each(|b| *b = b':');
@@ -402,7 +402,7 @@ fn tidied(data: &[u8]) -> (Cow<'_, [u8]>, bool) {
             out.to_mut().iter_mut().skip(method.len() + 1 + at).take(1).for_each(|b| *b = b'+');
         }
     }
-    (out, spaced)
+    (out, apart)
 }
 
 /// Where the name of a field ends that is all of the last line but for blanks behind it.

@@ -47,9 +47,8 @@ fn probe(p: &Probe<'_>) -> Match {
             }
         }
         [4, 1 | 2, _, _, ref rest @ ..] => match request_4(rest) {
-            Some([]) => Match::Yes,
-            // What the client says through the proxy.
-            Some([22, 3, ..]) => Match::Yes,
+            // Nothing, or what the client says through the proxy.
+            Some([] | [22, 3, ..]) => Match::Yes,
             Some(behind) if readable(behind) || p.server_on(PROTOCOL.ports) => Match::Yes,
             _ => Match::No,
         },
