@@ -422,6 +422,7 @@ ledger-srtp = SRTP-Medien, verschlüsselt
 ledger-stun = STUN
 ledger-tcp-reset = Bytes in TCP-Resets
 ledger-tcp-retransmission = TCP-Wiederholungen
+ledger-tcp-stray = TCP-Segmente weit außerhalb des Fensters
 ledger-text = lesbarer Text
 ledger-threema-frames = Threema, verschlüsselt
 ledger-threema-handshake = Threema-Handshake

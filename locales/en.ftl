@@ -422,6 +422,7 @@ ledger-srtp = SRTP media, encrypted
 ledger-stun = STUN
 ledger-tcp-reset = bytes in TCP resets
 ledger-tcp-retransmission = TCP retransmissions
+ledger-tcp-stray = TCP segments far outside the window
 ledger-text = readable text
 ledger-threema-frames = Threema, encrypted
 ledger-threema-handshake = Threema handshake

@@ -410,3 +410,280 @@ fn what_follows_the_end_of_both_directions_is_repetition() {
     let report = replay_bytes(&bytes);
     assert_eq!(report["coverage"][0]["classes"]["tcp.retransmission"], again.len());
 }
+
+/// Requests' targets, warnings, and the classes of the ledger.
+fn told(capture: PacketBuilder) -> (Vec<String>, Vec<String>, serde_json::Value) {
+    let bytes = capture.finish();
+    let seen = dissect_bytes(&bytes);
+    let of = |kind: &str, key: &str| {
+        seen.iter().filter(|o| o.text("kind") == kind).map(|o| o.text(key).to_owned()).collect()
+    };
+    let report = replay_bytes(&bytes);
+    let ledger = &report["coverage"][0]["classes"];
+    let sum: u64 = ledger.as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
+    assert_eq!(sum, bytes.len() as u64);
+    (of("http.request", "target"), of("warning", "what"), ledger.clone())
+}
+
+const NO_CONTENT: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+
+/// Nothing that a protocol begins with.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8 | 0x80
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn requests_behind_a_download_that_is_captured_from_its_middle() {
+    for (opened, segments) in [(false, 23), (false, 100), (true, 30)] {
+        let mut capture = PacketBuilder::new();
+        let mut connection = Tcp::new(CLIENT, SERVER);
+        if opened {
+            connection.open(&mut capture);
+        }
+        for part in noise(1400 * segments).chunks(1400) {
+            connection.down(&mut capture, part);
+        }
+        for target in ["/one", "/two", "/three"] {
+            connection.up(&mut capture, &request(target));
+            connection.down(&mut capture, NO_CONTENT);
+        }
+        let (targets, warnings, ledger) = told(capture);
+        assert_eq!(targets, ["/one", "/two", "/three"], "{opened} {segments} {warnings:?}");
+        assert_eq!(ledger["opaque"], 1400 * segments, "{opened} {segments}");
+    }
+}
+
+#[test]
+fn a_side_that_nobody_knows_is_probed_at_its_turns_and_then_given_up() {
+    for (turns, known) in [(30, true), (100, true), (101, true), (400, false)] {
+        let mut capture = PacketBuilder::new();
+        let mut connection = Tcp::new(CLIENT, SERVER);
+        for part in noise(40 * turns).chunks(40) {
+            connection.up(&mut capture, part);
+            connection.down(&mut capture, &part[..20]);
+        }
+        connection.up(&mut capture, &request("/late"));
+        connection.down(&mut capture, NO_CONTENT);
+        let (targets, warnings, _) = told(capture);
+        assert_eq!(targets == ["/late"], known, "{turns}");
+        let given_up = warnings.iter().filter(|w| w.contains("it is not probed from here on")).count();
+        assert_eq!(given_up, usize::from(!known), "{warnings:?}");
+    }
+}
+
+#[test]
+fn datagrams_of_certain_protocols_are_read_behind_any_number_of_unknown_ones() {
+    let stun = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"transaction!"].concat();
+    for (port, last, kind) in
+        [(3478, stun, "stun.message"), (53, dns_query(7, "late.example", 1), "dns.query")]
+    {
+        let mut capture = PacketBuilder::new();
+        let server = std::net::SocketAddr::from(([203, 0, 113, 80], port));
+        for part in noise(60 * 300).chunks(60) {
+            capture.udp(CLIENT.parse().unwrap(), server, part);
+        }
+        capture.udp(CLIENT.parse().unwrap(), server, &last);
+        let bytes = capture.finish();
+        let seen = dissect_bytes(&bytes);
+        let last: Vec<_> = seen.iter().filter(|o| o.frame() == 301).map(|o| o.text("kind")).collect();
+        assert_eq!(last, [kind], "{port}");
+    }
+}
+
+/// A connection that both sides have closed, with one request.
+fn closed() -> (PacketBuilder, Tcp) {
+    let (mut capture, mut connection) = opened();
+    connection.up(&mut capture, &request("/old"));
+    connection.down(&mut capture, NO_CONTENT);
+    connection.close(&mut capture);
+    (capture, connection)
+}
+
+#[test]
+fn another_connection_on_the_same_ports_whose_syn_is_not_there() {
+    for base in [900_001_u32, 0x5000_0001, 2, u32::MAX - 9] {
+        for answered in [false, true] {
+            let (mut capture, _) = closed();
+            let mut again = Tcp::new(CLIENT, SERVER);
+            (again.client_base, again.server_base) = (base, base.wrapping_add(0x2000_0000));
+            if answered {
+                let (seq, ack) = (again.server_base.wrapping_sub(1), base);
+                capture.tcp(again.server, again.client, seq, ack, flag::SYN | flag::ACK, b"");
+            }
+            for target in ["/new", "/newer"] {
+                again.up(&mut capture, &request(target));
+                again.down(&mut capture, NO_CONTENT);
+            }
+            let bytes = capture.written().to_vec();
+            let (targets, warnings, ledger) = told(capture);
+            assert_eq!(targets, ["/old", "/new", "/newer"], "{base} {answered}");
+            assert_eq!(ledger.get("tcp.retransmission"), None, "{base} {answered}");
+            // The answer to a SYN opens a flow; without it the old one goes on, and says so.
+            let flows = replay_bytes(&bytes)["flows"].as_array().unwrap().len();
+            let warned = warnings.iter().filter(|w| w.contains("behind the end of a connection")).count();
+            assert_eq!((flows, warned), if answered { (2, 0) } else { (1, 1) }, "{base} {warnings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_syn_ack_that_is_captured_behind_others_opens_no_second_flow() {
+    let mut capture = PacketBuilder::new();
+    let mut connection = Tcp::new(CLIENT, SERVER);
+    let (client, server) = (connection.client_base, connection.server_base);
+    // The client's first segments overtake it, on another queue.
+    connection.up(&mut capture, &request("/first"));
+    capture.tcp(connection.server, connection.client, server - 1, client, flag::SYN | flag::ACK, b"");
+    connection.down(&mut capture, NO_CONTENT);
+    let report = replay_bytes(&capture.finish());
+    assert_eq!(report["flows"].as_array().unwrap().len(), 1);
+    // All flags at once are no answer to a SYN.
+    let (mut capture, mut connection) = opened();
+    connection.up(&mut capture, &request("/before"));
+    let seq = connection.server_base;
+    capture.tcp(connection.server, connection.client, seq, 7, 0x3f, b"broken");
+    connection.up(&mut capture, &request("/after"));
+    let report = replay_bytes(&capture.finish());
+    assert_eq!(report["flows"].as_array().unwrap().len(), 1);
+    // Data within the SYN is acknowledged with it (RFC 7413).
+    let mut capture = PacketBuilder::new();
+    let hello = request("/fast");
+    capture.tcp(connection.client, connection.server, client - 1, 0, flag::SYN, &hello);
+    let ack = client + hello.len() as u32;
+    capture.tcp(connection.server, connection.client, server - 1, ack, flag::SYN | flag::ACK, b"");
+    capture.tcp(connection.server, connection.client, server, ack, flag::ACK, NO_CONTENT);
+    let report = replay_bytes(&capture.finish());
+    assert_eq!(report["flows"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn forged_ends_hide_nothing() {
+    for back in [20, 0] {
+        let (mut capture, mut connection) = opened();
+        connection.up(&mut capture, &request("/before"));
+        connection.down(&mut capture, NO_CONTENT);
+        let mut forged = connection;
+        (forged.sent_up, forged.sent_down) = (forged.sent_up - back, forged.sent_down - back);
+        forged.close(&mut capture);
+        connection.up(&mut capture, &request("/after"));
+        connection.down(&mut capture, NO_CONTENT);
+        connection.close(&mut capture);
+        let (targets, warnings, ledger) = told(capture);
+        assert_eq!(targets, ["/before", "/after"], "{back}");
+        assert_eq!(ledger.get("tcp.retransmission"), None);
+        // Those that stand before bytes that were sent end nothing.
+        assert_eq!(warnings.len(), usize::from(back == 0), "{warnings:?}");
+    }
+}
+
+#[test]
+fn what_follows_a_gap_of_many_megabytes_is_read() {
+    for missing in [20_000_000_u32, 3_000_000_000] {
+        for behind in 1..4 {
+            let (mut capture, mut connection) = opened();
+            let upload =
+                format!("POST /up HTTP/1.1\r\nHost: web.example\r\nContent-Length: {missing}\r\n\r\n");
+            connection.up(&mut capture, upload.as_bytes());
+            // Its body is not in the capture.
+            connection.sent_up = connection.sent_up.wrapping_add(missing);
+            let targets: Vec<String> = (0..behind).map(|n| format!("/{n}")).collect();
+            for target in &targets {
+                connection.up(&mut capture, &request(target));
+                connection.down(&mut capture, NO_CONTENT);
+            }
+            let (seen, warnings, ledger) = told(capture);
+            assert_eq!(seen[1..], targets, "{missing} {behind} {warnings:?}");
+            assert_eq!(ledger.get("tcp.retransmission"), None);
+            assert_eq!(ledger.get("tcp.stray"), None);
+        }
+    }
+}
+
+#[test]
+fn a_stray_segment_is_told_and_moves_nothing() {
+    let (mut capture, mut connection) = opened();
+    connection.up(&mut capture, &request("/before"));
+    connection.up_at(&mut capture, 0x4000_0000, &request("/stray"));
+    for n in 0..20 {
+        connection.up(&mut capture, &request(&format!("/{n}")));
+    }
+    let (targets, warnings, ledger) = told(capture);
+    assert_eq!(targets.len(), 21);
+    assert_eq!(ledger["tcp.stray"], request("/stray").len());
+    assert!(matches!(&warnings[..], [one] if one.contains("which nothing confirmed")), "{warnings:?}");
+}
+
+#[test]
+fn a_client_hello_over_many_records_is_a_handshake() {
+    let record = client_hello("pieces.example");
+    let message = &record[5..];
+    for size in [1, 3, 50] {
+        let mut capture = PacketBuilder::new();
+        let mut connection = Tcp::new(CLIENT, "203.0.113.44:443");
+        connection.open(&mut capture);
+        let records: Vec<u8> = message
+            .chunks(size)
+            .flat_map(|part| [&[22, 3, 1, 0, part.len() as u8][..], part].concat())
+            .collect();
+        for segment in records.chunks(37) {
+            connection.up(&mut capture, segment);
+        }
+        let segments = records.chunks(37).count() as u64;
+        let bytes = capture.finish();
+        let seen = dissect_bytes(&bytes);
+        let hello: Vec<_> = seen.iter().filter(|o| o.text("kind") == "tls.client_hello").collect();
+        assert_eq!(hello.len(), 1, "{size}");
+        assert_eq!((hello[0].text("sni"), hello[0].frame()), ("pieces.example", 3 + segments));
+        let ledger = &replay_bytes(&bytes)["coverage"][0]["classes"];
+        assert_eq!(ledger["tls.handshake"], records.len(), "{size}: {ledger}");
+    }
+}
+
+#[test]
+fn a_message_over_hundred_thousands_of_records_costs_no_more_than_its_bytes() {
+    // A certificate list of zeros, one byte a record: copied anew for each of them it would be 20 GiB.
+    let message = [&[11, 3, 0xd0, 0x90][..], &vec![0; 250_000]].concat();
+    let mut capture = PacketBuilder::new();
+    let mut connection = Tcp::new(CLIENT, "203.0.113.44:443");
+    connection.open(&mut capture);
+    connection.up(&mut capture, &client_hello("pieces.example"));
+    let records: Vec<u8> = message.iter().flat_map(|b| [22, 3, 3, 0, 1, *b]).collect();
+    for segment in records.chunks(1446) {
+        connection.down(&mut capture, segment);
+    }
+    let started = std::time::Instant::now();
+    let report = replay_bytes(&capture.finish());
+    assert_eq!(
+        report["coverage"][0]["classes"]["tls.handshake"],
+        records.len() + client_hello("pieces.example").len()
+    );
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+#[test]
+fn packets_of_one_flow_from_two_networks_are_told() {
+    let send = |tags: [u16; 4]| {
+        let mut capture = PacketBuilder::new();
+        let mut connection = Tcp::new(CLIENT, SERVER);
+        for (n, tag) in tags.into_iter().enumerate() {
+            capture.vlans(&[tag]);
+            if n % 2 == 0 {
+                connection.up(&mut capture, &request(&format!("/{n}")));
+            } else {
+                connection.down(&mut capture, NO_CONTENT);
+            }
+        }
+        told(capture).1
+    };
+    assert_eq!(send([1, 1, 1, 1]), [""; 0]);
+    assert_eq!(send([1, 2, 1, 2]), [""; 0], "each way has its own tag");
+    let warnings = send([1, 1, 2, 2]);
+    assert!(matches!(&warnings[..], [one] if one.contains("several VLANs")), "{warnings:?}");
+}

@@ -47,8 +47,19 @@ const MAX_BY_RULE: usize = 12;
 /// Values of one flow that are known when they come again.
 const MAX_KNOWN: usize = 256;
 
-/// Segments of a stream that are probed before it counts as unknown.
-const MAX_PROBES: u8 = 24;
+/// Segments of a direction, and datagrams of a flow, that are probed one after the other.
+const MAX_PROBES: u16 = 24;
+
+/// The word of packets that may be of several flows.
+const TWO_NETWORKS: &str = "packets of the same addresses and ports come from several VLANs or networks of VXLAN or Geneve: they are \
+                            read as one flow, which they may not be";
+
+/// Turns beyond them: of a direction then only what follows a word of the other side is probed, where a message may begin.
+const MAX_TURNS: u16 = 256;
+
+/// The word of its end.
+const NOT_PROBED: &str =
+    "no protocol was recognised in 24 segments and 256 turns of one side: it is not probed from here on";
 
 /// Datagrams of a flow that wait for the next ones to tell what they are.
 pub(super) const MAX_WAITING: usize = 8;
@@ -691,7 +702,10 @@ struct Stream {
     skip_class: Option<Class>,
     /// The dissector wants to see so many bytes before it is called again.
     want: usize,
-    probes: u8,
+    /// Segments that no protocol took.
+    probes: u16,
+    /// A probe asked for more of the bytes at hand.
+    waits: bool,
     /// Payload came that no protocol took.
     passed: bool,
     /// The dissector was told of the FIN.
@@ -718,7 +732,12 @@ struct Flow {
     unknown: Option<Box<[Search; 2]>>,
     /// Datagrams that were not shown to anything yet.
     waiting: Vec<Datagram>,
-    probes: u8,
+    /// Datagrams that no protocol took.
+    probes: u16,
+    /// Who was probed last, of a stream.
+    spoke: Option<Direction>,
+    /// It was told that a direction is not probed any more.
+    told_unprobed: bool,
     syn_time: Option<(CaptureTime, u64)>,
     /// A datagram handshake that waits for its answer, with its time.
     opening: Option<((CaptureTime, u64), Opening)>,
@@ -731,10 +750,17 @@ struct Flow {
     resumed: bool,
     /// The packet that is being read, or was last.
     now: Segment,
-    /// Closed by both sides, with nothing missing.
-    complete: bool,
+    /// Closed by both sides, with nothing missing: where each of them stood then.
+    complete: Option<[Option<(u32, u64)>; 2]>,
+    /// The network of each direction's first packet, until another was told.
+    networks: Option<[Option<u32>; 2]>,
+    /// Bytes came behind that, or were refused as strays: each is told once.
+    told_beyond: bool,
+    told_stray: bool,
     /// The capture is over.
     over: bool,
+    /// What this direction holds back can be read now ([`Cx::answered`]).
+    answered: Option<Direction>,
     /// Directions that are probed anew ([`Cx::reprobe`]) and have had no bytes since.
     anew: [bool; 2],
 }
@@ -825,6 +851,14 @@ impl Shard {
             self.ledger.add(REASSEMBLED, p.payload.len() as u64);
         }
         flow.now = whole(p);
+        // The two ways may have tags of their own, but each its one.
+        if let Some(networks) = &mut flow.networks
+            && *direction.pick(networks).get_or_insert(p.network) != p.network
+        {
+            flow.networks = None;
+            let mut sink = Sink { out: &mut self.out, ledger: &mut self.ledger, shared };
+            flow.warn_here(direction, TWO_NETWORKS, &mut sink);
+        }
         if !shared.options.canaries.is_empty() {
             self.out.room.earn(p.payload.len() as u64);
         }
@@ -849,8 +883,10 @@ impl Shard {
         let new = self.flows.len() as u32;
         let entry = self.map.entry(p.key).or_insert(new);
         if let Some(flow) = self.flows.get(*entry as usize) {
-            let opens = p.key.proto == IpProto::TCP && p.tcp.syn && !p.tcp.ack;
-            // A SYN with another sequence number on a used connection is a new connection (RFC 9293 section 3.6.1).
+            let t = &p.tcp;
+            let opens = p.key.proto == IpProto::TCP && t.syn && !(t.ack && (t.fin || t.rst));
+            // A SYN with another sequence number on a used connection is a new connection (RFC 9293 section 3.6.1), and so is
+            // the answer to one that is not in the capture.
             if !opens || !flow.reopened_by(p) {
                 return *entry as usize;
             }
@@ -947,6 +983,8 @@ impl Flow {
             unknown: None,
             waiting: Vec::new(),
             probes: 0,
+            spoke: None,
+            told_unprobed: false,
             syn_time: None,
             opening: None,
             isn: None,
@@ -954,8 +992,12 @@ impl Flow {
             reset_by: None,
             resumed: false,
             now,
-            complete: false,
+            complete: None,
+            networks: Some([None; 2]),
+            told_beyond: false,
+            told_stray: false,
             over: false,
+            answered: None,
             anew: [false; 2],
         }
     }
@@ -972,11 +1014,50 @@ impl Flow {
 
     fn reopened_by(&self, p: &Packet<'_>) -> bool {
         let from_client = (if p.from_low { p.key.low } else { p.key.high }) == self.facts.client;
+        if p.tcp.ack {
+            let answered = p.tcp.ack_no.wrapping_sub(1);
+            // Before there is payload, the capture may have the answer ahead of what it answers.
+            // What came with the SYN is acknowledged as well (RFC 7413).
+            let with_syn = self.streams.as_deref().map_or(0, |[up, _]| up.half.next);
+            return match self.isn {
+                Some(isn) => !from_client && u64::from(answered.wrapping_sub(isn)) > with_syn && self.used(),
+                None => self.used() && !self.began_behind(answered, from_client),
+            };
+        }
         match self.isn {
             // A retransmitted SYN has the same number; a simultaneous open comes from the other side.
             Some(isn) => (from_client && isn != p.tcp.seq) || (!from_client && self.closed),
             None => true,
         }
+    }
+
+    /// Payload came, or it is over.
+    fn used(&self) -> bool {
+        let began = |s: &Stream| s.half.next > 0 || s.half.waiting_bytes() > 0;
+        self.closed || self.streams.iter().flat_map(|s| s.iter()).any(began)
+    }
+
+    /// The receiver of a SYN/ACK began right behind the number that it answers.
+    fn began_behind(&self, isn: u32, from_client: bool) -> bool {
+        let Some([up, down]) = self.streams.as_deref() else { return false };
+        let receiver = if from_client { down } else { up };
+        receiver
+            .half
+            .position()
+            .is_some_and(|(seq, given)| seq.wrapping_sub(given as u32) == isn.wrapping_add(1))
+    }
+
+    /// A segment behind the end of a connection holds nothing that was not there: it ends at or before the FIN, and begins where
+    /// the direction did or later.
+    fn repeats(&self, p: &Packet<'_>, direction: Direction) -> bool {
+        let Some([up, down]) = self.complete else { return false };
+        let Some((fin, sent)) = (if direction == Direction::Up { up } else { down }) else { return false };
+        // A capture may begin in mid-stream; a keep-alive begins a byte early.
+        let sent = if self.isn.is_some() { sent + 1 } else { sent.max(1 << 24) };
+        let behind = |seq: u32| i64::from(fin.wrapping_sub(seq) as i32);
+        let seq = p.tcp.seq.wrapping_add(u32::from(p.tcp.syn));
+        let end = seq.wrapping_add(p.payload.len() as u32);
+        behind(end) >= 0 && (0..=sent as i64).contains(&behind(seq))
     }
 
     fn tcp(&mut self, p: &Packet<'_>, direction: Direction, sink: &mut Sink<'_>) {
@@ -1000,9 +1081,18 @@ impl Flow {
         if self.closed && p.payload.is_empty() {
             return;
         }
-        if self.complete {
-            sink.ledger.add("tcp.retransmission", p.payload.len() as u64);
-            return;
+        if self.complete.is_some() {
+            if t.rst || self.repeats(p, direction) {
+                let class = if t.rst { "tcp.reset" } else { "tcp.retransmission" };
+                sink.ledger.add(class, p.payload.len() as u64);
+                return;
+            }
+            self.complete = None;
+            if !std::mem::replace(&mut self.told_beyond, true) {
+                let what = "bytes behind the end of a connection that both sides had closed: another one of the same addresses and \
+                            ports whose beginning is not in the capture, or ends that were not their own; they are read anew";
+                self.warn_here(direction, what, sink);
+            }
         }
         if self.closed && !t.rst {
             // Not obeyed, or not yet: somebody on the way may have made the reset.
@@ -1034,6 +1124,17 @@ impl Flow {
             });
             other.half = half;
         }
+        self.read_answered(&mut streams, sink);
+        if matches!(self.app, App::Known(_)) {
+            for (direction, stream) in [Direction::Up, Direction::Down].into_iter().zip(streams.iter_mut()) {
+                // The other side has told the protocol; what was held for a probe came before that.
+                if std::mem::take(&mut stream.waits) && stream.passed {
+                    self.release(direction, stream, sink);
+                }
+            }
+        }
+        let [up, down] = &mut *streams;
+        let (mine, other) = if direction == Direction::Up { (up, down) } else { (down, up) };
         if t.fin {
             mine.half.fin(seq.wrapping_add(p.payload.len() as u32));
         }
@@ -1043,15 +1144,30 @@ impl Flow {
                 self.tell_end(direction, stream, sink);
             }
         }
-        let complete = streams.iter().all(|s| s.ended);
+        let complete = streams.iter().all(|s| s.ended).then(|| streams.each_ref().map(|s| s.half.position()));
         self.streams = Some(streams);
         if resets {
             self.reset_by = Some(direction);
             self.close(sink);
-        } else if complete {
-            // Both sides have closed and all that they sent is there: nothing but repetition can follow.
-            self.complete = true;
+        } else if complete.is_some() {
+            // Both sides have closed and all that they sent is there: nothing but repetition should follow.
+            self.complete = complete;
             self.close(sink);
+        }
+    }
+
+    /// Shows the bytes again that waited for what the other side said.
+    fn read_answered(&mut self, streams: &mut [Stream; 2], sink: &mut Sink<'_>) {
+        while let Some(direction) = self.answered.take() {
+            let stream = direction.pick(streams);
+            let pending = std::mem::take(&mut stream.pending);
+            if pending.is_empty() {
+                return;
+            }
+            let used = self.run(direction, stream, &pending, sink);
+            stream.pending = pending;
+            stream.pending.drain(..used);
+            stream.provenance.forget_before(stream.taken);
         }
     }
 
@@ -1062,10 +1178,28 @@ impl Flow {
         self.app = App::Probing;
         // The other side may have sent before it saw the reset.
         if self.reset_by == Some(direction) {
-            let place = Place { source: Source::Datagram(self.now), fragments: sink.shared.fragments };
             let what = "bytes of the side that had reset the connection: the reset was not its own, and what follows is read anew";
-            let observe = sink.shared.options.observe;
-            sink.out.warn(&self.facts, direction, &place.frames(0..1), what.to_owned(), observe);
+            self.warn_here(direction, what, sink);
+        }
+    }
+
+    /// A fault that shows in the packet that is being read.
+    fn warn_here(&mut self, direction: Direction, what: &str, sink: &mut Sink<'_>) {
+        self.warn_at(direction, self.now, what, sink);
+    }
+
+    fn warn_at(&mut self, direction: Direction, at: Segment, what: &str, sink: &mut Sink<'_>) {
+        let place = Place { source: Source::Datagram(at), fragments: sink.shared.fragments };
+        let observe = sink.shared.options.observe && !self.over;
+        sink.out.warn(&self.facts, direction, &place.frames(0..1), what.to_owned(), observe);
+    }
+
+    /// A segment far from where its direction stands, that nothing confirmed.
+    fn stray(&mut self, direction: Direction, segment: Segment, sink: &mut Sink<'_>) {
+        sink.ledger.add("tcp.stray", segment.end - segment.start);
+        if !std::mem::replace(&mut self.told_stray, true) {
+            let what = "a segment more than 16 MiB from where its direction stands, which nothing confirmed: not read";
+            self.warn_at(direction, segment, what, sink);
         }
     }
 
@@ -1122,6 +1256,7 @@ impl Flow {
             Event::Bytes(segment, data) => self.bytes(direction, stream, segment, data, sink),
             Event::Gap(n) => self.gap(direction, stream, n, sink),
             Event::Again(n) => sink.ledger.add("tcp.retransmission", n),
+            Event::Stray(segment) => self.stray(direction, segment, sink),
         });
         half
     }
@@ -1153,6 +1288,10 @@ impl Flow {
             stream.provenance.forget_before(stream.taken);
             return;
         }
+        if stream.waits && stream.probes >= MAX_PROBES && self.spoke != Some(direction) {
+            // Only this turn is probed, not what the last one left open.
+            self.release(direction, stream, sink);
+        }
         if stream.pending.is_empty() {
             stream.taken = offset;
             let used = self.run(direction, stream, data, sink);
@@ -1178,6 +1317,17 @@ impl Flow {
         stream.provenance.forget_before(stream.taken);
     }
 
+    /// What a probe wanted to see more of is of no protocol.
+    fn release(&mut self, direction: Direction, stream: &mut Stream, sink: &mut Sink<'_>) {
+        stream.waits = false;
+        stream.want = 0;
+        let held = std::mem::take(&mut stream.pending);
+        if !held.is_empty() {
+            stream.passed = true;
+            self.unknown(direction, stream, &held, sink);
+        }
+    }
+
     fn cx<'a>(
         &'a mut self,
         direction: Direction,
@@ -1193,6 +1343,7 @@ impl Flow {
             direction,
             switch: None,
             reprobe: false,
+            answered: false,
             ending: self.over,
             unpacked: false,
             parts: Vec::new(),
@@ -1207,7 +1358,7 @@ impl Flow {
         stream.want = 0;
         loop {
             let Some(rest) = data.get(used..).filter(|r| !r.is_empty()) else { return used };
-            if matches!(self.app, App::Probing) && !self.probe(direction, stream, rest) {
+            if matches!(self.app, App::Probing) && !self.probe(direction, stream, rest, sink) {
                 // Not recognised (yet): held while a probe may still say so.
                 if stream.want > 0 {
                     return used;
@@ -1229,6 +1380,9 @@ impl Flow {
                     let mut cx = self.cx(direction, &stream.provenance, stream.taken, sink);
                     let step = dissector.stream(direction, rest, &mut cx);
                     let (switch, reprobe, unpacked, parts) = (cx.switch, cx.reprobe, cx.unpacked, cx.parts);
+                    if cx.answered || reprobe || switch.is_some() {
+                        self.answered = Some(direction.reverse());
+                    }
                     self.app = App::Known(dissector);
                     stream.search.unpacked = unpacked;
                     if let Some((id, next)) = switch {
@@ -1280,7 +1434,16 @@ impl Flow {
     }
 
     /// Asks the protocols; `true` when one took the flow.
-    fn probe(&mut self, direction: Direction, stream: &mut Stream, data: &[u8]) -> bool {
+    fn probe(&mut self, direction: Direction, stream: &mut Stream, data: &[u8], sink: &mut Sink<'_>) -> bool {
+        if *self.anew(direction) {
+            stream.probes = 0;
+        }
+        let turn = self.spoke.replace(direction) != Some(direction);
+        let in_turn = turn && stream.probes < MAX_PROBES + MAX_TURNS;
+        if stream.probes >= MAX_PROBES && !in_turn && !std::mem::take(&mut stream.waits) {
+            return false;
+        }
+        stream.waits = false;
         let probe = Probe {
             data,
             direction,
@@ -1300,11 +1463,13 @@ impl Flow {
                 return true;
             }
             // Wait for more, but not for ever.
-            Answer::Wait if data.len() < 4096 => stream.want = data.len() + 1,
+            Answer::Wait if data.len() < 4096 => (stream.want, stream.waits) = (data.len() + 1, true),
             _ => {
-                stream.probes += 1;
-                if stream.probes >= MAX_PROBES {
-                    self.app = App::Unknown;
+                stream.probes = stream.probes.saturating_add(1);
+                if stream.probes == MAX_PROBES + MAX_TURNS
+                    && !std::mem::replace(&mut self.told_unprobed, true)
+                {
+                    self.warn_here(direction, NOT_PROBED, sink);
                 }
             }
         }
@@ -1594,7 +1759,8 @@ impl Flow {
     fn datagram(&mut self, p: &Packet<'_>, direction: Direction, sink: &mut Sink<'_>) {
         self.time_handshake(p, direction);
         let segment = whole(p);
-        if !matches!(self.app, App::Probing) {
+        let asked = self.probes < MAX_PROBES || !self.waiting.is_empty() || self.certain(p.payload);
+        if !matches!(self.app, App::Probing) || !asked {
             self.show(direction, p.payload, segment, sink);
             return;
         }
@@ -1625,6 +1791,21 @@ impl Flow {
         self.show(direction, p.payload, segment, sink);
     }
 
+    /// Whether a datagram begins as few do: such ones are probed behind any number of unknown ones.
+    fn certain(&self, payload: &[u8]) -> bool {
+        let name_service = || [self.facts.client.port, self.facts.server.port].contains(&53);
+        match payload {
+            // The magic cookie of STUN (RFC 8489 section 5), and a client or server hello of DTLS (RFC 9147 section 5.2).
+            [0..=3, _, _, _, 0x21, 0x12, 0xa4, 0x42, ..]
+            | [22, 0xfe, 0xfd..=0xff, _, _, _, _, _, _, _, _, _, _, 1 | 2, ..] => true,
+            // A long header of QUIC.
+            [0x80..=0xff, a, b, c, d, ..] if super::quic::is_version([*a, *b, *c, *d]) => true,
+            // One question of DNS.
+            [_, _, _, _, 0, 1, ..] => name_service(),
+            _ => false,
+        }
+    }
+
     /// Lets go the datagrams that waited, in their order: to the dissector, or as unknown when none was found.
     fn show_waiting(&mut self, sink: &mut Sink<'_>) {
         for d in std::mem::take(&mut self.waiting) {
@@ -1635,7 +1816,7 @@ impl Flow {
     /// Shows a datagram to the dissector; without one it is unknown.
     fn show(&mut self, direction: Direction, payload: &[u8], segment: Segment, sink: &mut Sink<'_>) {
         let place = Place { source: Source::Datagram(segment), fragments: sink.shared.fragments };
-        if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Unknown) {
+        if let App::Known(mut dissector) = std::mem::replace(&mut self.app, App::Probing) {
             let mut cx = Cx {
                 facts: &mut self.facts,
                 out: sink.out,
@@ -1644,6 +1825,7 @@ impl Flow {
                 direction,
                 switch: None,
                 reprobe: false,
+                answered: false,
                 ending: false,
                 unpacked: false,
                 parts: Vec::new(),
@@ -1665,9 +1847,6 @@ impl Flow {
             self.search_over(direction, &mut search, place, sink);
         } else {
             self.probes = self.probes.saturating_add(1);
-            if self.probes < MAX_PROBES {
-                self.app = App::Probing;
-            }
             let mut searches = self.unknown.take().unwrap_or_default();
             if let Some(search) = searches.get_mut(direction as usize) {
                 search.meter.get_or_insert_default().feed(search.unknown, payload);
@@ -1699,6 +1878,7 @@ impl Flow {
                 direction,
                 switch: None,
                 reprobe: false,
+                answered: false,
                 ending: true,
                 unpacked: false,
                 parts: Vec::new(),

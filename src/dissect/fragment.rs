@@ -17,7 +17,8 @@ const MAX_SIZE: usize = 65_535;
 /// Nanoseconds of capture time after which parts no longer belong together (RFC 8200: 60 seconds).
 const LIFETIME_NS: i64 = 60_000_000_000;
 
-type Key = (IpAddr, IpAddr, IpProto, u32);
+/// Ends, protocol, identification, and the network: those of tunnels choose identifications each on its own.
+type Key = (IpAddr, IpAddr, IpProto, u32, u32);
 
 /// A datagram that is whole again.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub(super) struct Pool {
 impl Pool {
     /// Adds a fragment; the datagram when it is whole now.
     pub(super) fn add(&mut self, f: &Fragment<'_>) -> Option<Datagram> {
-        let key = (f.src, f.dst, f.proto, f.id);
+        let key = (f.src, f.dst, f.proto, f.id, f.network);
         let (start, end) = (f.offset as usize, f.offset as usize + f.payload.len());
         if end > MAX_SIZE {
             return None;
@@ -65,11 +66,14 @@ impl Pool {
         if open.bytes.len() < end {
             open.bytes.resize(end, 0);
         }
-        if !f.more {
-            open.total.get_or_insert(end);
+        let ends = !f.more && open.total.is_none();
+        if ends {
+            open.total = Some(end);
         }
-        open.frames.push(f.frame);
-        open.fill(start, f.payload);
+        // Repetition is not among the datagram's frames: it brought nothing, and there may be any amount of it.
+        if open.fill(start, f.payload) || ends || open.frames.is_empty() {
+            open.frames.push(f.frame);
+        }
         let whole = open.total.is_some_and(|t| open.filled.first_key_value() == Some((&0, &t)) || t == 0);
         if !whole {
             return None;
@@ -85,14 +89,16 @@ impl Pool {
 }
 
 impl Open {
-    /// Writes `data` at `start` where nothing stands yet, and joins the ranges.
-    fn fill(&mut self, start: usize, data: &[u8]) {
+    /// Writes `data` at `start` where nothing stands yet, and joins the ranges; whether there was such a place. Looks only at the
+    /// ranges around: a sender may leave thousands of holes.
+    fn fill(&mut self, start: usize, data: &[u8]) -> bool {
         let end = start + data.len();
-        let mut at = start;
-        let taken: Vec<(usize, usize)> =
-            self.filled.iter().filter(|(s, e)| **s < end && **e > start).map(|(s, e)| (*s, *e)).collect();
-        for (s, e) in taken.into_iter().chain([(end, end)]) {
+        let (mut at, mut new) = (start, false);
+        let before = self.filled.range(..start).next_back().map(|(s, e)| (*s, *e));
+        let overlapping = self.filled.range(start..end).map(|(s, e)| (*s, *e));
+        for (s, e) in before.into_iter().chain(overlapping).filter(|(_, e)| *e > start).chain([(end, end)]) {
             if at < s {
+                new = true;
                 let from = data.get(at - start..s - start).unwrap_or_default();
                 if let Some(to) = self.bytes.get_mut(at..s) {
                     to.copy_from_slice(from);
@@ -101,19 +107,19 @@ impl Open {
             at = at.max(e);
         }
         let (mut low, mut high) = (start, end);
-        let touching: Vec<usize> =
-            self.filled.iter().filter(|(s, e)| **s <= high && **e >= low).map(|(s, _)| *s).collect();
-        for s in touching {
-            if let Some(e) = self.filled.remove(&s) {
-                low = low.min(s);
-                high = high.max(e);
-            }
+        if let Some((s, e)) = before.filter(|(_, e)| *e >= start) {
+            (low, high) = (s, high.max(e));
+        }
+        while let Some((s, e)) = self.filled.range(start..=end).next().map(|(s, e)| (*s, *e)) {
+            self.filled.remove(&s);
+            high = high.max(e);
         }
         // Bytes behind a total that an earlier fragment fixed do not make it incomplete.
         if let Some(total) = self.total {
             high = high.min(total.max(low));
         }
         self.filled.insert(low, high);
+        new
     }
 }
 
@@ -137,6 +143,7 @@ mod tests {
             more,
             payload,
             tunnel: Tunnel::default(),
+            network: 0,
         }
     }
 
@@ -161,6 +168,38 @@ mod tests {
         assert_eq!(pool.add(&part(4, true, b"bbbbbbbb", 2)), None);
         let whole = pool.add(&part(12, false, b"cc", 3)).unwrap();
         assert_eq!(whole.bytes, b"AAAAAAAAbbbbcc");
+    }
+
+    #[test]
+    fn those_of_two_networks_are_not_joined() {
+        let mut pool = Pool::default();
+        let other = |f: Fragment<'static>| Fragment { network: 8, ..f };
+        assert_eq!(pool.add(&part(0, true, b"abcdefgh", 1)), None);
+        assert_eq!(pool.add(&other(part(8, false, b"two", 2))), None);
+        assert_eq!(pool.add(&other(part(0, true, b"ABCDEFGH", 3))).unwrap().bytes, b"ABCDEFGHtwo");
+        assert_eq!(pool.add(&part(8, false, b"one", 4)).unwrap().bytes, b"abcdefghone");
+    }
+
+    #[test]
+    fn repetition_is_bounded_and_holes_cost_no_walk() {
+        let mut pool = Pool::default();
+        for round in 0..3 {
+            for hole in 0..4000 {
+                assert_eq!(
+                    pool.add(&part(16 * hole, true, b"xxxxxxxx", u64::from(hole) + 10_000 * round)),
+                    None
+                );
+            }
+        }
+        let open = pool.open.values().next().unwrap();
+        assert_eq!((open.filled.len(), open.frames.len()), (4000, 4000));
+        // What lies between joins them again.
+        let rest = vec![b'y'; 64_000];
+        assert_eq!(pool.add(&part(0, true, &rest, 90_000)), None);
+        assert_eq!(pool.open.values().next().unwrap().filled.len(), 1);
+        let whole = pool.add(&part(64_000, false, b"end", 90_001)).unwrap();
+        assert_eq!((whole.bytes.len(), &whole.bytes[..16]), (64_003, &b"xxxxxxxxyyyyyyyy"[..]));
+        assert_eq!((whole.frames.len(), whole.frames.last()), (4002, Some(&90_001)));
     }
 
     #[test]

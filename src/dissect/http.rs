@@ -253,6 +253,7 @@ struct Side {
     content: Option<Content>,
     warned_lost: bool,
     warned_length: bool,
+    warned_space: bool,
 }
 
 impl Side {
@@ -370,9 +371,10 @@ fn number(digits: &[u8], radix: u32) -> Option<u64> {
     plain.then(|| u64::from_str_radix(text, radix).ok()).flatten().filter(|n| i64::try_from(*n).is_ok())
 }
 
-/// The header section with folded lines joined (RFC 9112 section 5.2) and a start line that can be parsed; same length, same
-/// places.
-fn tidied(data: &[u8]) -> Cow<'_, [u8]> {
+/// The header section with folded lines joined (RFC 9112 section 5.2), colons right behind the names of fields (section 5.1), and a start
+/// line that can be parsed; same length, same places. And whether a colon was not there: what such a field means depends on who reads it.
+fn tidied(data: &[u8]) -> (Cow<'_, [u8]>, bool) {
+    let mut apart = false;
     let line = data.iter().position(|b| *b == b'\n').unwrap_or(data.len());
     let mut out = Cow::Borrowed(data);
     for at in line + 1..data.len() {
@@ -380,6 +382,14 @@ fn tidied(data: &[u8]) -> Cow<'_, [u8]> {
             let out = out.to_mut();
             let from = if data.get(at - 1) == Some(&b'\r') { at - 1 } else { at };
             out.iter_mut().take(at + 1).skip(from).for_each(|b| *b = b' ');
+        }
+        if let Some([b' ' | b'\t', b':']) = data.get(at..at + 2)
+            && let Some(name) = spaced_name(data.get(..at).unwrap_or_default())
+        {
+            apart = true;
+            let out = out.to_mut();
+            out.iter_mut().take(at + 2).skip(name).for_each(|b| *b = b' ');
+            out.iter_mut().skip(name).take(1).for_each(|b| *b = b':');
         }
     }
     let line = data.get(..line).unwrap_or_default();
@@ -392,7 +402,24 @@ fn tidied(data: &[u8]) -> Cow<'_, [u8]> {
             out.to_mut().iter_mut().skip(method.len() + 1 + at).take(1).for_each(|b| *b = b'+');
         }
     }
-    out
+    (out, apart)
+}
+
+/// Where the name of a field ends that is all of the last line but for blanks behind it.
+fn spaced_name(block: &[u8]) -> Option<usize> {
+    let line = block.iter().rposition(|b| *b == b'\n')? + 1;
+    let name = block.get(line..)?.trim_ascii_end();
+    (!name.is_empty() && name.iter().copied().all(is_token)).then_some(line + name.len())
+}
+
+/// Where the authority of a target in absolute-form stands (RFC 9112 section 3.2.2), without a user's name and password.
+fn authority(target: &str) -> Option<Range<usize>> {
+    let (scheme, rest) = target.split_once("://")?;
+    let known = ["http", "https", "ws", "wss"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let user = rest.get(..end)?.rfind('@').map_or(0, |at| at + 1);
+    let start = scheme.len() + 3;
+    (known && user < end).then_some(start + user..start + end)
 }
 
 fn lenient() -> ParserConfig {
@@ -579,7 +606,10 @@ impl Http {
 
     /// A whole header section.
     fn message(&mut self, d: Direction, data: &[u8], cx: &mut Cx<'_>) {
-        let block = tidied(data);
+        let (block, spaced) = tidied(data);
+        if spaced && !std::mem::replace(&mut self.side(d).warned_space, true) {
+            cx.warn(0, "HTTP: whitespace before the colon of a field, which servers have to refuse (RFC 9112 section 5.1)");
+        }
         let lines = block.split(|b| *b == b'\n').count();
         let mut headers = vec![EMPTY_HEADER; lines];
         let fault = if self.kind(d) == Kind::Request {
@@ -616,14 +646,22 @@ impl Http {
 
     fn request(&mut self, d: Direction, method: &str, target: &str, head: &Head<'_>, cx: &mut Cx<'_>) {
         let masking = cx.masking();
+        let at = method.len() + 1;
+        // The target's own host counts where it has one (RFC 9112 section 3.2.2).
+        let (host, place) = match (authority(target), head.first("host")) {
+            (Some(part), _) => {
+                let whole = target.get(part.clone()).unwrap_or_default();
+                (Some(whole.as_bytes()), at + part.start..at + part.end)
+            }
+            (None, host) => (host, host.map_or(0..0, |host| head.range(host))),
+        };
         // With the ends mistaken the name would be the client's.
-        if let (Direction::Up, Some(host)) = (d, head.first("host"))
+        if let (Direction::Up, Some(host)) = (d, host)
             && let Some(name) = host_name(host)
         {
-            cx.name(name, "http-host", head.range(host));
+            cx.name(name, "http-host", place);
         }
         tor::of_request(target, 0..head.block.len(), cx);
-        let at = method.len() + 1;
         let mut tell = |part: Range<usize>, raw| cx.finding(at + part.start..at + part.end, raw);
         self.secrets.of_target(target, masking, &mut tell);
         self.secrets_of_headers(Kind::Request, head, masking, cx);
@@ -643,7 +681,7 @@ impl Http {
                 version: head.version(),
                 stream: None,
                 method: method.to_owned(),
-                host: head.first("host").map(|host| shown_host(host, masking)),
+                host: host.map(|host| shown_host(host, masking)),
                 target: mask_target(target, masking),
                 user_agent: head.shown("user-agent"),
                 body_bytes: 0,
@@ -1321,6 +1359,50 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_host_of_the_target_counts_where_it_has_one() {
+        for (target, host, name) in [
+            ("http://b.example/x", "b.example", "b.example"),
+            ("HTTP://me:pw@B.example:8080?x", "b.example:8080", "b.example"),
+            ("https://b.example", "b.example", "b.example"),
+            ("/redirect?to=http://b.example/", "a.example", "a.example"),
+            ("http:///x", "a.example", "a.example"),
+            ("data://b.example/", "a.example", "a.example"),
+        ] {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: a.example\r\n\r\n");
+            let analysis = Talk::opened().up(request.as_bytes()).read();
+            assert_eq!(analysis.observations[0].fields["host"], host, "{target}");
+            let names: Vec<&str> = analysis.flows[0].names.iter().map(|n| &n.name[..]).collect();
+            assert_eq!(names, [name], "{target}");
+        }
+    }
+
+    #[test]
+    fn a_field_with_a_space_before_its_colon_counts() {
+        let space = "HTTP: whitespace before the colon of a field, which servers have to refuse (RFC 9112 section 5.1)";
+        for blank in [" ", "\t", "  \t "] {
+            let post = format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding{blank}: chunked\r\nX: a : b\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+            );
+            let talk = Talk::opened().up(post.as_bytes()).up(GET);
+            assert_eq!(talk.told(), format!("4 {space} | 4 POST / +3 | 5 GET /a"), "{blank:?}");
+            assert_eq!(talk.read().observations[1].fields["headers"][2], serde_json::json!(["X", "a : b"]));
+        }
+        // Beside a length that says something else, both are told.
+        let body = format!("0\r\n\r\n{}", String::from_utf8_lossy(GET));
+        let smuggled = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let told = Talk::opened().up(smuggled.as_bytes()).told();
+        assert!(
+            told.contains(space) && told.contains("ambiguous length") && told.ends_with("GET /a"),
+            "{told}"
+        );
+        let answer = Talk::opened().up(GET).down(&ok("Content-Length : 2", "ab")).up(GET).told();
+        assert_eq!(answer, format!("4 GET /a | 5 {space} | 5 200 +2 | 6 GET /a"));
+    }
+
+    #[test]
     fn fields_of_observations() {
         let request =
             b"GET http://bob:pw@web.example/x?token=abcdefghij&q=1 HTTP/1.0\r\nHOST: Web.Example:8080\r\n\
@@ -1333,7 +1415,7 @@ pub(super) mod tests {
         assert_eq!(
             fields(0),
             serde_json::json!({
-                "version": "1.0", "method": "GET", "host": "web.example:8080", "user_agent": "one   two", "body_bytes": 0,
+                "version": "1.0", "method": "GET", "host": "web.example", "user_agent": "one   two", "body_bytes": 0,
                 "target": "http://…@web.example/x?token=a…j (8 to 15 characters)&q=1",
                 "headers": [
                     ["HOST", "Web.Example:8080"], ["User-Agent", "one   two"],

@@ -87,6 +87,11 @@ impl Lines {
         *self.side(d) = Side { scanned: 0, inside: true };
     }
 
+    /// The next byte may be within a line whose beginning is not there.
+    pub(super) fn is_lost(&self, d: Direction) -> bool {
+        if d == Direction::Up { self.up.inside } else { self.down.inside }
+    }
+
     /// The next byte begins a line.
     pub(super) fn restart(&mut self, d: Direction) {
         *self.side(d) = Side::default();

@@ -347,6 +347,7 @@ pub struct Cx<'a> {
     pub(in crate::dissect) direction: Direction,
     pub(in crate::dissect) switch: Option<(&'static str, Box<dyn Dissector>)>,
     pub(in crate::dissect) reprobe: bool,
+    pub(in crate::dissect) answered: bool,
     pub(in crate::dissect) ending: bool,
     pub(in crate::dissect) unpacked: bool,
     pub(in crate::dissect) parts: Vec<(Range<usize>, Class)>,
@@ -646,6 +647,11 @@ impl Cx<'_> {
     /// As [`Cx::switch_to`], to a dissector that was told what the two sides have agreed on (upgrades of HTTP/1).
     pub fn switch_with(&mut self, id: &'static str, dissector: Box<dyn Dissector>) {
         self.switch = Some((id, dissector));
+    }
+
+    /// What the other side has said and the dissector left with the engine ([`Step::More`]) waited for this: it is shown again.
+    pub fn answered(&mut self) {
+        self.answered = true;
     }
 
     /// From the end of the step that is being taken, both directions may be of any protocol (CONNECT): they are probed as if

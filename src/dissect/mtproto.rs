@@ -507,6 +507,16 @@ mod tests {
             assert!(analysis.flows[0].signatures[0].detail.starts_with(framing.name()), "{framing:?}");
             let whose = analysis.findings.iter().map(|f| f.direction).collect::<Vec<_>>();
             assert_eq!(whose, [Some(Up)], "{framing:?}: auth_key_id, once");
+            for cut in [1, 5, 30, 55, 63, 64, 70] {
+                let (first, rest) = up.split_at(cut);
+                let analysis = connection(5222, &[(Up, first), (Up, rest), (Down, &down)]);
+                let (signature, ..) = told(&analysis.flows[0]);
+                assert_eq!(
+                    signature,
+                    ["telegram.mtproto-obfuscated2"],
+                    "{framing:?} in two segments at {cut}"
+                );
+            }
             for cut in 0..64 {
                 let flows = connection(443, &[(Up, &up[..cut])]).flows;
                 assert!(flows[0].signatures.is_empty(), "{framing:?}, {cut}");

@@ -15,6 +15,9 @@ use crate::model::CaptureTime;
 /// How deep tunnels may nest before the rest counts as unsupported.
 const MAX_DEPTH: u8 = 4;
 
+/// The fault of a tunnel deeper than that.
+const TOO_DEEP: &str = "more than four tunnels within each other: the innermost is not read";
+
 /// IP protocol number, with the two that have flows of their own named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IpProto(pub u8);
@@ -205,6 +208,8 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// Outer layers.
     pub tunnel: Tunnel,
+    /// Stands for the networks that share the way: tags of VLANs, network identifiers of VXLAN and Geneve. 0 without.
+    pub network: u32,
     /// Who sent it, as a recorder on the device noted: UID and name of the app (`OWNER_BYTES`).
     pub owner: Option<&'a [u8; OWNER_BYTES]>,
     /// The payload is already in the ledger (a reassembled datagram, counted by its fragments).
@@ -253,6 +258,8 @@ pub struct Fragment<'a> {
     pub payload: &'a [u8],
     /// Outer layers.
     pub tunnel: Tunnel,
+    /// As in [`Packet`].
+    pub network: u32,
 }
 
 /// What a frame held.
@@ -327,6 +334,7 @@ pub fn decode<'a>(raw: &RawFrame, bytes: &'a [u8], ledger: &mut Overhead, mut gi
         ledger,
         whole: bytes,
         tunnel: Tunnel::default(),
+        network: 0,
         depth: 0,
         subframes: &[],
         owner: None,
@@ -350,7 +358,7 @@ pub fn decode<'a>(raw: &RawFrame, bytes: &'a [u8], ledger: &mut Overhead, mut gi
         if decoder.subframes.is_empty() {
             return;
         }
-        (decoder.tunnel, decoder.depth) = (Tunnel::default(), 0);
+        (decoder.tunnel, decoder.network, decoder.depth) = (Tunnel::default(), 0, 0);
         found = decoder.subframe(decoder.subframes);
     }
 }
@@ -360,6 +368,7 @@ struct Decoder<'r, 'a> {
     ledger: &'r mut Overhead,
     whole: &'a [u8],
     tunnel: Tunnel,
+    network: u32,
     depth: u8,
     /// Subframes of an aggregate that are still to be read.
     subframes: &'a [u8],
@@ -480,9 +489,11 @@ impl<'a> Decoder<'_, 'a> {
             match kind {
                 0x0800 | 0x86dd => return self.ip(bytes),
                 0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => match bytes {
-                    [_, _, a, b, rest @ ..] => {
+                    [high, low, a, b, rest @ ..] => {
                         self.header(4);
                         self.tunnel = self.tunnel.with(Layer::Vlan);
+                        // Without the bits for priority and for dropping.
+                        self.within_network([0, high & 0x0f, *low]);
                         kind = u16::from_be_bytes([*a, *b]);
                         bytes = rest;
                         if kind < 0x600 {
@@ -687,6 +698,7 @@ impl<'a> Decoder<'_, 'a> {
                 more,
                 payload,
                 tunnel: self.tunnel,
+                network: self.network,
             });
         }
         self.transport(src, dst, proto, payload, false)
@@ -704,6 +716,13 @@ impl<'a> Decoder<'_, 'a> {
             && let Some(inner) = self.ip_tunnel(src.is_ipv6(), proto, payload)
         {
             return inner;
+        }
+        let too_deep = |d: &mut Decoder<'_, 'a>| match proto {
+            AUTHENTICATION => authentication_header(payload).is_some(),
+            _ => d.ip_tunnel(src.is_ipv6(), proto, payload).is_some(),
+        };
+        if self.at_the_bottom(too_deep) {
+            return self.too_deep(payload, counted);
         }
         if proto == AUTHENTICATION && self.depth < MAX_DEPTH {
             let Some((next, size)) = authentication_header(payload) else {
@@ -743,6 +762,9 @@ impl<'a> Decoder<'_, 'a> {
                     }
                     return inner;
                 }
+                if self.at_the_bottom(|d| d.udp_tunnel(sport, dport, data, true).is_some()) {
+                    return self.too_deep(payload, counted);
+                }
             }
             _ => {}
         }
@@ -765,9 +787,32 @@ impl<'a> Decoder<'_, 'a> {
             tcp,
             payload: data,
             tunnel: self.tunnel,
+            network: self.network,
             owner: self.owner,
             counted,
         })
+    }
+
+    /// Whether what `probe` finds would be one tunnel too many. It finds it on a copy, whose ledger is dropped.
+    fn at_the_bottom(&self, probe: impl FnOnce(&mut Decoder<'_, 'a>) -> bool) -> bool {
+        if self.depth != MAX_DEPTH {
+            return false;
+        }
+        let mut dropped = Overhead::default();
+        probe(&mut Decoder {
+            raw: self.raw,
+            ledger: &mut dropped,
+            whole: self.whole,
+            tunnel: self.tunnel,
+            network: self.network,
+            depth: self.depth,
+            subframes: &[],
+            owner: None,
+        })
+    }
+
+    fn too_deep(&mut self, left: &[u8], counted: bool) -> Decoded<'a> {
+        if counted { Decoded::Nothing(Some(TOO_DEEP)) } else { self.unsupported(left, TOO_DEEP) }
     }
 
     fn uncounted_malformed(&mut self, left: &[u8], counted: bool, what: &'static str) -> Decoded<'a> {
@@ -779,6 +824,11 @@ impl<'a> Decoder<'_, 'a> {
         self.depth += 1;
         self.tunnel = self.tunnel.with(layer);
         self.header(header);
+    }
+
+    /// What follows belongs to this network; of several, one within the other, all count.
+    fn within_network(&mut self, [a, b, c]: [u8; 3]) {
+        self.network = self.network.rotate_left(12) ^ u32::from_be_bytes([1, a, b, c]);
     }
 
     /// IP in IP (RFC 2003, 4213, 2473) and GRE (RFC 2784, 2890, 2637; ERSPAN), within IPv6 or IPv4.
@@ -892,8 +942,12 @@ impl<'a> Decoder<'_, 'a> {
             if !known || !reserved || data.len() < 8 + 14 {
                 return None;
             }
+            let inner = data.get(8..)?;
             self.enter(Layer::Vxlan, 8 + udp);
-            return Some(self.ethernet(data.get(8..)?));
+            if let Some([a, b, c]) = data.get(4..7) {
+                self.within_network([*a, *b, *c]);
+            }
+            return Some(self.ethernet(inner));
         }
         if at(6081) {
             let [v, flags, a, b, _, _, _, last, ..] = *data else { return None };
@@ -905,6 +959,9 @@ impl<'a> Decoder<'_, 'a> {
             let size = 8 + usize::from(v & 0x3f) * 4;
             let inner = data.get(size..).filter(|i| v >> 6 == 0 && i.len() >= 14)?;
             self.enter(Layer::Geneve, size + udp);
+            if let Some([a, b, c]) = data.get(4..7) {
+                self.within_network([*a, *b, *c]);
+            }
             let kind = u16::from_be_bytes([a, b]);
             return Some(if kind == 0x6558 { self.ethernet(inner) } else { self.ethertype(kind, inner) });
         }
@@ -1044,6 +1101,7 @@ pub(super) fn decode_reassembled<'a>(last: &Fragment<'_>, datagram: &'a [u8]) ->
         ledger: &mut dropped,
         whole: &[],
         tunnel: last.tunnel,
+        network: last.network,
         depth: 0,
         subframes: &[],
         owner: None,
@@ -1374,6 +1432,43 @@ mod tests {
         let many = [[0, 7, 0x81, 0]; 20].concat();
         let analysis = read(1, &[ethernet([0x81, 0], &[&many[..], &tag, &ip, &four].concat())]);
         assert_eq!(analysis.flows[0].tunnel, ["vlan"; super::MAX_LAYERS]);
+    }
+
+    #[test]
+    fn the_fifth_tunnel_is_told_and_not_read() {
+        let inner = udp(53_999, b"in clear, whatever is around it");
+        let ipip = |p: &[u8]| v4(4, p, (0, false));
+        let gre = |p: &[u8]| v4(47, &[&[0, 0, 8, 0][..], p].concat(), (0, false));
+        let vxlan = |p: &[u8]| udp(4789, &[&[8, 0, 0, 0, 0, 0, 7, 0][..], &[2; 12], &[8, 0], p].concat());
+        let authenticated = |p: &[u8]| v4(51, &[&[4, 4, 0, 0][..], &[0; 20], p].concat(), (0, false));
+        for wrap in [&ipip as &dyn Fn(&[u8]) -> Vec<u8>, &gre, &vxlan] {
+            for last in [&ipip as &dyn Fn(&[u8]) -> Vec<u8>, &gre, &vxlan, &authenticated] {
+                let four = wrap(&wrap(&wrap(&wrap(&inner))));
+                let read_four = read(101, std::slice::from_ref(&four));
+                assert_eq!(read_four.coverage.classes["text"], 31);
+                // The same around the innermost packet of four.
+                let five = wrap(&wrap(&wrap(&wrap(&last(&inner)))));
+                let analysis = read(101, std::slice::from_ref(&five));
+                assert!(analysis.flows.is_empty(), "{:?}", analysis.flows);
+                assert!(analysis.coverage.classes["unsupported"] > 31);
+                assert!(
+                    analysis.warnings[0].what.contains("more than four tunnels"),
+                    "{:?}",
+                    analysis.warnings
+                );
+                assert_eq!(analysis.coverage.classes.values().sum::<u64>(), analysis.coverage.total);
+            }
+        }
+    }
+
+    #[test]
+    fn shim6_is_a_flow_of_its_own_protocol() {
+        let mut packet = vec![0x60, 0, 0, 0, 0, 16, 140, 64];
+        packet.extend([0x20; 32]);
+        packet.extend([59, 1, 0x80, 0, 0, 0, 0, 0, 0x91, 2, 3, 4, 5, 6, 7, 8]);
+        let analysis = read(101, std::slice::from_ref(&packet));
+        let classes = &analysis.coverage.classes;
+        assert_eq!((analysis.flows.len(), classes.get("opaque")), (1, Some(&16)), "{classes:?}");
     }
 
     #[test]

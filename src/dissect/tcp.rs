@@ -11,8 +11,14 @@ use crate::model::CaptureTime;
 /// Bytes that may wait for a missing segment, each direction; beyond it the gap is accepted.
 pub(super) const MAX_WAITING: usize = 1 << 20;
 
-/// A segment farther ahead than this is not believed until two follow each other there.
+/// A segment farther away than this is held apart until others, or the receiver, confirm it.
 const MAX_AHEAD: i64 = 16 << 20;
+
+/// Segments that are held apart; of more the oldest is given up.
+const MAX_STRAYS: usize = 8;
+
+/// Segments where the stream stands that may follow one held apart before that is given up: what was sent out of order comes sooner.
+const STRAY_PATIENCE: u8 = 16;
 
 /// Packets that may pass after the receiver acknowledged the missing bytes before the gap is accepted.
 const PATIENCE: u32 = 8;
@@ -72,6 +78,8 @@ pub(super) enum Event<'a> {
     Gap(u64),
     /// Bytes that were there already.
     Again(u64),
+    /// Bytes of a segment that was far from where the stream stands, and that nothing confirmed; with its frame.
+    Stray(Segment),
 }
 
 struct Waiting {
@@ -79,6 +87,19 @@ struct Waiting {
     frame: u64,
     time: CaptureTime,
     file_offset: u64,
+}
+
+impl Waiting {
+    /// The sequence number behind it, where its first byte has `seq`.
+    fn end(&self, seq: u32) -> u32 {
+        seq.wrapping_add(self.data.len() as u32)
+    }
+
+    /// Its bytes as a run of their own.
+    fn segment(&self) -> Segment {
+        let Waiting { frame, time, file_offset, .. } = *self;
+        Segment { start: 0, end: self.data.len() as u64, frame, time, file_offset }
+    }
 }
 
 /// Orders one direction.
@@ -94,8 +115,10 @@ pub(super) struct Half {
     acked: u64,
     /// Packets seen since the receiver acknowledged beyond the gap.
     patience: u32,
-    /// Where a segment too far ahead ended, and how often one fitted there.
-    stray: Option<(u32, u8)>,
+    /// Segments far from where the stream stands, by arrival, each with its sequence number.
+    strays: Vec<(u32, Waiting)>,
+    /// Segments where the stream stands since the last of them.
+    since_stray: u8,
     /// Stream offset of the sender's FIN.
     fin: Option<u64>,
 }
@@ -108,11 +131,18 @@ impl Half {
         }
     }
 
-    /// A FIN: the last byte comes before `seq`. Without an earlier segment nobody knows which offset that is.
+    /// A FIN: the last byte comes before `seq`. Without an earlier segment nobody knows which offset that is. One that stands before
+    /// bytes that were sent is none of the sender's own.
     pub(super) fn fin(&mut self, seq: u32) {
-        if self.next_seq.is_some() && self.fin.is_none() {
-            self.fin = u64::try_from(self.offset_of(seq)).ok();
+        if self.next_seq.is_some() && self.fin.is_none_or(|fin| fin < self.next) {
+            self.fin = u64::try_from(self.offset_of(seq)).ok().filter(|fin| *fin >= self.next);
         }
+    }
+
+    /// The sequence number behind the last byte that was given or told as a gap, and how many bytes those are.
+    #[must_use]
+    pub(super) fn position(&self) -> Option<(u32, u64)> {
+        self.next_seq.map(|seq| (seq, self.next))
     }
 
     /// All bytes before the FIN were given, or told as gaps.
@@ -125,7 +155,7 @@ impl Half {
     /// section 3.2). Where that is the capture shows by what was sent and what was acknowledged; before either, any does.
     #[must_use]
     pub(super) fn may_reset(&self, seq: u32) -> bool {
-        if self.next_seq.is_none() {
+        if self.next_seq.is_none() || self.strays.iter().any(|(s, w)| w.end(*s) == seq) {
             return true;
         }
         let Ok(at) = u64::try_from(self.offset_of(seq)) else { return false };
@@ -133,16 +163,16 @@ impl Half {
         [Some(self.next), Some(self.acked), sent, self.fin, self.fin.map(|fin| fin + 1)].contains(&Some(at))
     }
 
-    /// Bytes that wait for a missing segment.
+    /// Bytes that wait for a missing segment, or to be confirmed.
     #[must_use]
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+        self.waiting_bytes + self.strays.iter().map(|(_, w)| w.data.len()).sum::<usize>()
     }
 
     /// The first frame that waits.
     #[must_use]
     pub(super) fn first_waiting_frame(&self) -> Option<u64> {
-        self.waiting.values().map(|w| w.frame).min()
+        self.waiting.values().chain(self.strays.iter().map(|(_, w)| w)).map(|w| w.frame).min()
     }
 
     /// The stream offset that `seq` stands for; negative before the start.
@@ -167,7 +197,12 @@ impl Half {
             self.far_off(seq, data, (frame, time, file_offset), out);
             return;
         }
-        self.stray = None;
+        if !self.strays.is_empty() {
+            self.since_stray += 1;
+            if self.since_stray > STRAY_PATIENCE {
+                self.give_up_strays(out);
+            }
+        }
         let known = (self.next as i64 - start).clamp(0, data.len() as i64) as usize;
         if known > 0 {
             out(Event::Again(known as u64));
@@ -195,7 +230,8 @@ impl Half {
             return;
         }
         let acked = self.offset_of(ack_no);
-        if acked - self.next as i64 > MAX_AHEAD {
+        if (acked - self.next as i64).abs() > MAX_AHEAD {
+            self.confirm(ack_no, out);
             return;
         }
         self.acked = self.acked.max(acked.max(0) as u64);
@@ -209,6 +245,17 @@ impl Half {
 
     /// No more will come: what waits is given with the gaps before it.
     pub(super) fn finish(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+        self.accept_gaps(out);
+        // Where nothing came since where the stream stood, they are its end.
+        let goes_on = self.since_stray == 0;
+        while let Some(seq) = self.strays.first().map(|(seq, _)| *seq).filter(|_| goes_on) {
+            self.move_to(seq, out);
+            self.accept_gaps(out);
+        }
+        self.give_up_strays(out);
+    }
+
+    fn accept_gaps(&mut self, out: &mut dyn FnMut(Event<'_>)) {
         while !self.waiting.is_empty() {
             self.accept_gap(out);
         }
@@ -289,31 +336,83 @@ impl Half {
         self.release(out);
     }
 
-    /// A segment far outside of the window: a stray one is dropped, the third in a row moves the stream there.
+    /// A segment far outside of the window: held apart. The third in a row moves the stream there.
     fn far_off(
         &mut self,
         seq: u32,
         data: &[u8],
-        place: (u64, CaptureTime, u64),
+        (frame, time, file_offset): (u64, CaptureTime, u64),
         out: &mut dyn FnMut(Event<'_>),
     ) {
-        let end = seq.wrapping_add(data.len() as u32);
-        let fitted = match self.stray {
-            Some((expected, n)) if expected == seq => n + 1,
-            _ => 0,
-        };
-        if fitted < 2 {
-            self.stray = Some((end, fitted));
+        if self.strays.iter().any(|(s, w)| *s == seq && w.data.len() >= data.len()) {
             out(Event::Again(data.len() as u64));
             return;
         }
-        self.finish(out);
-        self.stray = None;
+        if self.strays.len() >= MAX_STRAYS {
+            let (_, oldest) = self.strays.remove(0);
+            out(Event::Stray(oldest.segment()));
+        }
+        self.strays.push((seq, Waiting { data: data.to_vec(), frame, time, file_offset }));
+        self.since_stray = 0;
+        let ending_at = |at: u32| self.strays.iter().find(|(s, w)| w.end(*s) == at).map(|(s, _)| *s);
+        if let Some(first) = ending_at(seq).and_then(ending_at) {
+            self.move_to(first, out);
+        }
+    }
+
+    /// The receiver acknowledged `ack_no`, far from where the stream stands: what was held apart before it is confirmed.
+    fn confirm(&mut self, ack_no: u32, out: &mut dyn FnMut(Event<'_>)) {
+        let distance = |seq: u32, w: &Waiting| ack_no.wrapping_sub(w.end(seq));
+        // The one that lies farthest behind comes first.
+        let first = self
+            .strays
+            .iter()
+            .map(|(seq, w)| (distance(*seq, w), *seq))
+            .filter(|(distance, _)| i64::from(*distance) <= MAX_AHEAD)
+            .max_by_key(|(distance, _)| *distance);
+        if let Some((_, seq)) = first {
+            self.move_to(seq, out);
+        }
+    }
+
+    /// The stream goes on at `seq`: what was held apart is given as far as it lies there, and all between is missing.
+    fn move_to(&mut self, seq: u32, out: &mut dyn FnMut(Event<'_>)) {
+        self.accept_gaps(out);
+        // Those that came out of order lie before it.
+        let before = |s: &u32| i64::from(seq.wrapping_sub(*s)) <= MAX_AHEAD;
+        let seq = self
+            .strays
+            .iter()
+            .map(|(s, _)| *s)
+            .filter(before)
+            .max_by_key(|s| seq.wrapping_sub(*s))
+            .unwrap_or(seq);
         let missing = u64::from(seq.wrapping_sub(self.next_seq.unwrap_or(seq)));
-        out(Event::Gap(missing));
+        if missing > 0 {
+            out(Event::Gap(missing));
+        }
         self.next += missing;
         self.next_seq = Some(seq);
-        self.give(self.next, data, place.0, place.1, place.2, out);
+        self.patience = 0;
+        let mut held = std::mem::take(&mut self.strays);
+        held.sort_by_key(|(s, _)| s.wrapping_sub(seq));
+        for (seq, w) in held {
+            if (self.offset_of(seq) - self.next as i64).abs() > MAX_AHEAD {
+                self.strays.push((seq, w));
+            } else {
+                self.segment(seq, &w.data, (w.frame, w.time, w.file_offset), out);
+            }
+        }
+        // Those that are still apart saw others come where the stream stands.
+        self.since_stray = 1;
+    }
+
+    /// Nothing confirmed them.
+    fn give_up_strays(&mut self, out: &mut dyn FnMut(Event<'_>)) {
+        self.since_stray = 0;
+        for (_, w) in self.strays.drain(..) {
+            out(Event::Stray(w.segment()));
+        }
     }
 }
 
@@ -335,6 +434,7 @@ mod tests {
             }
             Event::Gap(n) => seen += &format!("gap{n} "),
             Event::Again(n) => seen += &format!("again{n} "),
+            Event::Stray(s) => seen += &format!("stray{}#{} ", s.end, s.frame),
         };
         for (seq, data, frame) in segments {
             half.segment(*seq, data, (*frame, CaptureTime(0), 0), &mut note);
@@ -378,7 +478,25 @@ mod tests {
                 "stray far ahead",
                 Some(99),
                 vec![(100, b"ab", 1), (0x6000_0000, b"zz", 2), (102, b"cd", 3)],
-                "ab@0#1 again2 cd@2#3",
+                "ab@0#1 cd@2#3 stray2#2",
+            ),
+            (
+                "far ahead at the end",
+                Some(99),
+                vec![(100, b"ab", 1), (0x2000_0000, b"yy", 2), (0x2000_0002, b"zz", 3)],
+                "ab@0#1 gap536870810 yy@536870812#2 zz@536870814#3",
+            ),
+            (
+                "the third in a row far away, with a forged one between",
+                Some(99),
+                vec![
+                    (100, b"ab", 1),
+                    (0x9000_0000, b"xx", 2),
+                    (0x6000_0000, b"no", 3),
+                    (0x9000_0002, b"yy", 4),
+                    (0x9000_0004, b"zz", 5),
+                ],
+                "ab@0#1 gap2415919002 xx@2415919004#2 yy@2415919006#4 zz@2415919008#5 stray2#3",
             ),
         ] {
             assert_eq!(run(isn, &segments), expected, "{name}");
@@ -401,6 +519,37 @@ mod tests {
             });
         }
         assert_eq!(seen, ["gap", "bytes"]);
+    }
+
+    #[test]
+    fn a_segment_far_ahead_is_given_when_it_is_acknowledged() {
+        let mut half = Half::default();
+        half.syn(99);
+        let mut seen = Vec::new();
+        let mut note = |e: Event<'_>| match e {
+            Event::Bytes(s, d) => seen.push((s.frame, d.len() as u64)),
+            Event::Gap(n) => seen.push((0, n)),
+            Event::Again(_) | Event::Stray(_) => panic!("{e:?}"),
+        };
+        half.segment(100, b"ab", (1, CaptureTime(0), 0), &mut note);
+        half.segment(20_000_100, b"yy", (2, CaptureTime(0), 0), &mut note);
+        half.acknowledged(0x7000_0000, &mut note);
+        half.acknowledged(102, &mut note);
+        assert_eq!(half.waiting_bytes(), 2);
+        half.acknowledged(20_000_102, &mut note);
+        assert_eq!(half.waiting_bytes(), 0);
+        assert_eq!(seen, [(1, 2), (0, 19_999_998), (2, 2)]);
+    }
+
+    #[test]
+    fn a_fin_before_bytes_that_were_sent_is_not_believed() {
+        let mut half = Half::default();
+        half.syn(99);
+        half.segment(100, b"abcd", (1, CaptureTime(0), 0), &mut |_| {});
+        half.fin(102);
+        assert!(!half.ended());
+        half.fin(104);
+        assert!(half.ended());
     }
 
     #[test]

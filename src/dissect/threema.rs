@@ -167,6 +167,24 @@ mod tests {
     use crate::dissect::http::tests::Talk;
 
     #[test]
+    fn hellos_in_two_segments_are_read() {
+        let noise = |size: usize| (0..size).map(|n| (n * 37 + 201) as u8).collect::<Vec<u8>>();
+        for (client, server) in [(1, 1), (20, 40), (47, 79)] {
+            let talk = Talk::opened_on(5222)
+                .up(&noise(48)[..client])
+                .up(&noise(48)[client..])
+                .down(&noise(80)[..server])
+                .down(&noise(80)[server..])
+                .up(&noise(191)[..client])
+                .up(&noise(191)[client..])
+                .down(&noise(32));
+            let read = talk.read_with(Options::default());
+            assert_eq!(read.flows[0].signatures.len(), 1, "{client} {server}");
+            assert_eq!(read.flows[0].encryption, "threema-csp");
+        }
+    }
+
+    #[test]
     fn sizes_prove_less_on_a_port_of_everybody() {
         let noise = |size: usize| (0..size).map(|n| (n * 37 + 201) as u8).collect::<Vec<u8>>();
         let frame = [&[30, 0][..], &noise(30)].concat();

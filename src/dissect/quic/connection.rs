@@ -2,7 +2,7 @@
 //!
 //! Takes Initial packets with their headers; opens them, and remembers the connection id that the keys follow from: the client's
 //! first choice, or what a Retry asked for. Both may differ from the ids in later packets. Keys that fit nothing are paid for
-//! by a budget.
+//! by a budget, which grows with the bytes that come.
 
 use std::collections::VecDeque;
 
@@ -13,8 +13,10 @@ use super::header::{Long, Version};
 use super::keys::{InitialKeys, Opened, Role};
 use crate::model::Direction;
 
-/// Key derivations that may fail in one flow before no more are tried.
-const MAX_FAILED: u8 = 32;
+/// What key derivations that fail may cost one flow before no more are tried, and what one costs. Each Initial gives back its size, so
+/// those of clients, which fill datagrams of 1,200 bytes (RFC 9000 section 14.1), are always tried.
+const MAX_SPENT: usize = 32 * DERIVATION;
+const DERIVATION: usize = 1024;
 
 /// Connections that are kept beside the one that spoke last.
 const MAX_EARLIER: usize = 3;
@@ -28,7 +30,10 @@ pub(super) struct Connections {
     earlier: VecDeque<Box<Connection>>,
     /// The id that the client has to use after a Retry.
     retry: Option<Vec<u8>>,
-    failed: u8,
+    /// What failed derivations have cost.
+    spent: usize,
+    /// An Initial was not tried for that.
+    pub(super) exhausted: bool,
 }
 
 /// A connection of which an Initial of the client could be opened.
@@ -41,6 +46,8 @@ pub(super) struct Connection {
     other_keys: Option<InitialKeys>,
     pub(super) sides: Sides,
     pub(super) handshake: Handshake,
+    /// The server does not speak its version.
+    refused: bool,
 }
 
 /// Client and server.
@@ -65,6 +72,19 @@ impl Connections {
         }
     }
 
+    /// A Version Negotiation came: a client begins anew with another version (RFC 9000 section 6.2). It ignores one that is not an
+    /// answer to its first packet, that comes behind other packets of the server, or that offers the version that it has tried.
+    pub(super) fn negotiation(&mut self, d: Direction, long: &Long<'_>, offers: impl Fn(Version) -> bool) {
+        if let Some(connection) = &mut self.current
+            && connection.client != d
+            && connection.origin == long.scid
+            && connection.sides.of(Role::Server).largest.is_none()
+            && !offers(connection.keys.version)
+        {
+            connection.refused = true;
+        }
+    }
+
     /// First frames of client hellos that came in part.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = u64> {
         self.earlier.iter().chain(&self.current).filter_map(|connection| connection.unfinished())
@@ -72,13 +92,14 @@ impl Connections {
 
     /// Opens an Initial, and learns from it whose connection this is.
     pub(super) fn open(&mut self, d: Direction, long: &Long<'_>, packet: &[u8]) -> Option<(Role, Opened)> {
+        self.spent = self.spent.saturating_sub(packet.len());
         if let Some(connection) = &mut self.current
-            && let Some(opened) = connection.open(d, long, packet, &mut self.failed)
+            && let Some(opened) = connection.open(d, long, packet, &mut self.spent)
         {
             return Some(opened);
         }
         for at in 0..self.earlier.len() {
-            let opened = self.earlier.get_mut(at).and_then(|c| c.open(d, long, packet, &mut self.failed));
+            let opened = self.earlier.get_mut(at).and_then(|c| c.open(d, long, packet, &mut self.spent));
             if let Some(opened) = opened {
                 let before = self.current.take();
                 self.current = self.earlier.remove(at);
@@ -86,9 +107,10 @@ impl Connections {
                 return Some(opened);
             }
         }
-        let keys = derive(long.version, long.dcid, &mut self.failed)?;
+        self.exhausted |= self.spent + DERIVATION > MAX_SPENT;
+        let keys = derive(long.version, long.dcid, &mut self.spent)?;
         let opened = keys.open(Role::Client, packet, long.number_at, None)?;
-        self.failed = 0;
+        self.spent = 0;
         let retried = self.retry.take_if(|id| id == long.dcid).is_some();
         let mut connection = match self.current.take() {
             // The same hello comes again (RFC 9000 section 17.2.5.3), so what was put together so far still counts.
@@ -107,6 +129,7 @@ impl Connections {
                     other_keys: None,
                     sides: Sides::default(),
                     handshake: Handshake::new(Transport::Quic),
+                    refused: false,
                 })
             }
         };
@@ -140,11 +163,14 @@ impl Connection {
         d: Direction,
         long: &Long<'_>,
         packet: &[u8],
-        failed: &mut u8,
+        spent: &mut usize,
     ) -> Option<(Role, Opened)> {
         let fits = |keys: &InitialKeys| keys.version == long.version;
+        if self.refused && !fits(&self.keys) {
+            return None;
+        }
         if !fits(&self.keys) && !self.other_keys.as_ref().is_some_and(fits) {
-            self.other_keys = Some(derive(long.version, &self.origin, failed)?);
+            self.other_keys = Some(derive(long.version, &self.origin, spent)?);
         }
         let keys = self.other_keys.as_ref().filter(|k| fits(k)).unwrap_or(&self.keys);
         let roles =
@@ -182,7 +208,7 @@ impl Side {
 }
 
 /// Derives keys within what the flow may spend in vain; whoever can open something with them sets the count back.
-fn derive(version: Version, dcid: &[u8], failed: &mut u8) -> Option<InitialKeys> {
-    *failed = failed.checked_add(1).filter(|n| *n <= MAX_FAILED)?;
+fn derive(version: Version, dcid: &[u8], spent: &mut usize) -> Option<InitialKeys> {
+    *spent = Some(*spent + DERIVATION).filter(|sum| *sum <= MAX_SPENT)?;
     InitialKeys::derive(version, dcid)
 }

@@ -91,6 +91,12 @@ fn probe(p: &Probe<'_>) -> Match {
     if fits { Match::Yes } else { Match::No }
 }
 
+/// Whether long headers of this version are read here.
+pub(super) fn is_version(number: [u8; 4]) -> bool {
+    let version = Version(u32::from_be_bytes(number));
+    version.known() || version.google().is_some()
+}
+
 /// The versions that a negotiation offers.
 fn versions<'a>(long: &Long<'a>) -> impl Iterator<Item = Version> + use<'a> {
     let (whole, _) = long.versions.as_chunks::<4>();
@@ -131,6 +137,7 @@ struct Quic {
     later: Option<Box<Later>>,
     /// Lengths of the connection ids that each side has chosen for itself.
     lengths: [Vec<usize>; 2],
+    told_exhausted: bool,
 }
 
 /// Whether a packet with a short header may stand behind those to this connection id: it has the fixed bit, and the same id (RFC
@@ -219,6 +226,12 @@ impl Quic {
         match long.kind {
             Kind::Initial => {
                 let opened = rest.get(..long.size).and_then(|packet| self.connections.open(d, long, packet));
+                if self.connections.exhausted && !std::mem::replace(&mut self.told_exhausted, true) {
+                    cx.warn(
+                        at,
+                        "QUIC: so many small Initial packets that no key opens that not all are tried",
+                    );
+                }
                 cx.emit("quic.initial", range.clone(), || Initial {
                     ids: ids(),
                     token_bytes: long.token.len(),
@@ -234,6 +247,7 @@ impl Quic {
                 Part::Setup
             }
             Kind::Negotiation => {
+                self.connections.negotiation(d, long, |version| versions(long).any(|v| v == version));
                 cx.emit("quic.version_negotiation", range, || Negotiation {
                     dcid: hex(long.dcid),
                     scid: hex(long.scid),

@@ -462,6 +462,53 @@ fn messages_that_never_end_are_given_up() {
 }
 
 #[test]
+fn the_budget_for_initials_that_do_not_open_grows_again() {
+    let forged = |n: u8, fill: usize| {
+        let mut packet = Made { dcid: &[n; 8], ..CLIENT }.packet(0, &vec![0; fill]);
+        *packet.last_mut().unwrap() ^= 1;
+        (true, packet)
+    };
+    // As large as a client has to make them: any number of them.
+    let mut datagrams: Vec<Datagram> = (0..100).map(|n| forged(n, 1200)).collect();
+    datagrams.push((true, CLIENT.hello(0, "chat.example")));
+    let analysis = read(&datagrams);
+    assert_eq!(hellos(&analysis), ["tls.client_hello 101 \"chat.example\""]);
+    assert!(analysis.warnings.is_empty(), "{:?}", analysis.warnings);
+    // Small ones are not all tried, which is told once; large ones are again.
+    let mut datagrams: Vec<Datagram> = (0..100).map(|n| forged(n, 40)).collect();
+    datagrams
+        .push((true, CLIENT.packet(0, &[crypto(0, &hello("chat.example", "h3")), vec![0; 1100]].concat())));
+    let analysis = read(&datagrams);
+    assert_eq!(hellos(&analysis), ["tls.client_hello 101 \"chat.example\""]);
+    assert_eq!(analysis.warnings.len(), 1, "{:?}", analysis.warnings);
+}
+
+#[test]
+fn a_hello_after_version_negotiation_begins_a_connection() {
+    let draft = Made { version: DRAFT_29, ..CLIENT };
+    let negotiation = |scid: &[u8; 8], versions: &[u8]| {
+        (false, [&b"\x80\0\0\0\0\x04clie\x08"[..], scid, versions].concat())
+    };
+    let (one, draft_29) = ([0, 0, 0, 1, 0x1a, 0x2a, 0x3a, 0x4a], [0xff, 0, 0, 0x1d, 0, 0, 0, 1]);
+    let answer = (false, SERVER.packet(0, &crypto(0, &server_hello())));
+    let after = (true, CLIENT.hello(1, "after.example"));
+    let first = (true, draft.hello(0, "first.example"));
+    let read = |second: Datagram| hellos(&read(&[first.clone(), second, after.clone(), answer.clone()]));
+    assert_eq!(
+        read(negotiation(b"firstone", &one)),
+        [
+            "tls.client_hello 1 \"first.example\"",
+            "tls.client_hello 3 \"after.example\"",
+            "tls.server_hello 4 \"0x1301\"",
+        ]
+    );
+    // One that answers another packet, or offers what the client speaks, is ignored.
+    for ignored in [negotiation(b"otherone", &one), negotiation(b"firstone", &draft_29)] {
+        assert_eq!(read(ignored), ["tls.client_hello 1 \"first.example\"", "tls.server_hello 4 \"0x1301\""]);
+    }
+}
+
+#[test]
 fn googles_own_handshake() {
     let chlo = google::tests::chlo();
     let frame = [&[0xa0, 1, 0, chlo.len() as u8][..], &chlo].concat();

@@ -361,11 +361,16 @@ mod tests {
 
     /// A certificate that nobody has signed: its algorithm, and its key identifiers.
     fn made(algorithm: &[u8], own: &[u8], signed_by: Option<&[u8]>) -> Vec<u8> {
+        let key = der(0x30, &[&der(0x30, &[&der(6, &[&[0x2b, 0x65, 0x70]])]), &der(3, &[&[0; 33]])]);
+        made_with(&key, algorithm, own, signed_by)
+    }
+
+    /// The same with this `SubjectPublicKeyInfo`.
+    fn made_with(key: &[u8], algorithm: &[u8], own: &[u8], signed_by: Option<&[u8]>) -> Vec<u8> {
         let name =
             der(0x30, &[&der(0x31, &[&der(0x30, &[&der(6, &[&[0x55, 4, 3]]), &der(12, &[b"a.example"])])])]);
         let day = |text: &[u8]| der(0x17, &[text]);
         let validity = der(0x30, &[&day(b"250101000000Z"), &day(b"260101000000Z")]);
-        let key = der(0x30, &[&der(0x30, &[&der(6, &[&[0x2b, 0x65, 0x70]])]), &der(3, &[&[0; 33]])]);
         let extension = |id: u8, value: &[u8]| der(0x30, &[&der(6, &[&[0x55, 0x1d, id]]), &der(4, &[value])]);
         let mut extensions = extension(14, &der(4, &[own]));
         if let Some(id) = signed_by {
@@ -373,7 +378,7 @@ mod tests {
         }
         let extensions = der(0xa3, &[&der(0x30, &[&extensions])]);
         let version = der(0xa0, &[&der(2, &[&[2]])]);
-        let content = [&version[..], &der(2, &[&[1]]), algorithm, &name, &validity, &name, &key, &extensions];
+        let content = [&version[..], &der(2, &[&[1]]), algorithm, &name, &validity, &name, key, &extensions];
         der(0x30, &[&der(0x30, &content), algorithm, &der(3, &[&[0; 65]])])
     }
 
@@ -401,6 +406,37 @@ mod tests {
             let parameters: Vec<&[u8]> = parameters.iter().map(Vec::as_slice).collect();
             let read = read_certificate(&made(&pss(&parameters), b"one", None));
             assert_eq!((read.signature.as_deref(), read.weak_signature), (Some(name), weak));
+        }
+    }
+
+    #[test]
+    fn keys_are_told_by_their_length() {
+        let ed25519 = der(0x30, &[&der(6, &[&[0x2b, 0x65, 0x70]])]);
+        let rsa = |bits: usize, sign: &[u8]| {
+            let mut modulus = vec![0xa5; bits.div_ceil(8)];
+            modulus[0] = 0xff >> (modulus.len() * 8 - bits);
+            let number = der(2, &[sign, &modulus]);
+            let key = der(0x30, &[&number, &der(2, &[&[1, 0, 1]])]);
+            let oid = der(6, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1]]);
+            der(0x30, &[&der(0x30, &[&oid, &der(5, &[])]), &der(3, &[&[0], &key])])
+        };
+        let ec = |curve: &[u8], size: usize| {
+            let ids = [der(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]]), der(6, &[curve])].concat();
+            let point = [&[0, 4][..], &vec![0x17; 2 * size]].concat();
+            der(0x30, &[&der(0x30, &[&ids]), &der(3, &[&point])])
+        };
+        for (key, name, weak) in [
+            (rsa(2048, &[0]), "RSA 2048", false),
+            (rsa(4096, &[0]), "RSA 4096", false),
+            (rsa(2047, &[]), "RSA 2047", true),
+            (rsa(1024, &[0]), "RSA 1024", true),
+            (ec(&[0x2b, 0x81, 4, 0, 35], 66), "EC 521", false),
+            (ec(&[0x2b, 0x81, 4, 0, 34], 48), "EC 384", false),
+            (ec(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], 32), "EC 256", false),
+            (ec(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1], 24), "EC 192", true),
+        ] {
+            let read = read_certificate(&made_with(&key, &ed25519, b"one", None));
+            assert_eq!((read.key.as_deref(), read.weak_key), (Some(name), weak));
         }
     }
 

@@ -53,6 +53,9 @@ const MAX_RECORD: usize = (1 << 14) + 2048;
 /// Handshake messages longer than this are given up.
 const MAX_MESSAGE: usize = 1 << 18;
 
+/// Frames of a message that are kept until its end comes.
+const MAX_FRAMES: usize = 64;
+
 /// The first five bytes are a record header.
 fn record_header(data: &[u8]) -> Option<(u8, usize)> {
     match *data {
@@ -85,6 +88,11 @@ fn probe(p: &Probe<'_>) -> Match {
     }
 }
 
+/// The first bytes of a handshake message, as far as they are there, may be those of a hello of up to 64 KiB.
+fn begins_hello(message: &[u8]) -> bool {
+    matches!(message, [1 | 2] | [1 | 2, 0, ..])
+}
+
 /// An SSL 2 compatible client hello (RFC 5246 appendix E.2): its size with the header.
 fn sslv2(data: &[u8]) -> Option<usize> {
     match *data {
@@ -105,6 +113,19 @@ struct Side {
     ciphered: bool,
     /// Not at a record border.
     lost: bool,
+}
+
+impl Side {
+    /// Frames of the message whose end is to come.
+    fn note(&mut self, frames: &[u64]) {
+        let room = MAX_FRAMES.saturating_sub(self.partial_frames.len());
+        self.partial_frames.extend(frames.iter().take(room));
+    }
+}
+
+/// Types that the IANA list has; anything else is ciphertext that looks like a handshake record.
+fn is_message(kind: u8) -> bool {
+    matches!(kind, 0..=6 | 8 | 11..=16 | 20..=26 | 67 | 254)
 }
 
 #[derive(Default)]
@@ -191,7 +212,9 @@ impl Dissector for Tls {
                 }
             }
         }
-        Step::Took(size, if self.handshake.begun { HANDSHAKE } else { UNVERIFIED })
+        // The first part of a hello is one as well, if its end comes or not.
+        let hello = self.handshake.begun || begins_hello(&self.side(d).partial);
+        Step::Took(size, if hello { HANDSHAKE } else { UNVERIFIED })
     }
 
     fn gap(&mut self, d: Direction, missing: u64, cx: &mut Cx<'_>) {
@@ -369,20 +392,26 @@ impl Tls {
 
     /// Handshake messages of one record; `false` when they are not in clear.
     fn messages(&mut self, d: Direction, body: &[u8], frames: &Frames, cx: &mut Cx<'_>) -> bool {
-        let mut partial = std::mem::take(&mut self.side(d).partial);
-        let earlier = std::mem::take(&mut self.side(d).partial_frames);
+        let side = self.side(d);
         let joined;
         let (mut rest, mut frames) = (body, frames.clone());
-        if !partial.is_empty() {
-            partial.extend_from_slice(body);
-            frames = frames.after(&earlier);
-            joined = partial;
+        if !side.partial.is_empty() {
+            side.partial.extend_from_slice(body);
+            // A message may be spread over as many records as it has bytes: it is looked at when it is whole.
+            if let [kind, a, b, c, tail @ ..] = &side.partial[..] {
+                let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+                if is_message(*kind) && length <= MAX_MESSAGE && tail.len() < length {
+                    side.note(&frames.all);
+                    return true;
+                }
+            }
+            frames = frames.after(&std::mem::take(&mut side.partial_frames));
+            joined = std::mem::take(&mut side.partial);
             rest = &joined;
         }
         while let [kind, a, b, c, tail @ ..] = rest {
             let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-            // Types that the IANA list has; anything else is ciphertext that looks like a handshake record.
-            if !matches!(kind, 0..=6 | 8 | 11..=16 | 20..=26 | 67 | 254) || length > MAX_MESSAGE {
+            if !is_message(*kind) || length > MAX_MESSAGE {
                 return false;
             }
             let Some(message) = tail.get(..length) else { break };
@@ -396,8 +425,7 @@ impl Tls {
             let kept = rest.to_vec();
             let side = self.side(d);
             side.partial = kept;
-            side.partial_frames = frames.all;
-            side.partial_frames.truncate(64);
+            side.note(&frames.all);
         }
         true
     }
