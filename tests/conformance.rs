@@ -119,6 +119,8 @@ const WAYS: [Layer; 10] = [
     }),
 ];
 
+/// The one of forms, which is searched as the third too.
+const FORM: usize = 3;
 /// The one that is not searched within three layers, behind [`ANYWHERE`].
 const GO: usize = ANYWHERE.len() + 8;
 
@@ -284,7 +286,8 @@ fn forms(value: &str, seeded: &mut Seeded) -> Vec<Form> {
         ways.iter().enumerate().filter(|(at, _)| *at != GO).map(|(_, l)| *l).chain(TEXTS).collect();
     let mut common = around(&plain, &common, seeded);
     common.retain(|f| f.chain != ["caritas-name"]);
-    let three = around(&around(&common, &outer, seeded), &outer, seeded);
+    let third: Vec<Layer> = outer.iter().copied().chain([WAYS[FORM]]).collect();
+    let three = around(&around(&common, &outer, seeded), &third, seeded);
     let letters_two = around(&letters, &ways, seeded);
     let letters_three = around(&around(&letters, &ANYWHERE, seeded), &outer, seeded);
     let of_bytes: [Layer; 3] = [WAYS[0], WAYS[1], ("base32", |b, _| bits(b, 5, &format!("{UPPER}234567")))];

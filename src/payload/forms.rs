@@ -332,12 +332,12 @@ fn chains(value: &str, keys: &Keys, all: &mut impl Sink) {
     // What stands within three layers is what most encoders write.
     let common = distinct(both_cases(around(short, texts, Depth::Nested)));
     let narrow = distinct(both_cases(around(&common, anywhere, Depth::Deep)));
-    all.around(&narrow, &anywhere, Depth::Deep, nested);
+    all.around(&narrow, &anywhere, Depth::Third, nested);
     let innermost: Vec<Form> = [often, seldom].concat();
     let innermost: Vec<Form> =
         innermost.into_iter().filter(|f| f.is_innermost() && !f.is_rotated()).collect();
     let letters = distinct(both_cases(around(&innermost, anywhere, Depth::Deep)));
-    all.around(&letters, &anywhere, Depth::Deep, nested);
+    all.around(&letters, &anywhere, Depth::Third, nested);
     for digest in digests(value, keys) {
         let deep = digest.chain.len() == 1;
         // A digest may hold line breaks, which are not seen.

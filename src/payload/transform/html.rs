@@ -19,7 +19,7 @@ pub(super) static TRANSFORM: Transform = Transform {
             Depth::Value => &WAYS[..],
             Depth::Nested => WAYS.get(..COMMON).unwrap_or_default(),
             Depth::Text => WAYS.get(..KEPT).unwrap_or_default(),
-            Depth::Digest | Depth::Deep => WAYS.get(..NAMED).unwrap_or_default(),
+            Depth::Digest | Depth::Deep | Depth::Third => WAYS.get(..NAMED).unwrap_or_default(),
         };
         ways.iter().for_each(|way| add(way.write(text)));
         if !depth.is_text() {

@@ -99,7 +99,7 @@ fn ways(depth: Depth) -> impl Iterator<Item = &'static Way> {
         Depth::Value => WAYS.len(),
         Depth::Nested => COMMON,
         Depth::Text => TEXT,
-        Depth::Digest | Depth::Deep => ONE,
+        Depth::Digest | Depth::Deep | Depth::Third => ONE,
     };
     WAYS.iter().take(first)
 }

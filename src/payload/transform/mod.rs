@@ -112,14 +112,16 @@ pub(super) enum Depth {
     Digest,
     /// The text of another encoder: every way to write what has to be escaped.
     Text,
-    /// The text of another encoder, of three layers or of one that is seldom met: one way.
+    /// The text of another encoder, within one more layer or of one that is seldom met: one way.
     Deep,
+    /// The text of two encoders: one way, of addresses also that of forms.
+    Third,
 }
 
 impl Depth {
     /// The bytes are the text of another encoder.
     pub(super) fn is_text(self) -> bool {
-        matches!(self, Depth::Text | Depth::Deep)
+        matches!(self, Depth::Text | Depth::Deep | Depth::Third)
     }
 }
 
@@ -286,7 +288,7 @@ mod tests {
         inputs.extend((0..60).map(|length| long[60..60 + length].to_vec()));
         inputs.push(long);
         for t in TRANSFORMS.iter().filter(|t| t.ends.is_some()) {
-            let depths = [Depth::Value, Depth::Nested, Depth::Digest, Depth::Text, Depth::Deep];
+            let depths = [Depth::Value, Depth::Nested, Depth::Digest, Depth::Text, Depth::Deep, Depth::Third];
             for (input, depth) in inputs.iter().flat_map(|i| depths.map(|depth| (i, depth))) {
                 let mut given = std::collections::BTreeSet::new();
                 t.endings(input, depth, &mut |end, length| {

@@ -55,6 +55,13 @@ fn ways(bytes: &[u8], depth: Depth) -> impl Iterator<Item = (&'static [bool; 256
         Depth::Value | Depth::Nested | Depth::Text => true,
         Depth::Digest => way <= RFC_3986 && !plus,
         Depth::Deep => way == RFC_3986 && !plus,
+        Depth::Third => {
+            if plus {
+                way == FORMS
+            } else {
+                way == RFC_3986
+            }
+        }
     };
     let all = KEPT.iter().enumerate().flat_map(|(way, kept)| [(way, kept, false), (way, kept, true)]);
     all.filter(move |&(way, _, plus)| {
@@ -81,8 +88,9 @@ static KEPT: [[bool; 256]; 5] = [
     kept(b"-._~!*'();/?:@&=+$,#"),
 ];
 
-/// The strict encoders among them.
+/// The strict encoders among them, and those of forms.
 const RFC_3986: usize = 1;
+const FORMS: usize = 3;
 
 /// Of each byte the encoders that keep it, the first as the lowest bit.
 static KEPT_BY: [u8; 256] = {
