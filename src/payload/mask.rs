@@ -189,6 +189,8 @@ fn masked_target(target: &str) -> String {
                     mask_number(&value.to_ascii_lowercase().replace("%2b", "").replace("%20", ""))
                 );
             }
+            // What goes on behind a second `?` is escaped.
+            _ if holds_secret(parameter) => out.push_str(&mask(parameter)),
             _ => out.push_str(&escape(parameter)),
         }
         out.push_str(separator);
