@@ -504,13 +504,23 @@ fn recall() -> (Counts, Vec<String>) {
                     let count: &mut Count = counts.entry((t, b, form.chain.len())).or_default();
                     count.planted += 1;
                     let expected = canonical(&form.chain);
-                    // What is escaped may lie beside the value only, where base64 has taken up its neighbours.
-                    let escapes =
-                        expected.iter().take_while(|l| ESCAPES.iter().any(|(id, _)| id == *l)).count();
-                    let rest = &expected[escapes..];
+                    // What is escaped may lie beside the value only, where base64 has taken up its neighbours; and where it has taken
+                    // up the zero at an end, UTF-16 of either order is there.
+                    let is_escape = |l: &String| ESCAPES.iter().any(|(id, _)| id == l);
+                    let beside = |(at, l): &(usize, &String)| {
+                        let inside = expected.iter().skip(*at).find(|l| !is_escape(l));
+                        is_escape(l) && inside.is_some_and(|l| l == "base64")
+                    };
+                    let rest: Vec<String> =
+                        expected.iter().enumerate().filter(|e| !beside(e)).map(|(_, l)| l.clone()).collect();
+                    let either = |chain: &[String]| -> Vec<String> {
+                        let cut = chain.iter().any(|l| l == "base64");
+                        let one =
+                            |l: &String| if cut { l.replace("utf-16be", "utf-16le") } else { l.clone() };
+                        chain.iter().map(one).collect()
+                    };
                     let fits = |chain: &Vec<String>| {
-                        *chain == expected
-                            || (rest.first().is_some_and(|l| l == "base64") && chain[..] == *rest)
+                        either(chain) == either(&expected) || either(chain) == either(&rest)
                     };
                     let there = seen.get(client.as_str()).is_some_and(|all| all.iter().any(fits));
                     count.found += usize::from(there);
