@@ -506,6 +506,7 @@ fn recall() -> (Counts, Vec<String>) {
                     let expected = canonical(&form.chain);
                     // What is escaped may lie beside the value only, where base64 has taken up its neighbours; and where it has taken
                     // up the zero at an end, UTF-16 of either order is there.
+                    // Where JSON and HTML escape different characters, either may be the outer one.
                     let is_escape = |l: &String| ESCAPES.iter().any(|(id, _)| id == l);
                     let beside = |(at, l): &(usize, &String)| {
                         let inside = expected.iter().skip(*at).find(|l| !is_escape(l));
@@ -517,7 +518,13 @@ fn recall() -> (Counts, Vec<String>) {
                         let cut = chain.iter().any(|l| l == "base64");
                         let one =
                             |l: &String| if cut { l.replace("utf-16be", "utf-16le") } else { l.clone() };
-                        chain.iter().map(one).collect()
+                        let mut chain: Vec<String> = chain.iter().map(one).collect();
+                        for at in 1..chain.len() {
+                            if chain[at - 1] == "html" && chain[at] == "json" {
+                                chain.swap(at - 1, at);
+                            }
+                        }
+                        chain
                     };
                     let fits = |chain: &Vec<String>| {
                         either(chain) == either(&expected) || either(chain) == either(&rest)
