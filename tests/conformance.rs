@@ -26,6 +26,8 @@ use sha2::Digest as _;
 
 const SEED: u64 = 4711;
 const TEXT: &str = "Jörg.Canary-4711@example.org";
+/// Characters that encoders treat differently.
+const MARKS: &str = "Grüße (17/4)! \"Max's\" <b> & Co";
 const NUMBER: &str = "+4915112345678";
 
 // ------------------------------------------------------------------------------------------------ encoders
@@ -58,8 +60,27 @@ fn surrounded(bytes: &[u8], seeded: &mut Seeded, group: usize) -> Vec<u8> {
     all
 }
 
-fn unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+/// Percent escapes of all but letters, digits and these.
+fn percent(bytes: &[u8], kept: &str) -> Vec<u8> {
+    let kept = |b: u8| !kept.is_empty() && (b.is_ascii_alphanumeric() || kept.as_bytes().contains(&b));
+    bytes.iter().flat_map(|&b| if kept(b) { vec![b] } else { format!("%{b:02X}").into_bytes() }).collect()
+}
+
+/// JSON's escapes of letters beyond ASCII (of those alone where `numbers` is empty), `/` and `\`.
+fn json(bytes: &[u8], numbers: &str, slash: bool, beyond: bool) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return bytes.to_vec() };
+    let number = |c: char| {
+        c.encode_utf16(&mut [0; 2]).iter().map(|u| format!("\\u{u:04X}")).collect::<String>().into_bytes()
+    };
+    text.chars()
+        .flat_map(|c| match c {
+            c if numbers.contains(c) || (beyond && !c.is_ascii()) => number(c),
+            c if c.is_ascii_control() => number(c),
+            '"' | '\\' => vec![b'\\', c as u8],
+            '/' if slash => b"\\/".to_vec(),
+            c => c.to_string().into_bytes(),
+        })
+        .collect()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -78,48 +99,70 @@ const ANYWHERE: [Layer; 3] = [
     ("base64url", |b, s| base64(&surrounded(b, s, 3), "-_")),
 ];
 
-/// Layers that escape what has to be escaped, and may change nothing.
-const ESCAPES: [Layer; 2] = [
-    ("url", |b, _| {
-        b.iter()
-            .flat_map(|&b| if unreserved(b) { vec![b] } else { format!("%{b:02X}").into_bytes() })
-            .collect()
-    }),
+/// Layers that escape what has to be escaped, and may change nothing: those that are met within three layers too.
+const ESCAPES: [Layer; 2] = [("url", |b, _| percent(b, "-._~")), ("json", |b, _| json(b, "", true, true))];
+
+/// All of them, around the value or around one other layer.
+const WAYS: [Layer; 10] = [
+    ESCAPES[0],
+    ("url", |b, _| percent(b, "")),
+    ("url", |b, _| percent(b, "-._~!*'()")),
+    ("url", |b, _| text(&percent(b, "-._* ")).replace(' ', "+").into_bytes()),
+    ("url", |b, _| percent(b, "-._~!*'();/?:@&=+$,#")),
+    ESCAPES[1],
+    ("json", |b, _| json(b, "", false, true)),
+    ("json", |b, _| json(b, "", false, false)),
+    ("json", |b, _| json(b, "&<>", false, false)),
     ("json", |b, _| match std::str::from_utf8(b) {
-        Ok(text) => text
-            .chars()
-            .flat_map(|c| match c {
-                '/' => b"\\/".to_vec(),
-                c if c.is_ascii() => vec![c as u8],
-                c => c
-                    .encode_utf16(&mut [0; 2])
-                    .iter()
-                    .flat_map(|u| format!("\\u{u:04X}").into_bytes())
-                    .collect(),
-            })
-            .collect(),
+        Ok(text) => text.encode_utf16().flat_map(|u| format!("\\u{u:04x}").into_bytes()).collect(),
         Err(_) => b.to_vec(),
     }),
 ];
 
+/// The one of forms, which is searched as the third too.
+const FORM: usize = 3;
+/// The one that is not searched within three layers, behind [`ANYWHERE`].
+const GO: usize = ANYWHERE.len() + 8;
+
+/// Escapes of HTML and XML, around the value itself: those of Python, PHP, Go, of text and attributes of XML; numbers beyond ASCII.
+const HTML: [[&str; 3]; 7] = [
+    ["&quot;", "&#x27;", ""],
+    ["&quot;", "&#039;", ""],
+    ["&#34;", "&#39;", ""],
+    ["\"", "'", ""],
+    ["&quot;", "&apos;", ""],
+    ["&quot;", "&#x27;", "number"],
+    ["\"", "'", "number"],
+];
+
+fn html(value: &str) -> Vec<Form> {
+    let write = |[double, single, beyond]: &[&str; 3]| -> String {
+        let one = |c: char| match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => (*double).to_owned(),
+            '\'' => (*single).to_owned(),
+            c if !c.is_ascii() && !beyond.is_empty() => format!("&#{};", c as u32),
+            c => c.to_string(),
+        };
+        value.chars().map(one).collect()
+    };
+    let own = |text: String| Form { chain: vec!["html".to_owned()], bytes: text.into_bytes() };
+    HTML.iter().map(write).filter(|text| text != value).map(own).collect()
+}
+
 /// Layers of text, around the value itself.
-const TEXTS: [Layer; 10] = [
+const TEXTS: [Layer; 6] = [
     ("base32", |b, s| bits(&surrounded(b, s, 5), 5, &format!("{UPPER}234567"))),
     ("caritas-name", |b, _| [b"enc.", &bits(b, 5, &format!("{UPPER}234567"))[..], b"..."].concat()),
-    ("url", |b, _| b.iter().flat_map(|b| format!("%{b:02x}").into_bytes()).collect()),
     ("html", |b, _| text(b).chars().flat_map(|c| format!("&#{};", c as u32).into_bytes()).collect()),
     ("html", |b, _| text(b).chars().flat_map(|c| format!("&#x{:X};", c as u32).into_bytes()).collect()),
-    ("json", |b, _| {
-        let units: Vec<u16> = text(b).encode_utf16().collect();
-        units.iter().flat_map(|u| format!("\\u{u:04x}").into_bytes()).collect()
-    }),
     ("quoted-printable", |b, _| b.iter().flat_map(|b| format!("={b:02X}").into_bytes()).collect()),
-    ("url", |b, _| ESCAPES[0].1(b, &mut Seeded(0))),
-    ("json", |b, _| ESCAPES[1].1(b, &mut Seeded(0))),
     ("quoted-printable", |b, _| {
         b.iter()
             .flat_map(|&b| {
-                if (33..127).contains(&b) && b != b'=' { vec![b] } else { format!("={b:02X}").into_bytes() }
+                if (32..127).contains(&b) && b != b'=' { vec![b] } else { format!("={b:02X}").into_bytes() }
             })
             .collect()
     }),
@@ -171,6 +214,10 @@ fn innermost(value: &str) -> Vec<(String, Vec<u8>)> {
 
 fn digests(value: &str) -> Vec<(String, Vec<u8>)> {
     let b = value.as_bytes();
+    if value == MARKS {
+        // A digest has none of them.
+        return Vec::new();
+    }
     let mut all: Vec<(String, Vec<u8>)> = vec![
         ("md5".into(), md5::Md5::digest(b).to_vec()),
         ("sha1".into(), sha1::Sha1::digest(b).to_vec()),
@@ -195,6 +242,7 @@ fn digests(value: &str) -> Vec<(String, Vec<u8>)> {
 // --------------------------------------------------------------------------------------------------- forms
 
 /// A written canary: its chain, outermost first, and the bytes.
+#[derive(Clone)]
 struct Form {
     chain: Vec<String>,
     bytes: Vec<u8>,
@@ -213,32 +261,50 @@ fn forms(value: &str, seeded: &mut Seeded) -> Vec<Form> {
     let own = |(name, bytes): (String, Vec<u8>)| Form { chain: vec![name], bytes };
     let plain = Form { chain: vec![], bytes: value.into() };
     let outer: Vec<Layer> = ANYWHERE.into_iter().chain(ESCAPES).collect();
-    let one: Vec<Form> = ANYWHERE.iter().chain(&TEXTS).filter_map(|l| plain.within(l, seeded)).collect();
+    let ways: Vec<Layer> = ANYWHERE.into_iter().chain(WAYS).collect();
     let letters: Vec<Form> = innermost(value).into_iter().map(own).collect();
     let digests: Vec<Form> = digests(value).into_iter().map(own).collect();
     let around = |forms: &[Form], layers: &[Layer], seeded: &mut Seeded| -> Vec<Form> {
-        forms
-            .iter()
-            .flat_map(|f| layers.iter().filter_map(|l| f.within(l, seeded)).collect::<Vec<_>>())
-            .collect()
+        let all =
+            forms.iter().flat_map(|f| layers.iter().filter_map(|l| f.within(l, seeded)).collect::<Vec<_>>());
+        distinct(all.collect())
     };
-    // The name of a user stands in a field of its own: nothing is around it.
-    let nested: Vec<Form> = one
-        .iter()
-        .filter(|f| f.chain != ["caritas-name"])
-        .map(|f| Form { chain: f.chain.clone(), bytes: f.bytes.clone() })
-        .collect();
-    let two = around(&nested, &outer, seeded);
-    let three = around(&two, &outer, seeded);
-    let letters_two = around(&letters, &ANYWHERE, seeded);
-    let letters_three = around(&letters_two, &outer, seeded);
-    let digests_two = around(&digests, &ANYWHERE, seeded);
+    let plain = [plain];
+    let mut one = around(&plain, &ways, seeded);
+    one.extend(around(&plain, &TEXTS, seeded));
+    one.extend(html(value));
+    let one = distinct(one);
+    // The name of a user stands in a field of its own: nothing is around it; around base32 little is.
+    let rare = ["caritas-name", "base32"];
+    let (seldom, often): (Vec<Form>, Vec<Form>) =
+        one.iter().cloned().partition(|f| rare.contains(&&*f.chain[0]));
+    let seldom: Vec<Form> = seldom.into_iter().filter(|f| f.chain != ["caritas-name"]).collect();
+    let mut two = around(&often, &ways, seeded);
+    two.extend(around(&seldom, &outer, seeded));
+    // Within three layers stands what most encoders write.
+    let common: Vec<Layer> =
+        ways.iter().enumerate().filter(|(at, _)| *at != GO).map(|(_, l)| *l).chain(TEXTS).collect();
+    let mut common = around(&plain, &common, seeded);
+    common.retain(|f| f.chain != ["caritas-name"]);
+    let third: Vec<Layer> = outer.iter().copied().chain([WAYS[FORM]]).collect();
+    let three = around(&around(&common, &outer, seeded), &third, seeded);
+    let letters_two = around(&letters, &ways, seeded);
+    let letters_three = around(&around(&letters, &ANYWHERE, seeded), &outer, seeded);
+    let of_bytes: [Layer; 3] = [WAYS[0], WAYS[1], ("base32", |b, _| bits(b, 5, &format!("{UPPER}234567")))];
+    let mut digests_two = around(&digests, &ANYWHERE, seeded);
     let digests_three = around(&digests_two, &outer, seeded);
-    let mut all = vec![plain];
+    digests_two.extend(around(&digests, &of_bytes, seeded));
+    let mut all = plain.to_vec();
     for list in [one, letters, digests, two, letters_two, digests_two, three, letters_three, digests_three] {
         all.extend(list);
     }
     all
+}
+
+/// Encoders that do not differ here write the same.
+fn distinct(forms: Vec<Form>) -> Vec<Form> {
+    let mut seen = std::collections::BTreeSet::new();
+    forms.into_iter().filter(|f| seen.insert((f.chain.clone(), f.bytes.clone()))).collect()
 }
 
 // ---------------------------------------------------------------------------------------------- transports
@@ -406,7 +472,7 @@ type Counts = BTreeMap<(usize, usize, usize), Count>;
 
 fn recall() -> (Counts, Vec<String>) {
     let (mut counts, mut missed) = (BTreeMap::new(), Vec::new());
-    for (value, name) in [(TEXT, "text"), (NUMBER, "number")] {
+    for (value, name) in [(TEXT, "text"), (NUMBER, "number"), (MARKS, "marks")] {
         let set = Arc::new(CanarySet::new(&[(name.into(), value.into())]).unwrap());
         let secrets = metaleak::dissect::Secrets::default();
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<String>>().concat();
@@ -438,13 +504,30 @@ fn recall() -> (Counts, Vec<String>) {
                     let count: &mut Count = counts.entry((t, b, form.chain.len())).or_default();
                     count.planted += 1;
                     let expected = canonical(&form.chain);
-                    // What is escaped may lie beside the value only, where base64 has taken up its neighbours.
-                    let escapes =
-                        expected.iter().take_while(|l| ESCAPES.iter().any(|(id, _)| id == *l)).count();
-                    let rest = &expected[escapes..];
+                    // What is escaped may lie beside the value only, where base64 has taken up its neighbours; and where it has taken
+                    // up the zero at an end, UTF-16 of either order is there.
+                    // Where JSON and HTML escape different characters, either may be the outer one.
+                    let is_escape = |l: &String| ESCAPES.iter().any(|(id, _)| id == l);
+                    let beside = |(at, l): &(usize, &String)| {
+                        let inside = expected.iter().skip(*at).find(|l| !is_escape(l));
+                        is_escape(l) && inside.is_some_and(|l| l == "base64")
+                    };
+                    let rest: Vec<String> =
+                        expected.iter().enumerate().filter(|e| !beside(e)).map(|(_, l)| l.clone()).collect();
+                    let either = |chain: &[String]| -> Vec<String> {
+                        let cut = chain.iter().any(|l| l == "base64");
+                        let one =
+                            |l: &String| if cut { l.replace("utf-16be", "utf-16le") } else { l.clone() };
+                        let mut chain: Vec<String> = chain.iter().map(one).collect();
+                        for at in 1..chain.len() {
+                            if chain[at - 1] == "html" && chain[at] == "json" {
+                                chain.swap(at - 1, at);
+                            }
+                        }
+                        chain
+                    };
                     let fits = |chain: &Vec<String>| {
-                        *chain == expected
-                            || (rest.first().is_some_and(|l| l == "base64") && chain[..] == *rest)
+                        either(chain) == either(&expected) || either(chain) == either(&rest)
                     };
                     let there = seen.get(client.as_str()).is_some_and(|all| all.iter().any(fits));
                     count.found += usize::from(there);

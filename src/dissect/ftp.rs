@@ -52,6 +52,17 @@ fn asks_tls(line: &[u8]) -> bool {
         && lines::known(&["TLS", "TLS-C", "SSL", "TLS-P"], argument.trim_ascii_end()).is_some()
 }
 
+/// A command of the server's own (RFC 959 section 4.1.3): of those that change passwords the word alone is shown.
+fn site(argument: &[u8], masking: Masking) -> String {
+    const PASSWORDS: &[&str] =
+        &["PSWD", "PASSWD", "PASSWORD", "PASS", "CPWD", "CHPASS", "GPASS", "GRPPASS", "SETPASS", "CHPWD"];
+    let (word, rest) = lines::split(argument);
+    match lines::known(PASSWORDS, word) {
+        Some(word) => format!("{word} {}", masking.apply(&lines::lossy(rest))),
+        None => lines::shown(argument),
+    }
+}
+
 #[derive(Default)]
 struct Ftp {
     lines: Lines,
@@ -70,6 +81,7 @@ impl Ftp {
         let argument = |masking: Masking| match command {
             "USER" => masking.apply_any(&lines::lossy(argument)),
             "PASS" | "ACCT" | "ADAT" => masking.apply(&lines::lossy(argument)),
+            "SITE" => site(argument, masking),
             _ => lines::shown(argument),
         };
         lines::emit("ftp.command", line.size, &[], command, argument, starttls, cx);
@@ -120,7 +132,7 @@ mod tests {
         Say::Down(b"220-Welcome\r\n220 ready\r\n"),
         Say::Up(b"USER somebody\r\n"),
         Say::Down(b"331 go on\r\n"),
-        Say::Up(b"pass swordfish12\r\nFEAT\nXYZZY plugh\r\nRETR a file\r\n"),
+        Say::Up(b"pass swordfish12\r\nFEAT\nSITE pswd old swordfish13\r\nXYZZY plugh\r\nRETR a file\r\n"),
         Say::Down(b"230-Hello\r\n 234 no reply\r\n230 in\r\n"),
         Say::Up(b"QUIT\r\n"),
     ];
@@ -130,7 +142,14 @@ mod tests {
         let seen = talk(21, 1400, &LOG_IN);
         assert_eq!(
             commands(&seen),
-            ["USER s…y (8 to 15 characters)", "PASS s…2 (8 to 15 characters)", "FEAT", "RETR a file", "QUIT"]
+            [
+                "USER s…y (8 to 15 characters)",
+                "PASS s…2 (8 to 15 characters)",
+                "FEAT",
+                "SITE PSWD o…3 (8 to 15 characters)",
+                "RETR a file",
+                "QUIT"
+            ]
         );
         let told = findings(&seen, FindingKind::Credential);
         assert_eq!(

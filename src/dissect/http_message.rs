@@ -12,7 +12,7 @@ use super::Frames;
 use super::flow::canonical_name;
 use crate::model::{FindingKind, Severity};
 use crate::payload::credential::http_authorization;
-use crate::payload::mask::{escape, is_secret_name};
+use crate::payload::mask::{escape, is_password_name, is_secret_name};
 use crate::payload::{Masking, RawFinding, mask};
 
 /// Header fields that an observation shows.
@@ -199,8 +199,13 @@ impl Secrets {
             if value.is_empty() || !is_secret_name(&lower) || !self.first_time(&lower, value.as_bytes()) {
                 continue;
             }
-            let sure = ["token", "secret", "passw", "pwd"].iter().any(|part| lower.contains(part));
-            let severity = if sure { Severity::High } else { Severity::Medium };
+            let sure = ["token", "secret"].iter().any(|part| lower.contains(part));
+            // The same as in a body.
+            let severity = match (is_password_name(&lower), sure) {
+                (true, _) => Severity::Critical,
+                (_, true) => Severity::High,
+                _ => Severity::Medium,
+            };
             let what = format!("{} in the request target: {}", escape(name), masking.apply(value));
             tell(range, raw("http-secret-parameter", FindingKind::Token, severity, what));
         }

@@ -169,7 +169,8 @@ impl Unwrapped {
         raw.encoding.splice(0..0, self.layers.iter().map(|layer| (*layer).to_owned()));
         // Behind a compression only the place where the part begins means anything.
         let part = self.parts.get(from);
-        let within = if self.whole { 0 } else { start - part.map_or(start, |p| p.start) };
+        // Of content in very many parts the first may be forgotten.
+        let within = if self.whole { 0 } else { part.map_or(0, |p| start.saturating_sub(p.start)) };
         let first = part.map_or(0, |p| p.offset) + within;
         raw.range = (first, first + (end - start));
         Some((frames, Ok(raw)))
@@ -232,6 +233,19 @@ mod tests {
         assert_eq!(found(Unwrapped::pieces(&["chunked"]), parts), "", "the stream itself holds them");
         let pieces = &[("can", 1, 0, false), ("ary-", 1, 3, false), ("4711 canary-4711", 2, 11, true)];
         assert_eq!(found(Unwrapped::pieces(&["chunked"]), pieces), "[1, 2] chunked at 0");
+    }
+
+    #[test]
+    fn a_hit_that_begins_before_the_parts_that_are_kept_is_told() {
+        let value = "0123456789abcdef".repeat(64);
+        let set = crate::payload::CanarySet::new(&[("long".into(), value.clone())]).unwrap();
+        let options = Options { canaries: std::sync::Arc::new(set), ..Options::default() };
+        let mut content = Unwrapped::new(&[]);
+        let told: Vec<_> = (0_u64..)
+            .zip(value.bytes().flat_map(|b| format!("%{b:02x}").into_bytes()))
+            .flat_map(|(n, byte)| content.search(&[byte], vec![n], n, Direction::Up, &options))
+            .collect();
+        assert_eq!(told.len(), 1);
     }
 
     #[test]

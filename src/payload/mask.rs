@@ -3,7 +3,8 @@
 //! Takes values from the wire; gives text with a quarter of the value at most, and never a control character.
 //! [`Masking::Off`] (`--show-secrets`) gives the value itself, with controls escaped. Lengths are given as classes:
 //! the exact length of a password helps to guess it. Headers and targets whose names tell a secret are known by the
-//! words in those names; others pass through, so a secret under a harmless name is not masked.
+//! words in those names, and what the built-in rules find in them is masked too; others pass through, so a secret under a
+//! harmless name is not masked.
 
 use std::fmt::Write as _;
 
@@ -95,52 +96,86 @@ pub fn mask_number(value: &str) -> String {
     format!("…{last} (number, {} digits)", if digits.len() < 8 { "under 8" } else { "8 or more" })
 }
 
-/// The value of a header as it may be shown: secrets masked, their names and schemes kept.
+/// The value of a header as it may be shown: secrets masked, their names and schemes kept, and what the rules find.
 #[must_use]
 pub fn mask_header(name: &str, value: &str, masking: Masking) -> String {
     if masking == Masking::Off {
         return escape(value);
     }
+    without_found(&format!("{}: ", escape(name)), &named_header(name, value))
+}
+
+/// Text that is shown behind `lead`, with what the rules find in it masked.
+fn without_found(lead: &str, text: &str) -> String {
+    let whole = format!("{lead}{text}");
+    let mut out = String::with_capacity(text.len());
+    let mut at = lead.len();
+    for (range, shown) in super::cleartext::told(&whole) {
+        if let Some(before) = whole.get(at..range.start) {
+            out.push_str(before);
+            out.push_str(&shown);
+            at = range.end;
+        }
+    }
+    out.push_str(whole.get(at..).unwrap_or_default());
+    out
+}
+
+fn named_header(name: &str, value: &str) -> String {
     let name = name.trim().to_ascii_lowercase();
     match name.as_str() {
         "authorization" | "proxy-authorization" => mask_authorization(value),
         "cookie" | "cookie2" => mask_pairs(value, |_, _| true),
         "set-cookie" | "set-cookie2" => mask_pairs(value, |place, key| place == 0 || !is_attribute(key)),
-        "referer" | "location" | "content-location" | "origin" | ":path" => mask_target(value, masking),
+        "referer" | "location" | "content-location" | "origin" | ":path" => masked_target(value),
         "from" => mask_email(value),
         // Names that sound secret and are not.
         "www-authenticate" | "proxy-authenticate" | "sec-websocket-key" | "sec-websocket-accept" => {
             escape(value)
         }
-        _ if is_secret_name(&name) => mask(value),
+        _ if is_masked_name(&name) => mask(value),
+        // Addresses in other headers, as in `Link`.
+        _ if value.contains("://") => masked_target(value),
         _ => escape(value),
     }
 }
 
-/// A request target as it may be shown: user names before the host, the values of secret parameters and telephone numbers
-/// masked. A bare row of digits is one only under a name that says so; with `+` or `00` before it always.
+/// A request target as it may be shown: user names before the host, the values of secret parameters, telephone numbers and what
+/// the rules find masked. A bare row of digits is a number only under a name that says so; with `+` or `00` before it always.
 #[must_use]
 pub fn mask_target(target: &str, masking: Masking) -> String {
     if masking == Masking::Off {
         return escape(target);
     }
+    without_found("target: ", &masked_target(target))
+}
+
+/// A host with or without a user before it.
+fn mask_authority(authority: &str) -> String {
+    authority.rsplit_once('@').map_or_else(|| escape(authority), |(_, host)| escape(&format!("…@{host}")))
+}
+
+fn masked_target(target: &str) -> String {
     let query_at = target.find(['?', '#']).unwrap_or(target.len());
     let (path, query) = target.split_at_checked(query_at).unwrap_or((target, ""));
-    let mut out = match path.split_once("://") {
+    let address = path.split_once("//").filter(|(scheme, _)| scheme.is_empty() || scheme.ends_with(':'));
+    let mut out = match address {
         Some((scheme, rest)) => {
             let (authority, rest) =
                 rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or((rest, ""));
-            let host =
-                authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}"));
-            format!("{}{}", escape(&format!("{scheme}://{host}")), mask_path(rest))
+            format!("{}//{}{}", escape(scheme), mask_authority(authority), mask_path(rest))
         }
+        // The target of CONNECT (RFC 9110 section 7.1).
+        None if !path.contains('/') && path.contains('@') => mask_authority(path),
         None => mask_path(path),
     };
     let mut begin = 0;
     for (at, separator) in query.match_indices(['?', '#', '&', ';']).chain([(query.len(), "")]) {
         let parameter = query.get(begin..at).unwrap_or_default();
         match parameter.split_once('=') {
-            Some((key, value)) if is_secret_name(&key.to_ascii_lowercase()) => {
+            Some((key, value))
+                if is_masked_name(&unescaped(key).to_ascii_lowercase()) || holds_secret(value) =>
+            {
                 let _ = write!(out, "{}={}", escape(key), mask(value));
             }
             Some((key, value)) if value.contains('@') || value.contains("%40") => {
@@ -154,6 +189,8 @@ pub fn mask_target(target: &str, masking: Masking) -> String {
                     mask_number(&value.to_ascii_lowercase().replace("%2b", "").replace("%20", ""))
                 );
             }
+            // What goes on behind a second `?` is escaped.
+            _ if holds_secret(parameter) => out.push_str(&mask(parameter)),
             _ => out.push_str(&escape(parameter)),
         }
         out.push_str(separator);
@@ -162,14 +199,22 @@ pub fn mask_target(target: &str, masking: Masking) -> String {
     out
 }
 
-/// A path with telephone numbers masked, segment by segment.
+/// A path with telephone numbers and secret parameters of its segments (RFC 3986 section 3.3) masked, segment by segment.
 fn mask_path(path: &str) -> String {
     let number = |segment: &&str| is_number(segment, segment.starts_with("tel:"));
-    if !path.split('/').any(|segment| number(&segment)) {
+    let secret =
+        |segment: &&str| segment.contains(';') && segment.split(';').skip(1).any(is_secret_parameter);
+    if !path.split('/').any(|segment| number(&segment) || secret(&segment)) {
         return escape(path);
     }
+    let parameter = |part: &str| match part.split_once('=') {
+        Some((key, value)) if is_secret_parameter(part) => format!("{}={}", escape(key), mask(value)),
+        _ => escape(part),
+    };
     let shown = |segment: &str| {
-        if number(&segment) {
+        if secret(&segment) {
+            segment.split(';').map(parameter).collect::<Vec<_>>().join(";")
+        } else if number(&segment) {
             mask_number(&segment.to_ascii_lowercase().replace("%2b", "").replace("%20", ""))
         } else {
             escape(segment)
@@ -198,16 +243,71 @@ fn names_a_number(key: &str) -> bool {
     WHOLE.contains(&key.as_str()) || PARTS.iter().any(|part| key.contains(part))
 }
 
+fn is_secret_parameter(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(key, _)| is_masked_name(&unescaped(key).to_ascii_lowercase()))
+}
+
+/// The text with percent escapes undone (RFC 3986 section 2.1).
+fn unescaped(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
+    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|d| std::str::from_utf8(d).ok());
+        match digits.and_then(|d| u8::from_str_radix(d, 16).ok()).filter(|_| byte == b'%') {
+            Some(escaped) => {
+                out.push(escaped);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Whether the value of a parameter has values of its own under names that tell a secret, as addresses and JSON do, escaped up to
+/// twice.
+fn holds_secret(value: &str) -> bool {
+    let once = unescaped(value);
+    let twice = unescaped(&once);
+    [once, twice].iter().any(|text| {
+        text.match_indices(['=', ':']).any(|(at, _)| {
+            let before = text.get(..at).unwrap_or_default().trim_end_matches(['"', '\'', '\\', ' ']);
+            let plain = |c: char| !(c.is_ascii_alphanumeric() || "_.-[]".contains(c));
+            let name = before.rsplit(plain).next().unwrap_or_default();
+            at + 1 < text.len() && is_masked_name(&name.to_ascii_lowercase())
+        })
+    })
+}
+
+/// The words of a name.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// Whether the value under this (lower-case) name is not shown: more names than those that are told as findings, as a mask too many
+/// costs little.
+fn is_masked_name(name: &str) -> bool {
+    is_secret_name(name) || words(name).any(|word| ["auth", "key"].contains(&word))
+}
+
+/// Whether a (lower-case) name is one of a password.
+#[must_use]
+pub fn is_password_name(name: &str) -> bool {
+    const PARTS: [&str; 5] = ["passw", "passphrase", "passcode", "kennwort", "pwd"];
+    PARTS.iter().any(|part| name.contains(part)) || words(name).any(|word| ["pass", "pw"].contains(&word))
+}
+
 /// Whether a header or parameter of this (lower-case) name carries a secret.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    const PARTS: [&str; 20] = [
+    const PARTS: [&str; 16] = [
         "token",
         "secret",
-        "passw",
-        "passphrase",
-        "passcode",
-        "pwd",
         "api-key",
         "api_key",
         "apikey",
@@ -223,8 +323,11 @@ pub fn is_secret_name(name: &str) -> bool {
         "cookie",
         "otp",
     ];
-    const WHOLE: [&str; 9] = ["auth", "code", "key", "pass", "pin", "sid", "sig", "jwt", "x-registration-id"];
-    WHOLE.contains(&name) || PARTS.iter().any(|part| name.contains(part))
+    const WHOLE: [&str; 6] = ["auth", "code", "key", "sid", "sig", "x-registration-id"];
+    is_password_name(name)
+        || WHOLE.contains(&name)
+        || PARTS.iter().any(|part| name.contains(part))
+        || words(name).any(|word| ["jwt", "pin"].contains(&word))
 }
 
 /// `value` with controls, bidirectional overrides and other invisible characters escaped, at most 512 characters.

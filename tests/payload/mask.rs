@@ -103,6 +103,75 @@ proptest! {
     }
 }
 
+/// What stands for the secret is in Greek, so that whatever Greek comes out stems from it.
+#[test]
+fn secrets_under_any_usual_name_are_masked_in_headers_and_targets() {
+    const SECRET: &str = "αβγδεζηθικλμνξοπ";
+    let shows = |text: &str| text.chars().filter(|c| ('α'..='ω').contains(c)).count() > 2;
+    for target in [
+        "/?kennwort=",
+        "/?pw=",
+        "/?pass=",
+        "/?user_pass=",
+        "/?login[password]=",
+        "/?passw%6Frd=",
+        "/?auth_key=",
+        "/?passwort[]=",
+        "/app/;jsessionid=",
+        "/a;v=1;pin=",
+        "/?redirect=http%3A%2F%2Fa%2F%3Ftoken%3D",
+        "/?next=/a?x%3D1%26token%3D",
+        "/?data={\"password\":\"",
+        "/?data=%7B%22auth_key%22%3A%20%22",
+        "/?to=http%253A%252F%252Fa%253Fpw%253D",
+    ] {
+        let shown = mask_target(&format!("{target}{SECRET}"), Masking::On);
+        assert!(!shows(&shown), "{shown}");
+    }
+    for name in [
+        "X-User-Pass",
+        "x-pin",
+        "X-JWT-Assertion",
+        "X-Goog-FirebaseInstallations-Auth",
+        "Ocp-Apim-Subscription-Key",
+        "X-Signal-Key",
+        "X-Password",
+    ] {
+        assert!(!shows(&mask_header(name, SECRET, Masking::On)), "{name}");
+    }
+    let link = mask_header("Link", &format!("<http://a.example/?token={SECRET}>; rel=next"), Masking::On);
+    assert!(!shows(&link), "{link}");
+    for (target, shown) in [
+        ("user:secret@h.example:443", "…@h.example:443"),
+        ("//user:secret@h.example/a", "//…@h.example/a"),
+        ("h.example:443", "h.example:443"),
+        ("/?q=a%3Ab&keyword=x&monkey=1&compass=n", "/?q=a%3Ab&keyword=x&monkey=1&compass=n"),
+        ("/a;v=1/b", "/a;v=1/b"),
+        ("*", "*"),
+    ] {
+        assert_eq!(mask_target(target, Masking::On), shown);
+    }
+}
+
+#[test]
+fn what_rules_find_in_headers_and_targets_is_masked() {
+    let target =
+        "/w?lat=48.20103&lon=16.36952&imei=490154203237518&idfa=6D92078A-8246-4BA4-AE5B-76104861E7DC&v=2";
+    let shown = mask_target(target, Masking::On);
+    assert_eq!(
+        shown,
+        "/w?lat=… (16 to 31 characters)&imei=…18 (number, 8 or more digits)&idfa=6…c (32 to 63 characters)&v=2"
+    );
+    assert_eq!(mask_target(target, Masking::Off), target);
+    assert_eq!(
+        mask_header("X-Device-IMEI", "490154203237518", Masking::On),
+        "…18 (number, 8 or more digits)"
+    );
+    // The model of a device is a hint, not a secret.
+    let agent = "App/2 (Linux; Android 13; SM-S901B) okhttp/4.9";
+    assert_eq!(mask_header("User-Agent", agent, Masking::On), agent);
+}
+
 #[test]
 fn telephone_numbers_in_targets() {
     for (target, shown) in [

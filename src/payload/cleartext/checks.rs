@@ -24,6 +24,8 @@ pub(super) enum Check {
     PhoneNational,
     /// Three or more different numbers in international form, with commas between them.
     Phones,
+    /// The same of numbers as they are dialled within a country.
+    PhonesNational,
     /// 15 digits with a reporting body and Luhn's check digit.
     Imei,
     /// 14 or 15 digits that begin with a mobile country code.
@@ -57,17 +59,20 @@ impl Check {
             Check::Any => Some(text.into_owned()),
             Check::Email => email(&text, before),
             Check::Phone => {
-                let digits = digits(&text.to_ascii_lowercase().replace("%2b", "").replace("\\u002b", ""));
+                let text = text.to_ascii_lowercase().replace("%2b", "").replace("\\u002b", "");
+                // The trunk prefix that is left out behind a country code.
+                let digits = digits(&text.replace("(0)", ""));
                 let digits = digits.strip_prefix("00").unwrap_or(&digits);
                 PLANS.international(digits).then(|| format!("+{digits}"))
             }
             Check::PhoneNational => Some(digits(&text)).filter(|d| PLANS.national(d)),
-            Check::Phones => phones(&text),
+            Check::Phones => phones(&text, &|digits| PLANS.international(digits)),
+            Check::PhonesNational => phones(&text, &|digits| PLANS.national(digits)),
             Check::Imei => Some(digits(&text)).filter(|d| imei(d)),
             Check::Imsi => Some(digits(&text)).filter(|d| PLANS.imsi(d)),
             Check::Mac => mac(&text),
             Check::Uuid => uuid(&text),
-            Check::Coordinates => coordinates(&text),
+            Check::Coordinates => coordinates(&text, before),
             Check::Prose => prose(&text),
             Check::Jwt => jwt(value).then(|| text.into_owned()),
             Check::Secret => secret(&text),
@@ -114,11 +119,11 @@ fn email(text: &str, before: &[u8]) -> Option<String> {
     (!other).then_some(address)
 }
 
-fn phones(text: &str) -> Option<String> {
+fn phones(text: &str, fits: &dyn Fn(&str) -> bool) -> Option<String> {
     let mut all: Vec<String> = Vec::new();
     for part in text.split(',').map(digits).filter(|d| !d.is_empty()) {
         let part = part.strip_prefix("00").map(str::to_owned).unwrap_or(part);
-        if !PLANS.international(&part) {
+        if !fits(&part) {
             return None;
         }
         all.push(part);
@@ -147,13 +152,27 @@ fn uuid(text: &str) -> Option<String> {
     (matches!(hex.len(), 16 | 32) && kinds.len() >= 5 && own).then_some(hex)
 }
 
-fn coordinates(text: &str) -> Option<String> {
+/// The name before the value, and the one within, say which of the two is the latitude; without names it is the first, but for GeoJSON.
+fn coordinates(text: &str, before: &[u8]) -> Option<String> {
+    let before = String::from_utf8_lossy(before).to_ascii_lowercase();
+    let name = before.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+    let ends = |names: &[&str]| names.iter().any(|n| name.ends_with(n));
+    let within = text.to_ascii_lowercase();
+    let turned = if ends(&["lon", "lng", "long", "longitude"]) {
+        within.contains("lat").then_some(true)?
+    } else if ends(&["lat", "latitude"]) {
+        (within.contains("lon") || within.contains("lng")).then_some(false)?
+    } else {
+        ends(&["coordinates"])
+    };
     let mut numbers =
         text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).filter_map(|part| {
             let decimals = part.split_once('.').map(|(_, d)| d.len())?;
             (decimals >= 3).then(|| part.parse::<f64>().ok()).flatten()
         });
-    let (latitude, longitude) = (numbers.next()?, numbers.next()?);
+    // Between the two a field of another kind may stand.
+    let (first, last) = (numbers.next()?, numbers.next_back()?);
+    let (latitude, longitude) = if turned { (last, first) } else { (first, last) };
     let real = latitude.abs() <= 90.0 && longitude.abs() <= 180.0 && latitude != 0.0 && longitude != 0.0;
     real.then(|| format!("{latitude},{longitude}"))
 }

@@ -1,6 +1,6 @@
 //! The place in a picture: GPS position of Exif metadata.
 //!
-//! Takes the TIFF structure that follows `Exif\0\0` (JIS/CIPA DC-008, Exif 2.32, sections 4.5 and 4.6.6), whole or cut off; gives
+//! Takes the TIFF structure that follows `Exif\0\0`, or the name and size of a chunk of WebP (JIS/CIPA DC-008, Exif 2.32, sections 4.5 and 4.6.6), whole or cut off; gives
 //! latitude and longitude in degrees. Offsets come from the wire and are only ever followed into the bytes at hand, each once.
 
 use std::sync::LazyLock;
@@ -8,9 +8,12 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
 
-const BEGINNINGS: [&[u8]; 4] = [b"Exif\0\0II*\0", b"Exif\0\0MM\0*", b"eXIfII*\0", b"eXIfMM\0*"];
-/// What stands before the structure in JPEG, HEIF and WebP, and in PNG as the chunk's name; with the structure's first bytes.
-/// Vector code that looks for all four at once; where the processor has none, an automaton.
+const BEGINNINGS: [&[u8]; 5] = [b"Exif\0\0II*\0", b"Exif\0\0MM\0*", b"eXIfII*\0", b"eXIfMM\0*", CHUNK];
+/// The name of WebP's chunk; four bytes of its size stand between it and the structure.
+const CHUNK: &[u8] = b"EXIF";
+const STRUCTURES: [&[u8]; 2] = [b"II*\0", b"MM\0*"];
+/// What stands before the structure in JPEG and HEIF, in PNG as the chunk's name, with the structure's first bytes, and in WebP.
+/// Vector code that looks for all at once; where the processor has none, an automaton.
 static MARKERS: LazyLock<(Option<Searcher>, Option<AhoCorasick>)> = LazyLock::new(|| {
     let packed = Searcher::new(BEGINNINGS);
     let other = if packed.is_none() { AhoCorasick::new(BEGINNINGS).ok() } else { None };
@@ -18,6 +21,8 @@ static MARKERS: LazyLock<(Option<Searcher>, Option<AhoCorasick>)> = LazyLock::ne
 });
 /// Bytes of a marker that are the structure's own.
 const HEAD: usize = 4;
+/// Bytes of a chunk's size.
+const SIZE: usize = 4;
 /// Bytes of the structure that are kept: positions stand before the preview picture.
 pub(super) const MOST: usize = 16 << 10;
 /// Entries of one directory; writers make some 60.
@@ -28,19 +33,33 @@ const GPS: u16 = 0x8825;
 
 /// Where the next marker begins, its structure begins, and it ends.
 pub(super) fn marker(data: &[u8]) -> Option<(usize, usize, usize)> {
-    let hit = match &*MARKERS {
-        (Some(packed), _) => packed.find(data)?,
-        (None, other) => other.as_ref()?.find(data)?,
-    };
-    Some((hit.start(), hit.end() - HEAD, hit.end()))
+    let mut from = 0;
+    loop {
+        let rest = data.get(from..)?;
+        let hit = match &*MARKERS {
+            (Some(packed), _) => packed.find(rest)?,
+            (None, other) => other.as_ref()?.find(rest)?,
+        };
+        let (start, end) = (from + hit.start(), from + hit.end());
+        if hit.len() > CHUNK.len() {
+            return Some((start, end - HEAD, end));
+        }
+        let head = end + SIZE;
+        if data.get(head..).is_some_and(|rest| STRUCTURES.iter().any(|s| rest.starts_with(s))) {
+            return Some((start, head, head + HEAD));
+        }
+        from = end;
+    }
 }
 
 /// How many bytes at the end may be the beginning of a marker.
 pub(super) fn cut(all: &[u8]) -> usize {
-    let most = BEGINNINGS.iter().map(|m| m.len() - 1).max().unwrap_or_default().min(all.len());
+    let most = (CHUNK.len() + SIZE + HEAD - 1).min(all.len());
     let begins = |n: &usize| {
         let end = all.get(all.len() - n..).unwrap_or_default();
+        let chunk = end.strip_prefix(CHUNK).map(|rest| rest.get(SIZE..).unwrap_or_default());
         BEGINNINGS.iter().any(|m| m.starts_with(end))
+            || chunk.is_some_and(|rest| STRUCTURES.iter().any(|s| s.starts_with(rest)))
     };
     (1..=most).rev().find(begins).unwrap_or_default()
 }

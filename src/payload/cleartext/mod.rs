@@ -2,7 +2,7 @@
 //!
 //! Takes the readable bytes of one direction in order; gives [`Sighting`]s with rule, place and value. A match may lie across
 //! any number of pieces: of an unfinished line the last bytes are kept, at most the longest match of any rule and as many before them.
-//! A match lies within one line, and rules look only where readable bytes stand together: random and compressed bytes cost
+//! A match lies within one line (the head of a part of a form and the first line of its content count as one), and rules look only where readable bytes stand together: random and compressed bytes cost
 //! a few instructions for eight of them. In readable ones all anchors are sought in one pass, and an expression runs on a line that holds an
 //! anchor of its rule. Time is linear in the bytes for any input.
 
@@ -18,7 +18,7 @@ pub use rules::{RuleError, RuleFileError, Rules};
 
 use super::RawFinding;
 use super::mask::Masking;
-use crate::model::Direction;
+use crate::model::{Direction, FindingKind, Severity};
 use checks::BEFORE;
 
 /// Fewest ASCII characters in a row that any match holds; [`first_text`] is made for six.
@@ -241,11 +241,92 @@ impl Picture {
     }
 }
 
+/// What the built-in rules find in a line that is shown: where, and the mask that takes its place. Names of devices and other things
+/// of little weight are left as they are.
+pub(super) fn told(text: &str) -> Vec<(Range<usize>, String)> {
+    let rules = Rules::embedded();
+    let mut all = Vec::new();
+    Search::alone(&rules, text.as_bytes(), &mut |sighting| {
+        let rule = rules.list.get(sighting.rule);
+        let secret =
+            |rule: &&rules::Rule| rule.severity >= Severity::Medium || rule.kind != FindingKind::Identifier;
+        if let Some(rule) = rule.filter(secret) {
+            let range = sighting.start as usize..sighting.end as usize;
+            all.push((range, rule.show(&sighting.value, Masking::On)));
+        }
+    });
+    all.sort_by_key(|(range, _)| range.start);
+    all
+}
+
 /// Where the line that goes on at the end begins, as far back as `most`; the end itself where no line goes on.
 fn open_line(all: &[u8], most: usize) -> usize {
     let least = all.len().saturating_sub(most);
     let tail = all.get(least..).unwrap_or_default();
-    least + tail.iter().rposition(|b| *b < 0x80 && (!is_text(*b) || ends_line(*b))).map_or(0, |n| n + 1)
+    let at =
+        least + tail.iter().rposition(|b| *b < 0x80 && (!is_text(*b) || ends_line(*b))).map_or(0, |n| n + 1);
+    part_head(all, least, at)
+}
+
+/// Lines that a part of a form has in its head at most, with the empty one.
+const MAX_HEAD: usize = 4;
+
+fn is_part_field(line: &[u8]) -> bool {
+    line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"content-"))
+}
+
+fn is_disposition(line: &[u8]) -> bool {
+    line.get(..19).is_some_and(|name| name.eq_ignore_ascii_case(b"content-disposition"))
+}
+
+/// Where the head of the part of a form begins whose content begins with the line at `at` (RFC 7578 section 4.2), not before `least`;
+/// else `at`.
+fn part_head(all: &[u8], least: usize, at: usize) -> usize {
+    let mut first = at;
+    for place in 0..MAX_HEAD {
+        let Some((end, body)) = all.get(least..first).unwrap_or_default().split_last() else { break };
+        let body = match (end, body) {
+            (b'\n', [line @ .., b'\r']) => line,
+            (b'\n' | b'\r', line) => line,
+            _ => break,
+        };
+        let start = body.iter().rposition(|b| ends_line(*b)).map_or(0, |n| n + 1);
+        let line = body.get(start..).unwrap_or_default();
+        if is_disposition(line) {
+            return least + start;
+        }
+        if !(is_part_field(line) || (place == 0 && line.is_empty())) {
+            break;
+        }
+        first = least + start;
+    }
+    at
+}
+
+/// Where the first line of a part's content ends, `end` being the end of the first line of its head; else `end`.
+fn part_end(ahead: &[u8], end: usize) -> usize {
+    let mut at = end;
+    let mut content = false;
+    for _ in 0..=MAX_HEAD {
+        let rest = ahead.get(at..).unwrap_or_default();
+        let skipped = match rest {
+            [b'\r', b'\n', ..] => 2,
+            [b'\r' | b'\n', ..] => 1,
+            _ => break,
+        };
+        let line = rest.get(skipped..).unwrap_or_default();
+        let length = line.iter().position(|b| ends_line(*b)).unwrap_or(line.len());
+        at += skipped + length;
+        let line = line.get(..length).unwrap_or_default();
+        if content {
+            return at;
+        }
+        content = line.is_empty();
+        if !content && !is_part_field(line) {
+            break;
+        }
+    }
+    end
 }
 
 fn ends_line(b: u8) -> bool {
@@ -471,7 +552,9 @@ impl Scan<'_> {
         let back = self.all.get(least..at).unwrap_or_default();
         let ahead = self.all.get(at..most).unwrap_or_default();
         let start = least + back.iter().rposition(|b| ends_line(*b)).map_or(0, |n| n + 1);
-        let end = at + ahead.iter().position(|b| ends_line(*b)).unwrap_or(ahead.len());
+        let end = ahead.iter().position(|b| ends_line(*b)).unwrap_or(ahead.len());
+        let head = self.all.get(start..).is_some_and(is_disposition);
+        let end = at + if head { part_end(ahead, end) } else { end };
         *piece = Some(Piece { start, end, until: end.min(at + BATCH), rules });
     }
 
@@ -692,7 +775,12 @@ mod tests {
             let head = [&[0xff, 0xd8, 0xff, 0xe1][..], &length.to_be_bytes(), b"Exif\0\0"].concat();
             let jpeg = [&Noise(3).bytes(300), &head[..], &tiff, &Noise(4).bytes(3000)].concat();
             let png = [b"\x89PNG\r\n\x1a\n....eXIf", &tiff[..]].concat();
-            for (name, picture) in [("jpeg", jpeg), ("png", png)] {
+            // The container's own way (WebP Container Specification, section "Metadata").
+            let size = (tiff.len() as u32).to_le_bytes();
+            let webp =
+                [b"RIFF\x10\x10\0\0WEBPVP8X....EXIFVP8 ", &Noise(5).bytes(300)[..], b"EXIF", &size, &tiff]
+                    .concat();
+            for (name, picture) in [("jpeg", jpeg), ("png", png), ("webp", webp)] {
                 for size in [1, 2, 3, 5, 17, 100, 1400] {
                     let all = found(&picture, size);
                     assert_eq!(all.len(), 1, "{name} by {size}: {all:?}");
@@ -704,6 +792,52 @@ mod tests {
             }
             let without = [&head[..], &tiff[..40]].concat();
             assert!(ids(&without).is_empty());
+        }
+    }
+
+    /// The passwords that are found, in pieces of any size the same.
+    fn passwords(text: &str) -> Vec<String> {
+        let whole = found(text.as_bytes(), 1 << 20);
+        for size in [1, 2, 3, 7, 40] {
+            assert_eq!(found(text.as_bytes(), size), whole, "{text} by {size}");
+        }
+        whole.into_iter().filter(|(id, ..)| id.starts_with("password")).map(|(.., value)| value).collect()
+    }
+
+    #[test]
+    fn passwords_of_forms_json_and_parts_are_found_whole() {
+        for (text, expected) in [
+            ("user=alice&pass=correct-horse&x=1", "correct-horse"),
+            ("user=alice&user_password=correct-horse&x=1", "correct-horse"),
+            ("user[email]=a@b.example&user[password]=correct-horse&x=1", "correct-horse"),
+            ("user%5Bpassword%5D=correct-horse&x=1 and so on", "correct-horse"),
+            (r#"{"username":"alice","pass":"correct horse"}"#, "correct horse"),
+            (r#"{"username":"alice","passphrase":"correct horse"}"#, "correct horse"),
+            (r#"{"username":"alice","newPassword":"correct horse"}"#, "correct horse"),
+            (r#"{"user":"alice","password":"cor\"rect, horse"}"#, r#"cor\"rect, horse"#),
+            (
+                r#"{"query":"mutation{login(user:\"alice\",password:\"correct-horse\"){token}}"}"#,
+                "correct-horse",
+            ),
+            (
+                "--XX\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nalice\r\n--XX\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\ncorrect horse\r\n--XX--\r\n",
+                "correct horse",
+            ),
+            (
+                "--XX\nContent-Disposition: form-data; name=\"user[pass]\"\nContent-Type: text/plain\n\ncorrect horse\n--XX--\n",
+                "correct horse",
+            ),
+        ] {
+            assert_eq!(passwords(text), [expected], "{text}");
+        }
+        for text in [
+            "the test will pass=always, says the manual",
+            "bypass=whatever&compass=north-east&trespass=forbidden",
+            r#"{"password":"required","pass":true,"passed":"yesterday","passport":"C01X00T47"}"#,
+            "--XX\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\n\r\n--XX--\r\n",
+            "--XX\r\nContent-Disposition: form-data; name=\"passport\"\r\n\r\ncorrect horse\r\n--XX--\r\n",
+        ] {
+            assert_eq!(passwords(text), Vec::<String>::new(), "{text}");
         }
     }
 
@@ -744,6 +878,10 @@ mod tests {
             "lat=1.",
             "Exif\0\0II*\0",
             "eXIfMM\0*",
+            "EXIF",
+            "EXIF\x10\0\0\0II*\0",
+            "Content-Disposition: form-data; name=\"password\"\r\n\r\n",
+            "content-disposition\n",
             "\u{e4}",
             &anchors,
         ] {

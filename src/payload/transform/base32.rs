@@ -1,23 +1,28 @@
 //! Base32 (RFC 4648 section 6), in the five alignments to the groups of five bytes, and the user names of Caritas' online
 //! counselling: `enc.` before base32 whose padding is written as `.` (CLAIMS ca.n3).
 
-use super::{Case, END, Place, Transform, Written, endings_of_bits};
+use super::{Case, Depth, END, Place, Transform, Written, endings_of_bits};
 
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &["base32", "caritas-name"],
-    says: "five alignments, either case; `caritas-name`: after `enc.`, with padding of any kind",
+    says: "five alignments, either case, of digests one; `caritas-name`: after `enc.`, with padding of any kind",
     place: Place::Inner,
-    write: |bytes, outer| {
+    write: |bytes, depth| {
         let own = |id, bytes| Written { id, bytes, case: Case::FREE };
-        let mut all: Vec<Written> = (0..5).map(|shift| own("base32", aligned(bytes, shift))).collect();
-        if !outer {
+        let shifts = if depth == Depth::Digest { 1 } else { 5 };
+        let mut all: Vec<Written> = (0..shifts).map(|shift| own("base32", aligned(bytes, shift))).collect();
+        if matches!(depth, Depth::Value | Depth::Nested) {
             all.push(own("caritas-name", [&b"enc."[..], &aligned(bytes, 0)].concat()));
         }
         all
     },
-    ends: Some(|bytes, outer, each| {
+    ends: Some(|bytes, depth, each| {
+        if depth == Depth::Digest {
+            return (TRANSFORM.write)(bytes, depth).iter().for_each(|w| each(&w.bytes, w.bytes.len()));
+        }
+        let outer = depth.is_text();
         endings_of_bits(bytes, 5, &[ALPHABET], each);
         let length = 8 * bytes.len() / 5;
         // A longer one ends as base32 alone does.

@@ -48,26 +48,25 @@ pub(super) struct Transform {
     pub(super) says: &'static str,
     /// Where it may stand in a chain.
     pub(super) place: Place,
-    /// All texts an encoder may make of the bytes. With `outer` the bytes are themselves the text of another encoder, and only
-    /// what has to be escaped is; an empty answer means that nothing has to be.
-    pub(super) write: fn(bytes: &[u8], outer: bool) -> Vec<Written>,
+    /// All texts an encoder may make of the bytes, as far as the depth says; an empty answer means that nothing has to be escaped.
+    pub(super) write: fn(bytes: &[u8], depth: Depth) -> Vec<Written>,
     /// The same texts by their ends alone, where that is quicker; see [`Transform::endings`].
     pub(super) ends: Option<Ends>,
 }
 
 /// Gives the last [`END`] bytes or more of each text that `write` makes (all of a shorter one) with the text's length. An ending may
 /// be given that no text has.
-pub(super) type Ends = fn(bytes: &[u8], outer: bool, each: &mut dyn FnMut(&[u8], usize));
+pub(super) type Ends = fn(bytes: &[u8], depth: Depth, each: &mut dyn FnMut(&[u8], usize));
 
 /// Bytes of an ending.
 pub(super) const END: usize = 16;
 
 impl Transform {
     /// The endings of all texts that an encoder may make of the bytes, with the length of each text.
-    pub(super) fn endings(&self, bytes: &[u8], outer: bool, each: &mut dyn FnMut(&[u8], usize)) {
+    pub(super) fn endings(&self, bytes: &[u8], depth: Depth, each: &mut dyn FnMut(&[u8], usize)) {
         match self.ends {
-            Some(ends) => ends(bytes, outer, each),
-            None => (self.write)(bytes, outer).iter().for_each(|w| each(&w.bytes, w.bytes.len())),
+            Some(ends) => ends(bytes, depth, each),
+            None => (self.write)(bytes, depth).iter().for_each(|w| each(&w.bytes, w.bytes.len())),
         }
     }
 }
@@ -98,6 +97,31 @@ fn endings_of_bits(bytes: &[u8], width: usize, alphabets: &[&[u8]], each: &mut d
             }
             each(text.get(..places.len()).unwrap_or_default(), length);
         }
+    }
+}
+
+/// What the bytes are that are written: encoders differ in what they escape, and how many of their ways are searched depends on how
+/// often such a chain is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The value itself: every way.
+    Value,
+    /// The value itself, with two layers around what is written: the ways of most encoders.
+    Nested,
+    /// A digest: any bytes, which nothing stands beside.
+    Digest,
+    /// The text of another encoder: every way to write what has to be escaped.
+    Text,
+    /// The text of another encoder, within one more layer or of one that is seldom met: one way.
+    Deep,
+    /// The text of two encoders: one way, of addresses also that of forms.
+    Third,
+}
+
+impl Depth {
+    /// The bytes are the text of another encoder.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Depth::Text | Depth::Deep | Depth::Third)
     }
 }
 
@@ -240,7 +264,7 @@ mod tests {
             assert!(!says.is_empty());
         }
         for t in TRANSFORMS {
-            for written in (t.write)("Jörg 49 <a/b>".as_bytes(), false) {
+            for written in (t.write)("Jörg 49 <a/b>".as_bytes(), Depth::Value) {
                 assert!(t.ids.contains(&written.id), "{} is not declared", written.id);
             }
         }
@@ -248,24 +272,36 @@ mod tests {
 
     #[test]
     fn endings_are_those_of_what_is_written() {
-        let texts =
-            ["", "a", "+4915112345678", "x/y\"z\\", "a b=c&d%e", "Jörg@example.org", "line\r\nbreak=\r\n"];
+        let texts = [
+            "",
+            "a",
+            "+4915112345678",
+            "x/y\"z\\",
+            "it's <b> & `c` (d)! *~=+,",
+            "a b=c&d%e",
+            "Jörg@example.org",
+            "line\r\nbreak=\r\n",
+        ];
         let long: Vec<u8> = (0..=255).collect();
         let mut inputs: Vec<Vec<u8>> = texts.iter().map(|t| t.as_bytes().to_vec()).collect();
         inputs.extend((0..40).map(|length| long[200..200 + length].to_vec()));
         inputs.extend((0..60).map(|length| long[60..60 + length].to_vec()));
         inputs.push(long);
         for t in TRANSFORMS.iter().filter(|t| t.ends.is_some()) {
-            for (input, outer) in inputs.iter().flat_map(|i| [(i, true), (i, false)]) {
+            let depths = [Depth::Value, Depth::Nested, Depth::Digest, Depth::Text, Depth::Deep, Depth::Third];
+            for (input, depth) in inputs.iter().flat_map(|i| depths.map(|depth| (i, depth))) {
                 let mut given = std::collections::BTreeSet::new();
-                t.endings(input, outer, &mut |end, length| {
+                t.endings(input, depth, &mut |end, length| {
                     let end = &end[end.len() - length.min(END)..];
                     given.insert((end.to_vec(), length));
                 });
-                for Written { id, bytes, .. } in (t.write)(input, outer) {
+                for Written { id, bytes, .. } in (t.write)(input, depth) {
                     let end = bytes[bytes.len() - bytes.len().min(END)..].to_vec();
                     let text = String::from_utf8_lossy(&bytes).into_owned();
-                    assert!(given.contains(&(end, bytes.len())), "{id} of {input:?}: {text} has no ending");
+                    assert!(
+                        given.contains(&(end, bytes.len())),
+                        "{id} of {input:?}, {depth:?}: {text} has no ending"
+                    );
                 }
             }
         }

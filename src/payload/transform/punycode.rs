@@ -103,7 +103,7 @@ mod tests {
         ] {
             assert_eq!(encode(name).as_deref(), Some(code));
         }
-        let written = &(TRANSFORM.write)("Jörg@Bücher.example".as_bytes(), false)[0];
+        let written = &(TRANSFORM.write)("Jörg@Bücher.example".as_bytes(), super::super::Depth::Value)[0];
         assert_eq!(written.bytes, "Jörg@xn--bcher-kva.example".as_bytes());
     }
 }

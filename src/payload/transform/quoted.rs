@@ -6,7 +6,7 @@ pub(super) static TRANSFORM: Transform = Transform {
     ids: &["quoted-printable"],
     says: "`=` and two digits, of all bytes or of those that have to be escaped; soft line breaks; a space may be `_` (header fields)",
     place: Place::Inner,
-    write: |bytes, outer| {
+    write: |bytes, depth| {
         let own = |bytes| Written { id: "quoted-printable", bytes, case: Case::escaped(Escape::Equals) };
         let write = |all: bool, underscore: bool| {
             let mut out = Vec::with_capacity(bytes.len() * 3);
@@ -21,7 +21,7 @@ pub(super) static TRANSFORM: Transform = Transform {
             out
         };
         let mut all = vec![write(false, false)];
-        if !outer {
+        if !depth.is_text() {
             all.extend([write(true, false), write(false, true)]);
         }
         all.retain(|b| b != bytes);
