@@ -207,7 +207,8 @@ fn controls_of(
         let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
         let mut captures: BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();
         if matches!(claim.control.as_str(), "K6" | "K7") {
-            // Only the run says whose a tracker is, and that there was a call: what nobody exercised speaks for nothing, unless nobody exercised any.
+            // Only the run says whose a tracker is, and that there was a call: what nobody exercised speaks for nothing, unless nobody exercised
+            // any. Without a call nothing rests on how calls are read.
             let exercised = |capture: &&str| {
                 run_of(report, capture).is_some_and(|run| {
                     run.messenger.as_deref() == Some(claim.messenger.as_str())
@@ -215,7 +216,7 @@ fn controls_of(
                 })
             };
             let those: BTreeSet<&str> = captures.iter().copied().filter(exercised).collect();
-            if !those.is_empty() {
+            if !those.is_empty() || claim.control == "K7" {
                 captures = those;
             }
         }

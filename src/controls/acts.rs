@@ -6,7 +6,7 @@
 //! would have carried with each burst; whether that is quiet the claim's own predicate says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Tally;
 use super::ends::{device, name_in};
@@ -24,9 +24,10 @@ const LOUD: f64 = 2.0 * 1024.0 * 1024.0;
 pub(super) const BURST_PACKET: u16 = 60_000;
 /// Most packets of all bursts of one capture.
 const MAX_BURST_PACKETS: u64 = 60_000;
-/// Servers and other parties: addresses for documentation (RFC 5737).
+/// Servers: addresses for documentation (RFC 5737).
 const SERVERS: [u8; 3] = [198, 51, 100];
-const PARTIES: [u8; 3] = [192, 0, 2];
+/// Addresses that are tried for another party before it is given up.
+const TRIES: usize = 2000;
 /// The first port of the device for calls, and for bursts.
 const CALL_PORT: u16 = 52_000;
 const BURST_PORT: u16 = 54_000;
@@ -81,7 +82,8 @@ impl Acts {
     /// Chooses acts for each messenger that the one capture of `report` has; bursts for the one that its run names, where the run rested.
     #[must_use]
     pub fn choose(report: &Report, db: &ReferenceDb, number: u32, seed: u64) -> Acts {
-        let mut random = Random::new(seed);
+        // Other addresses than those of the connections elsewhere, which have names.
+        let mut random = Random::new(!seed);
         let mut of: BTreeMap<&str, Vec<&Flow>> = BTreeMap::new();
         for flow in &report.flows {
             if let Some(messenger) = &flow.messenger {
@@ -101,7 +103,10 @@ impl Acts {
                 what,
             };
             let number = number.min(MAX_ACTS) as u16;
-            acts.extend((0..number).map(|n| act(n, CALL_PORT, What::Call(with(PARTIES, n)))));
+            for n in 0..number {
+                let Some(party) = party(db, &mut random) else { break };
+                acts.push(act(n, CALL_PORT, What::Call(party)));
+            }
             let Some((run, (from, until))) = &rest else { continue };
             if run.messenger.as_deref() != Some(messenger) {
                 continue;
@@ -171,6 +176,21 @@ impl Acts {
             }
         }
     }
+}
+
+/// An address that a person may have: of a network of which the data know where it is, and that is of no known operator of servers.
+fn party(db: &ReferenceDb, random: &mut Random) -> Option<[u8; 4]> {
+    let mut addresses = (0..TRIES).map(|_| Ipv4Addr::from((random.next() >> 32) as u32));
+    let of_people = |address: &Ipv4Addr| {
+        let facts = db.lookup_afresh(IpAddr::V4(*address));
+        facts.operator.is_some()
+            && facts.country.is_some()
+            && facts.special.is_none()
+            && facts.anycast.is_none()
+            && facts.cloud.is_none()
+            && db.company(facts.operator.as_ref(), None).is_none()
+    };
+    addresses.find(of_people).map(|address| address.octets())
 }
 
 fn with([a, b, c]: [u8; 3], n: u16) -> [u8; 4] {

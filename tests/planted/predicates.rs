@@ -911,7 +911,7 @@ fn calls_and_rest_carry_their_power() {
             report.claims.into_iter().find(|c| c.id == id).unwrap()
         };
         let claim = of(20);
-        assert_eq!(said(&claim), "not-contradicted", "{id}: {}", claim.explanation.en);
+        assert_eq!(said(&claim), "not-contradicted", "{id}: {} {:?}", claim.explanation.en, claim.control);
         let control = claim.control.unwrap();
         assert_eq!((control.kind, control.planted, control.found), (kind, planted, planted), "{id}");
         assert!(claim.next.is_empty(), "{id}: {:?}", claim.next);
