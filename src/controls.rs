@@ -8,19 +8,22 @@
 //! [`MAX_COPY`] bytes of frames; nothing is written anywhere. Tests places, borders and bounds of this very capture; the encoders
 //! are those of the search, and `tests/conformance.rs` holds them against others.
 
+mod acts;
 mod ends;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use acts::{Act, Acts, ReadStep, Rest};
+use acts::{BURST_PACKET, PARTY_PORT, SERVER_PORT, What};
 pub use ends::{Ends, FarEnd};
 
 use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Nonce, Payload};
 
 use crate::capture::{self, Batch, CaptureError, LinkType};
-use crate::dissect::{CaptureAnalysis, Options, Secrets, analyse_bytes, expand_label};
+use crate::dissect::{CaptureAnalysis, Options, Secrets, StepTimes, analyse_bytes, expand_label};
 use crate::model::{Confidence, Control, ControlKind, Finding, FindingKind, Severity};
 use crate::payload::{CanarySet, Rules, written};
 
@@ -38,6 +41,8 @@ const LENGTHS: [usize; 6] = [6, 8, 12, 16, 24, 40];
 const SERVER: [u8; 4] = [203, 0, 113, 9];
 /// The resolver of planted answers, likewise.
 const RESOLVER: [u8; 4] = [203, 0, 113, 53];
+/// Packets of media of a planted call, each way.
+const MEDIA_PACKETS: u16 = 30;
 /// Below this many bytes before it a planted value would lie in headers.
 const HEADERS: usize = 100;
 
@@ -53,6 +58,10 @@ pub struct Tally {
     destinations: Counts<String>,
     /// Connections to trackers while a messenger ran, by its id.
     trackers: Counts<String>,
+    /// Calls of a messenger straight to the other party, by its id.
+    calls: Counts<String>,
+    /// What steps at rest would have carried, by the messenger's id.
+    rest: BTreeMap<String, Vec<Rest>>,
 }
 
 /// Planted and found.
@@ -84,6 +93,10 @@ impl Tally {
         add_up(&mut self.sealed, &other.sealed);
         add_up(&mut self.destinations, &other.destinations);
         add_up(&mut self.trackers, &other.trackers);
+        add_up(&mut self.calls, &other.calls);
+        for (messenger, steps) in &other.rest {
+            self.rest.entry(messenger.clone()).or_default().extend(steps.iter().cloned());
+        }
         for (id, of) in &other.rules {
             match self.rules.get_mut(id) {
                 Some(sum) => (sum.planted, sum.found) = (sum.planted + of.planted, sum.found + of.found),
@@ -163,6 +176,23 @@ impl Tally {
         share(planted, found, ControlKind::Tracker)
     }
 
+    /// The result of calls straight to the other party.
+    #[must_use]
+    pub fn calls_of(&self, messenger: &str) -> Option<Control> {
+        let (planted, found) = *self.calls.get(messenger)?;
+        share(planted, found, ControlKind::Call)
+    }
+
+    /// The result of bursts at rest: `reads` says of a step whether the claim calls it quiet. A step counts that is quiet without any
+    /// bytes: of another one (too short, say) the claim says nothing.
+    #[must_use]
+    pub fn rest_of(&self, messenger: &str, reads: &dyn Fn(&Rest) -> bool) -> Option<Control> {
+        let silent = |rest: &&Rest| reads(&Rest { bytes: 0, own: 0, ..(*rest).clone() });
+        let judged: Vec<&Rest> = self.rest.get(messenger)?.iter().filter(silent).collect();
+        let found = judged.iter().filter(|rest| !reads(rest)).count();
+        share(judged.len() as u64, found as u64, ControlKind::Rest)
+    }
+
     fn control_of(by_length: &Lengths, kind: ControlKind) -> Option<Control> {
         let (planted, found) = by_length.values().fold((0, 0), |(p, f), (a, b)| (p + a, f + b));
         let power = |planted: u64, found: u64| found as f64 / planted as f64;
@@ -238,6 +268,10 @@ pub struct Setup {
     pub rules: Arc<Rules>,
     /// Ends to connect to.
     pub ends: Vec<FarEnd>,
+    /// Calls and bursts.
+    pub acts: Vec<Act>,
+    /// When each step of the run began.
+    pub steps: Arc<StepTimes>,
     /// More than one thread may be used.
     pub parallel: bool,
 }
@@ -264,7 +298,13 @@ pub fn run(
     let (plants, sealed) = if set.is_some() { (plants, sealed) } else { (Vec::new(), Vec::new()) };
     let mut tally = Tally::default();
     let examples = examples(&setup.rules, number, &mut tally);
-    let planted = Planted { plants: &plants, sealed: &sealed, examples: &examples, ends: &setup.ends };
+    let planted = Planted {
+        plants: &plants,
+        sealed: &sealed,
+        examples: &examples,
+        ends: &setup.ends,
+        acts: &setup.acts,
+    };
     let copy = copy(path, analysis, &planted, &mut seeded)?;
     let secrets = Secrets::default();
     // Reading from memory does not fail.
@@ -272,6 +312,7 @@ pub fn run(
     let mut options = Options {
         rules: Arc::clone(&setup.rules),
         secrets: Arc::new(secrets),
+        steps: Arc::clone(&setup.steps),
         parallel: setup.parallel,
         ..Options::default()
     };
@@ -362,6 +403,7 @@ struct Planted<'a> {
     sealed: &'a [Plant],
     examples: &'a [Example],
     ends: &'a [FarEnd],
+    acts: &'a [Act],
 }
 
 /// A capture with what was planted, as pcapng.
@@ -427,6 +469,9 @@ fn copy(
     }
     for (n, end) in planted.ends.iter().enumerate() {
         out.connection(n, last, end, &Session::new(seeded));
+    }
+    for act in planted.acts {
+        out.act(act, last, seeded);
     }
     Ok(Copied { capture: out.bytes, key_log, first_example })
 }
@@ -536,6 +581,11 @@ impl Pcapng {
     }
 
     fn packet(&mut self, link: LinkType, time: i64, bytes: &[u8]) {
+        self.packet_of(link, time, bytes, bytes.len() as u32);
+    }
+
+    /// A packet of which the first bytes were recorded, of so many on the wire.
+    fn packet_of(&mut self, link: LinkType, time: i64, bytes: &[u8], wire: u32) {
         if self.bytes.is_empty() {
             let mut body = 0x1a2b_3c4d_u32.to_le_bytes().to_vec();
             body.extend([1, 0, 0, 0]);
@@ -555,7 +605,7 @@ impl Pcapng {
         body.extend(((time >> 32) as u32).to_le_bytes());
         body.extend((time as u32).to_le_bytes());
         body.extend(size);
-        body.extend(size);
+        body.extend(wire.to_le_bytes());
         body.extend_from_slice(bytes);
         self.block(6, &body);
     }
@@ -651,6 +701,53 @@ impl Pcapng {
         self.tcp(up, said + 300_000_000, after, 5000 + answer.len() as u32, 0x18, &sent);
     }
 
+    /// What the device does: the messenger's server answers to the socket first, so that it is the messenger's; then media go straight to the
+    /// other party behind connectivity checks of ICE (RFC 8445 section 7.2.2), or the server sends a burst.
+    fn act(&mut self, act: &Act, last: i64, seeded: &mut Seeded) {
+        const MILLISECOND: i64 = 1_000_000;
+        let time = if let What::Burst(time, _) = act.what { time } else { last };
+        let (device, server) = ((act.device.octets(), act.port), (act.server, SERVER_PORT));
+        if let Some(name) = &act.name {
+            self.datagram((RESOLVER, 53), device, time, &dns_answer(act.port, name, act.server));
+        }
+        let noise: [u8; 80] = std::array::from_fn(|_| seeded.below(256) as u8);
+        self.datagram(device, server, time + MILLISECOND, &noise);
+        self.datagram(server, device, time + 2 * MILLISECOND, &noise);
+        match act.what {
+            What::Call(party) => {
+                let party = (party, PARTY_PORT);
+                let mut check = vec![0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42];
+                check.extend(noise.iter().take(12));
+                // PRIORITY, which only connectivity checks have.
+                check.extend([0, 0x24, 0, 4, 1, 1, 1, 1]);
+                self.datagram(device, party, time + 3 * MILLISECOND, &check);
+                self.datagram(party, device, time + 4 * MILLISECOND, &check);
+                for number in 0..MEDIA_PACKETS {
+                    let at = time + (i64::from(number) * 20 + 20) * MILLISECOND;
+                    for (from, to, source) in [(device, party, 1_u32), (party, device, 2)] {
+                        let mut media = vec![0x80, 111];
+                        media.extend(number.to_be_bytes());
+                        media.extend((u32::from(number) * 960).to_be_bytes());
+                        media.extend(source.to_be_bytes());
+                        media.extend(noise);
+                        self.datagram(from, to, at, &media);
+                    }
+                }
+            }
+            What::Burst(_, packets) => {
+                for number in 0..packets as i64 {
+                    let length = BURST_PACKET - 20;
+                    let mut udp: Vec<u8> =
+                        [server.1, device.1, length, 0].iter().flat_map(|n: &u16| n.to_be_bytes()).collect();
+                    udp.extend(noise);
+                    let packet = ipv4(server.0, device.0, 17, BURST_PACKET, &udp);
+                    let at = time + 3 * MILLISECOND + number * MILLISECOND / 10;
+                    self.packet_of(LinkType::RAW, at, &packet, u32::from(BURST_PACKET));
+                }
+            }
+        }
+    }
+
     fn tcp(
         &mut self,
         ends: [([u8; 4], u16); 2],
@@ -691,13 +788,19 @@ impl Pcapng {
     }
 
     fn between(&mut self, from: [u8; 4], to: [u8; 4], time: i64, protocol: u8, payload: &[u8]) {
-        let length = ((20 + payload.len()) as u16).to_be_bytes();
-        let mut packet = vec![0x45, 0, length[0], length[1], 0, 0, 0x40, 0, 64, protocol, 0, 0];
-        packet.extend(from);
-        packet.extend(to);
-        packet.extend_from_slice(payload);
+        let packet = ipv4(from, to, protocol, (20 + payload.len()) as u16, payload);
         self.packet(LinkType::RAW, time, &packet);
     }
+}
+
+/// A packet of IPv4 that says to be so long (RFC 791 section 3.1).
+fn ipv4(from: [u8; 4], to: [u8; 4], protocol: u8, length: u16, payload: &[u8]) -> Vec<u8> {
+    let length = length.to_be_bytes();
+    let mut packet = vec![0x45, 0, length[0], length[1], 0, 0, 0x40, 0, 64, protocol, 0, 0];
+    packet.extend(from);
+    packet.extend(to);
+    packet.extend_from_slice(payload);
+    packet
 }
 
 #[cfg(test)]

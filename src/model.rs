@@ -195,6 +195,9 @@ pub struct Input {
     /// What is known of the run that made the capture (`NAME.run.json` beside it, or `run.json`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
+    /// Where it is, as it was given, for the lines that say what to do; unknown in a report that was read from a file.
+    #[serde(skip)]
+    pub path: Option<String>,
 }
 
 /// What a run folder or a file beside the capture says of how it was made.
@@ -552,6 +555,10 @@ pub struct Flow {
     /// Clear application bytes that preceded the encryption (an XMPP stream header before STARTTLS, say).
     #[serde(default)]
     pub clear_bytes: u64,
+    /// Payload bytes of which nothing was read: ciphertext that no key opened, bytes that no protocol took, also behind an encryption that was
+    /// opened, and bytes that the capture lacks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread_bytes: u64,
     /// TLS details when a hello was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<FlowTls>,
@@ -1260,7 +1267,8 @@ pub struct ClaimResult {
     /// For a claim that something leaves only as a hash: whether a hash protects it. A second verdict, apart from `verdict`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protection: Option<Protection>,
-    /// What to do to decide it, each with a command line; only while it is `inconclusive`.
+    /// What to do to decide it, each with a command line, while it is `inconclusive`; or to learn the detection power of a `not-contradicted`
+    /// without a control.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<Next>,
 }
@@ -1537,6 +1545,10 @@ pub enum ControlKind {
     Tracker,
     /// Examples of the rules for readable bytes.
     Rule,
+    /// Calls straight to the other party.
+    Call,
+    /// Bursts of bytes while nobody used the app.
+    Rest,
 }
 
 /// A fault of a capture or of what is in it.

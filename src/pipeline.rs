@@ -3,7 +3,7 @@
 //! Takes paths and settings; runs `dissect` on each capture, several at a time, then `destination` and `claims` over all of
 //! them, and gives the finished [`Report`]. Holds no judgement of its own; the result does not depend on threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -149,6 +149,7 @@ fn analyse_one(
     let mut analysis = analyse_file(&capture.path, &capture.name, &options, &mut |_| {})
         .map_err(|e| unread(e.to_string()))?;
     analysis.input.run = run;
+    analysis.input.path = Some(capture.path.to_string_lossy().into_owned());
     Ok(analysis)
 }
 
@@ -168,24 +169,29 @@ pub fn plant(
         let mut before = of_input(analysis.input.clone(), analysis.flows.clone());
         before.destinations = ends(&mut before, db);
         let far = controls::Ends::choose(&before, db, number, controls::seed(analysis));
-        drop(before);
+        let acts = controls::Acts::choose(&before, db, number, controls::seed(analysis));
+        let run = analysis.input.run.clone();
         let setup = controls::Setup {
             rules: settings.rules(),
             ends: far.all().to_vec(),
+            acts: acts.all().to_vec(),
+            steps: Arc::new(run.as_ref().map(scenario::step_times).unwrap_or_default()),
             parallel: settings.parallel,
         };
         let (mut tally, read) = controls::run(&capture.path, analysis, number, &setup).ok()?;
-        let run = analysis.input.run.clone();
         let mut after = of_input(Input { run, ..read.input }, read.flows);
         let destinations = ends(&mut after, db);
         far.count(&destinations, &mut tally);
+        let known = known_of(&destinations);
+        let calls = leakage::calls(&after.flows, &|address| known.get(&address).copied());
+        acts.count(&before, &after, &calls, &claims::step_of, &mut tally);
         Some((capture.name.clone(), tally))
     };
     analyses.iter().filter_map(one).collect()
 }
 
-/// The controls of each claim that rests on canaries in clear (`K1`) or behind the auditor's keys (`K2`), on places (`K3`) or on that there
-/// are no trackers (`K6`): those of all captures with its messenger. One that rests on what rules find has those of these rules as
+/// The controls of each claim that rests on canaries in clear (`K1`) or behind the auditor's keys (`K2`), on places (`K3`), on that there
+/// are no trackers (`K6`) or no direct calls (`K7`), or on rest (`K8`): those of all captures with its messenger. One that rests on what rules find has those of these rules as
 /// well. A claim on an upload that does not grow (`K4`) has the control of the measure with the least power.
 fn controls_of(
     catalogue: &Catalogue,
@@ -195,23 +201,22 @@ fn controls_of(
     let mut by_claim: BTreeMap<String, Vec<Control>> = BTreeMap::new();
     // Without controls no flow has to be looked at.
     let rests_on_them = |claim: &&claims::Claim| {
-        matches!(claim.control.as_str(), "K1" | "K2" | "K3" | "K6") && !planted.is_empty()
+        matches!(claim.control.as_str(), "K1" | "K2" | "K3" | "K6" | "K7" | "K8") && !planted.is_empty()
     };
     for claim in catalogue.claims().iter().filter(rests_on_them) {
         let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
-        let mut captures: std::collections::BTreeSet<&str> =
-            of_messenger.map(|f| f.capture.as_str()).collect();
-        if claim.control == "K6" {
-            // Only the run says whose a tracker is: what nobody exercised speaks for nothing, unless nobody exercised any.
+        let mut captures: BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();
+        if matches!(claim.control.as_str(), "K6" | "K7") {
+            // Only the run says whose a tracker is, and that there was a call: what nobody exercised speaks for nothing, unless nobody exercised
+            // any. Without a call nothing rests on how calls are read.
             let exercised = |capture: &&str| {
                 run_of(report, capture).is_some_and(|run| {
                     run.messenger.as_deref() == Some(claim.messenger.as_str())
                         && run.steps.iter().any(|step| claim.steps.contains(step))
                 })
             };
-            let those: std::collections::BTreeSet<&str> =
-                captures.iter().copied().filter(exercised).collect();
-            if !those.is_empty() {
+            let those: BTreeSet<&str> = captures.iter().copied().filter(exercised).collect();
+            if !those.is_empty() || claim.control == "K7" {
                 captures = those;
             }
         }
@@ -221,6 +226,10 @@ fn controls_of(
             "K1" => sum.control(),
             "K2" => sum.decryption(),
             "K3" => sum.destinations_of(&claim.messenger),
+            "K7" => sum.calls_of(&claim.messenger),
+            "K8" => sum.rest_of(&claim.messenger, &|rest| {
+                claim.steps.contains(&rest.step) && claim.is_fitted_by(rest)
+            }),
             _ => sum.trackers_of(&claim.messenger),
         };
         let rules = (claim.control == "K1").then(|| sum.of_rules(&|finding| claim.counts(finding)));
@@ -273,8 +282,7 @@ pub fn report(
         criteria: criteria.files().to_vec(),
         ..Report::default()
     };
-    let mut first_actions: std::collections::BTreeMap<String, destination::FirstAction> =
-        std::collections::BTreeMap::new();
+    let mut first_actions: BTreeMap<String, destination::FirstAction> = BTreeMap::new();
     for analysis in analyses {
         first_actions.insert(analysis.input.file.clone(), first_action(&analysis));
         report.inputs.push(analysis.input);
@@ -294,8 +302,7 @@ pub fn report(
     let destinations = ends(&mut report, db);
     let first_action =
         |capture: &str| first_actions.get(capture).copied().unwrap_or(destination::FirstAction::NoMarks);
-    let known: std::collections::BTreeMap<IpAddr, leakage::Known> =
-        destinations.iter().filter_map(|d| Some((d.address.parse().ok()?, known_of_calls(d)?))).collect();
+    let known = known_of(&destinations);
     let flows = &report.flows;
     (report.exposure, report.calls) = rayon::join(
         || destination::exposure(flows, &destinations, db, &first_action),
@@ -307,6 +314,15 @@ pub fn report(
     report.warnings.extend(ages);
     report.push = push;
     name_findings(&mut report);
+    // What every messenger has to keep is asked of one that nobody wrote a file for, too.
+    let named: Vec<String> = report
+        .inputs
+        .iter()
+        .filter_map(|i| i.run.as_ref()?.messenger.clone())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let catalogue = &catalogue.with_messengers(named.iter().map(String::as_str));
     let controls = controls_of(catalogue, &report, planted);
     report.claims = claims::judge_with_controls(catalogue, &report, &controls);
     report.comparison = criteria.compare(catalogue, &report.claims);
@@ -337,7 +353,6 @@ fn first_action(analysis: &CaptureAnalysis) -> destination::FirstAction {
 /// places and operators may be those of an earlier or a later holder. Compares dates of captures and data; reads no clock.
 fn ages(report: &Report, db: &ReferenceDb) -> Vec<Warning> {
     use jiff::civil::Date;
-    use std::collections::{BTreeMap, BTreeSet};
     // Which sources spoke on the addresses of each capture.
     let mut used: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
     for destination in &report.destinations {
@@ -407,7 +422,7 @@ fn run_of<'r>(report: &'r Report, capture: &str) -> Option<&'r Run> {
 /// or network; `true` when any flow was attributed. Those that ask for a name of the server that was chosen are so by that name. What a
 /// control run without the app shows is nobody's.
 fn attribute_runs(report: &mut Report, destinations: &[crate::model::Destination]) -> bool {
-    let messengers: std::collections::BTreeMap<&str, (&str, Option<&str>)> = report
+    let messengers: BTreeMap<&str, (&str, Option<&str>)> = report
         .inputs
         .iter()
         .filter_map(|i| {
@@ -418,7 +433,7 @@ fn attribute_runs(report: &mut Report, destinations: &[crate::model::Destination
     if messengers.is_empty() {
         return false;
     }
-    let service: std::collections::BTreeSet<&str> = destinations
+    let service: BTreeSet<&str> = destinations
         .iter()
         .filter(|d| matches!(d.role, Role::Resolver | Role::Time | Role::Platform | Role::Push))
         .map(|d| d.address.as_str())
@@ -436,7 +451,7 @@ fn attribute_runs(report: &mut Report, destinations: &[crate::model::Destination
     any
 }
 
-fn is_network_service(flow: &Flow, service: &std::collections::BTreeSet<&str>) -> bool {
+fn is_network_service(flow: &Flow, service: &BTreeSet<&str>) -> bool {
     let transport = matches!(flow.transport.as_str(), "tcp" | "udp");
     let server = flow.server_address();
     !transport
@@ -471,6 +486,11 @@ fn push_traffic(report: &Report) -> Vec<PushTraffic> {
         sum.flows.push(flow.flow);
     }
     sums
+}
+
+/// What calls know of the ends, by their addresses.
+fn known_of(destinations: &[Destination]) -> BTreeMap<IpAddr, leakage::Known> {
+    destinations.iter().filter_map(|d| Some((d.address.parse().ok()?, known_of_calls(d)?))).collect()
 }
 
 /// What a destination is in calls. A name that was asked for or that a hello had is one of a service, as are the messenger's networks;

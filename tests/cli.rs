@@ -578,3 +578,26 @@ fn canaries_come_from_files_and_controls_stand_beside_verdicts() {
     let output = metaleak().arg("replay").arg(&file).arg("--canary-file").arg(&wrong).assert().code(2);
     assert!(text(&output.get_output().stderr).contains(":2: "));
 }
+
+/// Claims for every messenger are shown and judged of one that no file speaks of, with a note that names the known ones.
+#[test]
+fn a_messenger_without_a_file_is_judged_by_the_common_claims() {
+    let folder = Folder::new();
+    let file = folder.file("a.pcap", &small());
+    let run = |args: &[&str]| metaleak().args(args).assert().get_output().clone();
+    for args in [&["claims", "list", "foo-chat"][..], &["claims", "show", "foo-chat.idle-quiet"]] {
+        let output = run(args);
+        assert!(
+            output.status.success() && text(&output.stdout).contains("foo-chat.idle-quiet"),
+            "{output:?}"
+        );
+        assert!(text(&output.stderr).contains("known: whatsapp, "), "{output:?}");
+    }
+    let common = run(&["claims", "show", "*.idle-quiet"]);
+    assert!(common.status.success() && common.stderr.is_empty(), "{common:?}");
+    let path = file.to_str().unwrap();
+    let judged = run(&["replay", path, "--app", "foo-chat", "--format", "json"]);
+    assert!(judged.status.success() && text(&judged.stderr).contains("\"foo-chat\""), "{judged:?}");
+    assert!(text(&judged.stdout).contains("\"foo-chat.idle-quiet\""));
+    assert_eq!(run(&["replay", path, "--app", "Foo Chat"]).status.code(), Some(2));
+}

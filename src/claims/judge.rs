@@ -227,6 +227,9 @@ fn one(
     let next = if ruling.verdict == Verdict::Inconclusive {
         let facts = known.facts(&claim.messenger, &[]);
         next::steps(claim, ruling.key, ruling.reason, report, &facts, catalogue, words)
+    } else if ruling.key == "not-contradicted-uncontrolled" {
+        let facts = known.facts(&claim.messenger, &[]);
+        next::power(claim, report, &facts, catalogue, words)
     } else {
         Vec::new()
     };
@@ -533,7 +536,11 @@ fn weigh<'r>(
     let grows = |class| matches!(class, DoseClass::PerContact | DoseClass::Padded);
     let foreign =
         |measure: &&Leakage| measure.dose.as_ref().is_some_and(|d| grows(d.class) && !grows(d.own_class));
-    if claim.waits_for_doses() && facts.doses.iter().any(foreign) {
+    // Runs of another step say nothing of how often this one was done.
+    let of_claim = |measure: &&&Leakage| {
+        claim.steps.is_empty() || measure.scenario.as_ref().is_some_and(|step| claim.steps.contains(step))
+    };
+    if claim.waits_for_doses() && facts.doses.iter().filter(of_claim).any(foreign) {
         return undecided("vantage-unsuitable", "dose-of-others", shown());
     }
     // Growth that could not be read takes more runs, whatever else the claim waits for.
@@ -541,7 +548,8 @@ fn weigh<'r>(
         let class = measure.dose.as_ref().map(|d| d.class);
         matches!(class, Some(DoseClass::TooFewRuns | DoseClass::Unclear))
     };
-    if claim.waits_for_doses() && !facts.doses.is_empty() && facts.doses.iter().all(unread) {
+    let mut own_doses = facts.doses.iter().filter(of_claim).peekable();
+    if claim.waits_for_doses() && own_doses.peek().is_some() && own_doses.all(unread) {
         return undecided("too-few-runs", "undecided", shown());
     }
     let word = |reason: &str| match reason {

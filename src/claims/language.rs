@@ -68,7 +68,8 @@ pub struct Case {
 }
 
 /// Conditions on flows that ask what was read of their bytes.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
+    "read",
     "encryption",
     "not_encryption",
     "app_protocol",
@@ -94,6 +95,12 @@ const OF_ACCOUNTS: [(&str, &[&str]); 3] = [
 ];
 
 impl Claim {
+    /// A claim for every messenger as that of one.
+    pub(super) fn of(&self, messenger: &str) -> Claim {
+        let id = self.id.replacen('*', messenger, 1);
+        Claim { id, messenger: messenger.to_owned(), ..self.clone() }
+    }
+
     /// The leaves of what can decide it.
     fn deciding(&self) -> impl Iterator<Item = &Leaf> {
         [&self.supports, &self.contradicts].into_iter().flatten().flat_map(Predicate::leaves)
@@ -208,7 +215,7 @@ impl Predicate {
     /// Its leaves, in the order of the file.
     pub(super) fn leaves(&self) -> Vec<&Leaf> {
         match self {
-            Predicate::AllOf(parts) | Predicate::AnyOf(parts) => {
+            Predicate::AllOf(parts) | Predicate::InOneRun(parts) | Predicate::AnyOf(parts) => {
                 parts.iter().flat_map(Predicate::leaves).collect()
             }
             Predicate::Not(inner) => inner.leaves(),
@@ -266,6 +273,8 @@ impl std::fmt::Display for Source {
 pub enum Predicate {
     /// All of them.
     AllOf(Vec<Predicate>),
+    /// All of them in one and the same run.
+    InOneRun(Vec<Predicate>),
     /// One or more of them.
     AnyOf(Vec<Predicate>),
     /// Not this.
@@ -278,7 +287,9 @@ impl Predicate {
     /// Whether a finding like this one would count in one of its parts, were it in a flow that the part speaks of.
     fn counts(&self, finding: &Finding) -> bool {
         match self {
-            Predicate::AllOf(parts) | Predicate::AnyOf(parts) => parts.iter().any(|p| p.counts(finding)),
+            Predicate::AllOf(parts) | Predicate::InOneRun(parts) | Predicate::AnyOf(parts) => {
+                parts.iter().any(|p| p.counts(finding))
+            }
             Predicate::Not(inner) => inner.counts(finding),
             Predicate::Leaf(leaf) => {
                 leaf.subject == Subject::Findings
@@ -327,6 +338,11 @@ impl Leaf {
                 _ => &[],
             })
             .map(String::as_str)
+    }
+
+    /// Whether it asks something of several runs together.
+    pub(super) fn spans_runs(&self) -> bool {
+        self.subject == Subject::Doses || self.has("runs_over")
     }
 
     fn limit(&self, name: &str) -> Option<f64> {

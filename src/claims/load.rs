@@ -58,6 +58,8 @@ pub(super) const SUBJECTS: [(&str, Subject); 7] = [
     ("calls", Subject::Calls),
     ("steps", Subject::Steps),
 ];
+/// Within what all parts of `all_of` have to match.
+pub(super) const WITHIN: [&str; 1] = ["run"];
 /// Characters of a word that a fault quotes.
 const MAX_SHOWN: usize = 60;
 
@@ -518,11 +520,8 @@ impl Loader<'_> {
 
     fn id(&mut self, node: &Node<'_>) -> Option<String> {
         let id = self.text(node, "id")?.to_owned();
-        let word = |w: &str| {
-            !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
         match id.split_once('.') {
-            Some((m, name)) if (m == "*" || word(m)) && word(name) => Some(id),
+            Some((m, name)) if (m == "*" || is_messenger(m)) && is_messenger(name) => Some(id),
             _ => {
                 self.fault(&node.span(), format!("{id:?} is no claim id"), "write MESSENGER.NAME in lower-case letters, digits and hyphens, e.g. signal.servers-in-usa");
                 None
@@ -670,30 +669,58 @@ impl Loader<'_> {
             );
             return None;
         };
+        if let (2, Some(list), Some(within)) = (table.len(), table.get("all_of"), table.get("within")) {
+            return self.in_one_run(list, within, depth);
+        }
         if let (1, Some((key, value))) = (table.len(), table.iter().next()) {
             match key.get_ref().as_ref() {
                 "not" => return self.predicate(value, depth + 1).map(|p| Predicate::Not(Box::new(p))),
                 word @ ("all_of" | "any_of") => {
-                    let DeValue::Array(list) = value.get_ref() else {
-                        self.fault(
-                            &value.span(),
-                            format!("{word} is not a list"),
-                            format!("write {word} = [ {{ … }}, {{ … }} ]"),
-                        );
-                        return None;
-                    };
-                    if list.is_empty() {
-                        self.fault(&value.span(), format!("{word} is empty"), "put predicates into it");
-                    }
-                    let parts: Vec<Option<Predicate>> =
-                        list.iter().map(|p| self.predicate(p, depth + 1)).collect();
-                    let parts: Option<Vec<Predicate>> = parts.into_iter().collect();
+                    let parts = self.parts(word, value, depth);
                     return parts.map(if word == "all_of" { Predicate::AllOf } else { Predicate::AnyOf });
                 }
                 _ => {}
             }
         }
+        if let Some(within) =
+            table.iter().find(|(key, _)| key.get_ref() == "within").map(|(key, _)| key.span())
+        {
+            let remedy = "write { all_of = [ { … }, { … } ], within = \"run\" }";
+            self.fault(&within, "`within` goes with all_of alone", remedy);
+            return None;
+        }
         self.leaf(table, &node.span(), depth)
+    }
+
+    /// The predicates of a connective.
+    fn parts(&mut self, word: &str, value: &Node<'_>, depth: usize) -> Option<Vec<Predicate>> {
+        let DeValue::Array(list) = value.get_ref() else {
+            self.fault(
+                &value.span(),
+                format!("{word} is not a list"),
+                format!("write {word} = [ {{ … }}, {{ … }} ]"),
+            );
+            return None;
+        };
+        if list.is_empty() {
+            self.fault(&value.span(), format!("{word} is empty"), "put predicates into it");
+        }
+        let parts: Vec<Option<Predicate>> = list.iter().map(|p| self.predicate(p, depth + 1)).collect();
+        parts.into_iter().collect()
+    }
+
+    /// `{ all_of = [ … ], within = "run" }`.
+    fn in_one_run(&mut self, list: &Node<'_>, within: &Node<'_>, depth: usize) -> Option<Predicate> {
+        let word = self.text(within, "within")?.to_owned();
+        if !WITHIN.contains(&word.as_str()) {
+            self.unknown(&within.span(), "word of within", &word, &WITHIN);
+        }
+        let parts = self.parts("all_of", list, depth)?;
+        if parts.iter().flat_map(Predicate::leaves).any(super::language::Leaf::spans_runs) {
+            let remedy = "take them out of the list: a dose and runs_over are of several runs";
+            self.fault(&within.span(), "no single run can match what several show together", remedy);
+        }
+        Some(Predicate::InOneRun(parts))
     }
 
     fn leaf(&mut self, table: &Table<'_>, span: &Range<usize>, depth: usize) -> Option<Predicate> {
@@ -864,6 +891,12 @@ impl Loader<'_> {
 pub(super) fn misspelt<'k>(table: &Table<'_>, known: &[&'k str]) -> Vec<&'k str> {
     let unknown = table.keys().map(|k| k.get_ref().as_ref()).filter(|k| !known.contains(k));
     unknown.filter_map(|word| nearest(word, known)).collect()
+}
+
+/// Whether a word has the form of a messenger's id: lower-case letters, digits and hyphens.
+#[must_use]
+pub fn is_messenger(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// The known word that another one is likely to stand for.

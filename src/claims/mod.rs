@@ -20,7 +20,8 @@ pub use check::{Checked, check};
 pub use comparison::Criteria;
 pub use judge::{judge, judge_with_controls};
 pub use language::{Case, Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
-pub use load::{ClaimError, Fault};
+pub use load::{ClaimError, Fault, is_messenger};
+pub use predicate::step_of;
 pub use predicate::{Conditions, Value};
 pub use schema::schema;
 
@@ -49,7 +50,11 @@ static FILES: &[(&str, &str)] = &[
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     claims: Vec<Claim>,
+    /// Those for every messenger (`*.NAME`), as they stand in their file.
+    common: Vec<Claim>,
     files: Vec<ClaimFile>,
+    /// Where the files are, as they were given.
+    paths: Vec<String>,
     embedded: bool,
 }
 
@@ -84,8 +89,9 @@ impl Catalogue {
     pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Result<Catalogue, ClaimError> {
         let mut faults = Vec::new();
         let mut claims: Vec<Claim> = Vec::new();
-        let mut files = Vec::new();
+        let (mut files, mut paths) = (Vec::new(), Vec::new());
         for (name, text) in texts {
+            paths.push(name.clone());
             let file = name.rsplit('/').next().unwrap_or(&name).to_owned();
             files.push(ClaimFile { file, sha256: hex(&sha2::Sha256::digest(&text)) });
             let (read, wrong) = load::read(&name, &text);
@@ -119,15 +125,48 @@ impl Catalogue {
         let mut claims = Vec::new();
         for messenger in messengers {
             claims.extend(own.iter().filter(|c| c.messenger == messenger).cloned());
-            for claim in &common {
-                let id = claim.id.replacen('*', &messenger, 1);
-                if own.iter().any(|c| c.id == id) {
-                    continue;
-                }
-                claims.push(Claim { id, messenger: messenger.clone(), ..claim.clone() });
+            let of_all = common.iter().map(|claim| claim.of(&messenger));
+            claims.extend(of_all.filter(|claim| own.iter().all(|c| c.id != claim.id)));
+        }
+        Ok(Catalogue { claims, common, files, paths, embedded: false })
+    }
+
+    /// The same with the common claims of these messengers as well, where no file speaks of them. What has not the form of an id
+    /// ([`is_messenger`]) has none.
+    #[must_use]
+    pub fn with_messengers<'a>(&self, messengers: impl IntoIterator<Item = &'a str>) -> Catalogue {
+        let mut all = self.clone();
+        for messenger in messengers {
+            if is_messenger(messenger) && !all.speaks_of(messenger) {
+                all.claims.extend(self.common.iter().map(|claim| claim.of(messenger)));
             }
         }
-        Ok(Catalogue { claims, files, embedded: false })
+        all
+    }
+
+    /// Whether claims speak of a messenger.
+    #[must_use]
+    pub fn speaks_of(&self, messenger: &str) -> bool {
+        self.claims.iter().any(|c| c.messenger == messenger)
+    }
+
+    /// The claims for every messenger, `*.NAME`.
+    #[must_use]
+    pub fn common(&self) -> &[Claim] {
+        &self.common
+    }
+
+    /// The messengers that claims speak of, in their order.
+    #[must_use]
+    pub fn messengers(&self) -> Vec<&str> {
+        let mut known: Vec<&str> = self.claims.iter().map(|c| c.messenger.as_str()).collect();
+        known.dedup();
+        known
+    }
+
+    /// The paths of the files, as they were given.
+    pub(crate) fn paths(&self) -> &[String] {
+        &self.paths
     }
 
     /// These claims, and those of `other` that are not among them.
@@ -159,9 +198,9 @@ impl Catalogue {
         &self.claims
     }
 
-    /// The claim with this id.
+    /// The claim with this id; `*.NAME` is the common one.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Claim> {
-        self.claims.iter().find(|c| c.id == id)
+        self.claims.iter().chain(&self.common).find(|c| c.id == id)
     }
 }

@@ -5,19 +5,24 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use super::Catalogue;
 use super::language::Claim;
 use super::predicate::Facts;
 use super::wording::Words;
-use crate::model::{Next, Report, Run, Text, Vantage};
+use crate::model::{DoseClass, Input, Leakage, Next, Report, Run, Text, Vantage};
 
 /// Captures that a line names; with more it speaks of the folder.
 const MAX_FILES: usize = 4;
+/// Planted controls that bound a power well enough: of 60 that are all found the interval begins at 94 %.
+const CONTROLS: u32 = 60;
 /// Seconds of a recording.
 const SECONDS: u32 = 600;
 /// Of the longest: a day.
 const MOST_SECONDS: f64 = 86_400.0;
+/// Runs of a dose that make a line certain which five leave open.
+const MANY: u64 = 10;
 /// The doses of METRICS E6.
 const DOSES: [u32; 4] = [0, 10, 100, 1000];
 
@@ -48,6 +53,25 @@ pub(super) fn steps(
         _ if claim.needs_keys() => vec![line.record_with_keys()],
         _ => vec![line.record("next-record")],
     }
+}
+
+/// Controls that `--controls` plants.
+const PLANTED: [&str; 6] = ["K1", "K2", "K3", "K6", "K7", "K8"];
+
+/// How to learn what the silence of a claim that nothing contradicted is worth.
+pub(super) fn power(
+    claim: &Claim,
+    report: &Report,
+    facts: &Facts<'_>,
+    catalogue: &Catalogue,
+    words: &Words,
+) -> Vec<Next> {
+    let line = Line { claim, report, facts, catalogue, words };
+    if PLANTED.contains(&claim.control.as_str()) {
+        let command = line.judged_with(&line.claim_files(), &format!(" --controls {CONTROLS}"));
+        return vec![line.next("next-power", &[], command)];
+    }
+    vec![line.next("next-name-control", &[], line.show())]
 }
 
 struct Line<'a> {
@@ -135,16 +159,22 @@ impl Line<'_> {
         if missing.is_empty() { all } else { missing }
     }
 
-    /// The options that a judgement of these claims takes.
-    fn options(&self) -> String {
+    /// The files of the claims, where they are not the built-in ones.
+    fn claim_files(&self) -> String {
         let mut options = String::new();
         if !self.catalogue.is_embedded() {
-            for file in self.catalogue.files() {
-                let _ = write!(options, " --claims {}", quoted(&file.file));
+            for path in self.catalogue.paths() {
+                let _ = write!(options, " --claims {}", quoted(path));
             }
         }
-        // Of claims on ends only those that rest on silence have a use for it.
-        let silent = self.claim.absence && matches!(self.claim.control.as_str(), "K3" | "K6");
+        options
+    }
+
+    /// The options that a judgement of these claims takes.
+    fn options(&self) -> String {
+        let mut options = self.claim_files();
+        // Of claims on ends, calls and rest only those that rest on silence have a use for it.
+        let silent = self.claim.absence && matches!(self.claim.control.as_str(), "K3" | "K6" | "K7" | "K8");
         if self.claim.control == "K1" || silent {
             options.push_str(" --controls 200");
         }
@@ -153,18 +183,61 @@ impl Line<'_> {
 
     /// The captures there are, as a command names them.
     fn judged(&self, more: &str) -> String {
+        self.judged_with(&self.options(), more)
+    }
+
+    fn judged_with(&self, options: &str, more: &str) -> String {
         let captures: BTreeSet<&str> = self.facts.flows.iter().map(|f| f.capture.as_str()).collect();
-        let options = self.options();
         if captures.is_empty() || captures.len() > MAX_FILES {
-            return format!("metaleak study .{options}{more}");
+            return format!("metaleak study {}{options}{more}", self.folder());
         }
-        let files: Vec<String> = captures.into_iter().map(quoted).collect();
+        let of_messenger = self.report.inputs.iter().filter(|i| captures.contains(i.file.as_str()));
+        let files: Vec<String> = of_messenger.map(|i| quoted(i.path.as_ref().unwrap_or(&i.file))).collect();
         format!("metaleak replay {}{options}{more}", files.join(" "))
+    }
+
+    /// The claim with its sources.
+    fn show(&self) -> String {
+        format!("metaleak claims show {}{}", quoted(&self.claim.id), self.claim_files())
+    }
+
+    /// The folder that all captures are in, as it was given; the present one where there is none.
+    fn common_folder(&self) -> PathBuf {
+        let given = self.report.inputs.iter().filter_map(|i| i.path.as_deref()).filter(|path| *path != "-");
+        let mut folders = given.map(|path| Path::new(path).parent().unwrap_or(Path::new("")));
+        let Some(first) = folders.next() else { return PathBuf::new() };
+        folders.fold(first.to_owned(), |common, folder| {
+            common.components().zip(folder.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
+        })
+    }
+
+    /// The same as a word of a shell.
+    fn folder(&self) -> String {
+        let folder = self.common_folder();
+        if folder.as_os_str().is_empty() { ".".to_owned() } else { quoted(&folder.to_string_lossy()) }
+    }
+
+    /// A file in that folder, so that new runs lie beside those that they are judged with.
+    fn beside(&self, name: &str) -> String {
+        self.common_folder().join(name).to_string_lossy().into_owned()
+    }
+
+    /// The numbers behind a name that captures have already, `NAME-7.pcap` or `NAME-100-7.pcap`, the highest; 0 where none has it.
+    fn numbered(&self, name: &str) -> u64 {
+        let number = |input: &Input| {
+            let file = input.file.rsplit('/').next().unwrap_or_default();
+            let rest = crate::scenario::stem(file).strip_prefix(name)?;
+            if rest.is_empty() {
+                return Some(1);
+            }
+            rest.strip_prefix('-')?.rsplit('-').next()?.parse().ok()
+        };
+        self.report.inputs.iter().filter_map(number).max().unwrap_or_default()
     }
 
     fn name(&self, steps: &[String]) -> String {
         let step = steps.first().map_or("run", String::as_str);
-        quoted(&format!("{}-{step}", self.claim.messenger))
+        format!("{}-{step}", self.claim.messenger)
     }
 
     fn next(&self, key: &str, values: &[(&str, String)], command: String) -> Next {
@@ -192,11 +265,17 @@ impl Line<'_> {
     /// One run with the steps that are missing.
     fn record(&self, key: &str) -> Next {
         let steps = self.missing();
-        let name = self.name(&steps);
+        let mut name = self.name(&steps);
+        let known = self.numbered(&name);
+        if known > 0 {
+            let _ = write!(name, "-{}", known.saturating_add(1));
+        }
+        let name = quoted(&self.beside(&name));
         let command = format!(
-            "echo '{}' > {name}.run.json; {}; metaleak study .{}",
+            "echo '{}' > {name}.run.json; {}; metaleak study {}{}",
             self.run(&steps, ""),
             self.recorder(&name),
+            self.folder(),
             self.options()
         );
         let minutes = (self.seconds() / 60).to_string();
@@ -216,12 +295,7 @@ impl Line<'_> {
             };
             return next;
         }
-        let command = if self.catalogue.is_embedded() {
-            format!("metaleak claims show {}", quoted(&self.claim.id))
-        } else {
-            self.judged("")
-        };
-        self.next("next-by-hand", &[], command)
+        self.next("next-by-hand", &[], self.show())
     }
 
     /// As many runs as are missing.
@@ -231,10 +305,13 @@ impl Line<'_> {
         let captures: BTreeSet<&str> = self.facts.flows.iter().map(|f| f.capture.as_str()).collect();
         let done = super::judge::repeats(self.claim, self.report, &captures);
         let n = self.claim.min_runs.saturating_sub(done).max(1);
+        let numbers = numbers(self.numbered(&name), n);
+        let name = quoted(&self.beside(&name));
         let command = format!(
-            "for n in $(seq {n}); do echo '{}' > {name}-$n.run.json; {}; done; metaleak study .{}",
+            "for n in {numbers}; do echo '{}' > {name}-$n.run.json; {}; done; metaleak study {}{}",
             self.run(&steps, ""),
             self.recorder(&format!("{name}-$n")),
+            self.folder(),
             self.options()
         );
         self.plant(self.next("next-repeat", &[("n", n.to_string()), ("steps", steps.join(", "))], command))
@@ -245,19 +322,38 @@ impl Line<'_> {
         let asked = |step: &&str| self.claim.steps.iter().any(|s| s == step);
         // What a claim asks with the permission refused is not answered with it given.
         let step = crate::leakage::STEPS.into_iter().find(asked).unwrap_or("contact-sync").to_owned();
+        let unclear = |measure: &&&Leakage| {
+            measure.scenario.as_ref() == Some(&step)
+                && measure.dose.as_ref().is_some_and(|d| d.class == DoseClass::Unclear)
+        };
+        let of_unclear = self.facts.doses.iter().find(unclear).and_then(|measure| measure.dose.as_ref());
         let steps = vec![step];
         let name = self.name(&steps);
-        let doses: Vec<String> = DOSES.iter().map(u32::to_string).collect();
+        let known = self.numbered(&name);
+        let (key, doses, missing): (&str, Vec<String>, u64) = match of_unclear {
+            // The line is one already, and too uncertain: the same sizes again, until there are ten runs of each, and ten more after.
+            Some(dose) => {
+                let least = dose.doses.iter().map(|d| d.runs).min().unwrap_or_default();
+                let missing = if least < MANY { MANY - least } else { MANY };
+                ("next-dose-more", dose.doses.iter().map(|d| d.contacts.to_string()).collect(), missing)
+            }
+            None => {
+                (key, DOSES.iter().map(u32::to_string).collect(), crate::leakage::dose::MIN_REPEATS as u64)
+            }
+        };
+        let numbers = numbers(known, missing);
+        let name = quoted(&self.beside(&name));
         // The quotes end before the dose, so that the shell fills it in.
         let run = self.run(&steps, ", \"contacts\": '$c'");
         let command = format!(
-            "for c in {}; do for n in $(seq {}); do echo '{run}' > {name}-$c-$n.run.json; {}; done; done; metaleak study .{}",
+            "for c in {}; do for n in {numbers}; do echo '{run}' > {name}-$c-$n.run.json; {}; done; done; metaleak study {}{}",
             doses.join(" "),
-            crate::leakage::dose::MIN_REPEATS,
             self.recorder(&format!("{name}-$c-$n")),
+            self.folder(),
             self.options()
         );
-        self.next(key, &[], command)
+        let values = [("n", missing.to_string())];
+        self.next(key, if of_unclear.is_some() { &values } else { &[] }, command)
     }
 
     /// Record elsewhere; or say where it was, where nobody did.
@@ -332,6 +428,14 @@ fn variable(name: &str) -> Option<&'static str> {
         "user" => Some("ACCOUNT"),
         "contact-1" => Some("CONTACT"),
         _ => None,
+    }
+}
+
+/// The numbers of so many runs behind those that are there.
+fn numbers(known: u64, more: u64) -> String {
+    match known {
+        0 => format!("$(seq {more})"),
+        _ => format!("$(seq {} {})", known.saturating_add(1), known.saturating_add(more)),
     }
 }
 

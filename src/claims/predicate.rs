@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;
 
-use super::language::{Leaf, Predicate, Quantifier, Subject};
+use super::language::{Claim, Leaf, Predicate, Quantifier, Subject};
+use super::load::{MAX_MIN_RUNS, MESSENGERS};
+use crate::controls::Rest;
 use crate::model::{
     Agreement, Call, Confidence, Destination, DoseClass, Finding, FindingKind, Flow, FlowName, Input,
     Jurisdiction, JurisdictionWhy, Leakage, Report, Severity, Unverified,
@@ -173,6 +175,7 @@ static FLOWS: &[(&str, Kind)] = &[
     ("ech", Kind::Words(&["absent", "outer", "unknown"])),
     ("name", Kind::Checked(&NAME)),
     ("clear_bytes_over", Kind::Limit),
+    ("read", Kind::Flag),
     ("with_payload", Kind::Flag),
     (
         "messenger_why",
@@ -226,6 +229,7 @@ static FINDINGS: &[(&str, Kind)] = &[
 ];
 static NAMES: &[(&str, Kind)] = &[
     ("suffix", Kind::Checked(&NAME)),
+    ("own", Kind::Flag),
     (
         "source",
         Kind::Words(&[
@@ -426,8 +430,8 @@ impl Item<'_> {
             (Item::Step(done), value) => step_fits(done, condition, value),
             (Item::Call(call), Value::Flag(flag)) => match condition {
                 "media" => (call.media_bytes() > 0) == *flag,
-                "direct" => is_direct(call) == *flag,
-                "relayed" => is_relayed(call) == *flag,
+                "direct" => call.is_direct() == *flag,
+                "relayed" => call.is_relayed() == *flag,
                 _ => false,
             },
             (Item::Finding(f), Value::Limit(n)) if condition == "runs_over" => {
@@ -449,6 +453,10 @@ impl Item<'_> {
             (Item::Finding(f), Value::Flag(flag)) => match condition {
                 "decrypted" => f.decrypted == *flag,
                 "hashed" => f.encoding.iter().any(|e| crate::payload::is_digest(e)) == *flag,
+                _ => false,
+            },
+            (Item::Name(f, n), Value::Flag(flag)) => match condition {
+                "own" => is_own(f, &n.name) == *flag,
                 _ => false,
             },
             (Item::Name(_, n), Value::Words(list)) => match condition {
@@ -479,19 +487,20 @@ impl Item<'_> {
     }
 }
 
-/// Media went straight to an address that was shown as the other party's, and that the device had sent to: each knows the other's.
-fn is_direct(call: &Call) -> bool {
-    let with_media = |address: &str| {
-        let host = crate::model::endpoint(address).map_or(address.to_owned(), |(host, _)| host.to_string());
-        call.peers.contains(&host)
-    };
-    call.exposed.iter().any(|e| e.kind != "relay" && e.sent_to.is_some() && with_media(&e.address))
-}
-
-/// There was media, all of it over relays or servers, and the device sent to no address of the other party.
-fn is_relayed(call: &Call) -> bool {
-    let reached = call.exposed.iter().any(|e| e.kind != "relay" && e.sent_to.is_some());
-    call.media_bytes() > 0 && call.peer_bytes == 0 && !reached
+/// Whether a name is that of the messenger itself: of the server that was chosen for the run, or with a label that is the messenger's id
+/// (`api.foo-chat.example`, `foochat.example`). The built-in messengers have domains for that, and ids that are everyday words.
+fn is_own(flow: &Flow, name: &str) -> bool {
+    let Some(id) = flow.messenger.as_deref().filter(|id| !MESSENGERS.contains(id)) else { return false };
+    let why = flow.messenger_why.as_deref().unwrap_or_default();
+    if why.strip_prefix("service:").is_some_and(|service| service == name) {
+        return true;
+    }
+    let bare = |word: &str| word.replace('-', "");
+    name.split('.').any(|label| {
+        bare(label) == bare(id)
+            || label.strip_prefix(id).is_some_and(|rest| rest.starts_with('-'))
+            || label.strip_suffix(id).is_some_and(|rest| rest.ends_with('-'))
+    })
 }
 
 fn step_fits(done: &Done<'_>, condition: &str, value: &Value) -> bool {
@@ -546,6 +555,7 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
                 && list.iter().any(|s| below(&n.name, s))
         }),
         ("clear_bytes_over", Value::Limit(n)) => f.clear_bytes as f64 > *n,
+        ("read", Value::Flag(flag)) => (f.unread_bytes == 0) == *flag,
         ("remains", Value::Flag(flag)) => f.also_seen.is_some_and(|seen| seen.remains()) == *flag,
         ("with_payload", Value::Flag(flag)) => (f.encryption != "empty") == *flag,
         ("messenger_why", Value::Words(list)) => {
@@ -728,6 +738,37 @@ fn steps_of<'r>(input: &'r Input, messenger: &str, flows: &[&'r Flow]) -> Vec<Do
     done.collect()
 }
 
+/// What flows of a messenger carried in a step of a run; `None` where the run did no such step with them.
+#[must_use]
+pub fn step_of(input: &Input, messenger: &str, flows: &[&Flow], step: &str) -> Option<Rest> {
+    let done = steps_of(input, messenger, flows).into_iter().find(|done| done.step == step)?;
+    Some(Rest {
+        step: step.to_owned(),
+        milliseconds: (done.seconds * 1000.0) as u64,
+        bytes: done.bytes,
+        own: done.own,
+    })
+}
+
+impl Claim {
+    /// Whether a step with such traffic, done as often as the claim asks, is what it says.
+    #[must_use]
+    pub fn is_fitted_by(&self, rest: &Rest) -> bool {
+        static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+        let done = Done {
+            capture: "",
+            step: &rest.step,
+            planted: &NOTHING,
+            seconds: rest.milliseconds as f64 / 1000.0,
+            bytes: rest.bytes,
+            own: rest.own,
+            frame: 0,
+        };
+        let facts = Facts::of_steps(done, self.min_runs.clamp(1, MAX_MIN_RUNS) as usize);
+        self.supports.as_ref().is_some_and(|supports| facts.eval(supports).0)
+    }
+}
+
 /// What belongs to one messenger, in the captures that count.
 #[derive(Debug, Default)]
 pub(super) struct Facts<'r> {
@@ -822,6 +863,11 @@ impl<'r> Facts<'r> {
         }
         facts.recurring = seen.into_iter().map(|(value, runs)| (value, runs.len())).collect();
         facts
+    }
+
+    /// Those of a step that was done so many times.
+    pub(super) fn of_steps(done: Done<'r>, times: usize) -> Facts<'r> {
+        Facts { steps: vec![done; times], ..Facts::default() }
     }
 
     /// In how many recordings a value stands; 0 for none.
@@ -953,8 +999,30 @@ impl<'r> Facts<'r> {
                 let parts: Vec<_> = parts.iter().map(|p| self.eval(p)).filter(|(m, _)| *m).collect();
                 (!parts.is_empty(), parts.into_iter().flat_map(|(_, items)| items).collect())
             }
+            Predicate::InOneRun(parts) => self.in_one_run(parts),
             Predicate::Leaf(leaf) => self.leaf(leaf),
         }
+    }
+
+    /// Whether all of the parts match in one and the same run, and the items of every run in which they do.
+    fn in_one_run<'p>(&self, parts: &'p [Predicate]) -> (bool, Vec<Item<'p>>)
+    where
+        'r: 'p,
+    {
+        // What matches in no run cannot match in one, and to take the runs apart is the dearer way.
+        let is_any = |p: &&Predicate| matches!(p, Predicate::Leaf(l) if l.quantifier == Quantifier::Any);
+        if parts.iter().filter(is_any).any(|p| !self.eval(p).0) {
+            return (false, Vec::new());
+        }
+        let (mut matches, mut items) = (false, Vec::new());
+        for run in self.by_capture().into_values() {
+            let parts: Vec<_> = parts.iter().map(|p| run.eval(p)).collect();
+            if parts.iter().all(|(m, _)| *m) {
+                matches = true;
+                items.extend(parts.into_iter().flat_map(|(_, items)| items));
+            }
+        }
+        (matches, items)
     }
 
     fn leaf<'p>(&self, leaf: &'p Leaf) -> (bool, Vec<Item<'p>>)

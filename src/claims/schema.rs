@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::language::Subject;
-use super::load::{MAX_MIN_RUNS, REASONS, SUBJECTS};
+use super::load::{MAX_MIN_RUNS, REASONS, SUBJECTS, WITHIN};
 use super::predicate::{Conditions, Kind};
 use crate::model::{Criterion, Text, Vantage};
 use crate::scenario::STEPS;
@@ -207,6 +207,13 @@ impl JsonSchema for PredicateTable {
         let joined = |key: &str, value: &Value| json!({ "type": "object", "properties": { key: value }, "required": [key], "additionalProperties": false });
         let mut kinds = vec![
             joined("all_of", &list),
+            json!({
+                "type": "object", "required": ["all_of", "within"], "additionalProperties": false,
+                "properties": {
+                    "all_of": list,
+                    "within": { "enum": WITHIN, "description": "All parts have to match in one and the same run." },
+                },
+            }),
             joined("any_of", &list),
             joined("not", &serde_json::to_value(&this).unwrap_or_default()),
         ];

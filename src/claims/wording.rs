@@ -65,11 +65,14 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("next-plant-variable", &["list"]),
     ("next-repeat", &["n", "steps"]),
     ("next-dose", &[]),
+    ("next-dose-more", &["n"]),
     ("next-vantage", &["vantage"]),
     ("next-tell-vantage", &["vantage"]),
     ("next-place", &[]),
     ("next-key", &[]),
     ("next-control", &[]),
+    ("next-power", &[]),
+    ("next-name-control", &[]),
     ("next-alone", &[]),
 ];
 

@@ -12,24 +12,30 @@ use crate::claims::{
 use crate::destination::ReferenceDb;
 use crate::model::ClaimResult;
 use crate::pipeline::{self, Capture, Settings};
-use crate::report::{Lang, UnknownLang, Wording, escape_terminal};
+use crate::report::{self, Lang, UnknownLang, Wording, escape_terminal};
 
 /// What to do with claims.
 #[derive(Debug, Subcommand)]
 pub(super) enum ClaimsCommand {
     /// List the claims: id, criterion, what decides it, text.
     List {
-        /// Only those of this messenger.
+        /// Only those of this messenger; of one that no file speaks of, the claims for every messenger. `*` lists those as they are.
         #[arg(value_name = "MESSENGER")]
         messenger: Option<String>,
+        /// A claim file in the place of the built-in catalogue; may be repeated.
+        #[arg(long, value_name = "FILE")]
+        claims: Vec<PathBuf>,
         /// Language of the texts.
         #[arg(long, default_value = "en", value_parser = ["en", "de"])]
         lang: String,
     },
     /// Explain one claim: what would support it, what would contradict it, its sources.
     Show {
-        /// The claim's id, e.g. signal.servers-in-usa.
+        /// The claim's id, e.g. signal.servers-in-usa; `*.idle-quiet` is one for every messenger.
         id: String,
+        /// A claim file in the place of the built-in catalogue; may be repeated.
+        #[arg(long, value_name = "FILE")]
+        claims: Vec<PathBuf>,
         /// Language of the texts.
         #[arg(long, default_value = "en", value_parser = ["en", "de"])]
         lang: String,
@@ -59,10 +65,24 @@ pub(super) enum ClaimsCommand {
         /// Messenger that the captures are of, where no run.json says it.
         #[arg(long, value_name = "MESSENGER")]
         app: Option<String>,
+        /// Secrets of connections, as SSLKEYLOGFILE writes them; may be repeated, `-` is standard input.
+        #[arg(long = "keylog", value_name = "FILE")]
+        keylogs: Vec<PathBuf>,
+        /// Plant so many leaks into a copy of each capture in memory and say what share the search finds.
+        #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(crate::controls::MAX_CONTROLS)))]
+        controls: u32,
         /// Language of the texts.
         #[arg(long, default_value = "en", value_parser = ["en", "de"])]
         lang: String,
     },
+}
+
+/// What `claims test` judges on, and how.
+struct Trial<'a> {
+    captures: &'a [PathBuf],
+    app: Option<&'a str>,
+    keylogs: &'a [PathBuf],
+    controls: u32,
 }
 
 /// Kinds of claims that `claims new` knows.
@@ -82,8 +102,10 @@ pub(super) enum Scaffold {
 pub(super) fn run(command: &ClaimsCommand) -> Result<(), Failure> {
     let mut out = inputs::output(None)?;
     match command {
-        ClaimsCommand::List { messenger, lang } => list(messenger.as_deref(), &wording(lang)?, &mut out)?,
-        ClaimsCommand::Show { id, lang } => show(id, &wording(lang)?, &mut out)?,
+        ClaimsCommand::List { messenger, claims, lang } => {
+            list(messenger.as_deref(), &catalogue(claims)?, &wording(lang)?, &mut out)?;
+        }
+        ClaimsCommand::Show { id, claims, lang } => show(id, &catalogue(claims)?, &wording(lang)?, &mut out)?,
         ClaimsCommand::Check { files } => {
             let checked = claims::check(files).map_err(|e| Failure::Usage(e.to_string()))?;
             let counts = [
@@ -107,8 +129,9 @@ pub(super) fn run(command: &ClaimsCommand) -> Result<(), Failure> {
             })?;
             write!(out, "{text}")?;
         }
-        ClaimsCommand::Test { file, capture, app, lang } => {
-            test(file, capture, app.as_deref(), &wording(lang)?, &mut out)?;
+        ClaimsCommand::Test { file, capture, app, keylogs, controls, lang } => {
+            let trial = Trial { captures: capture, app: app.as_deref(), keylogs, controls: *controls };
+            test(file, &trial, &wording(lang)?, &mut out)?;
         }
     }
     Ok(out.flush()?)
@@ -169,26 +192,27 @@ sources = ["source-1"]
 }
 
 /// Judges the claims of a file on captures.
-fn test(
-    file: &Path,
-    captures: &[PathBuf],
-    app: Option<&str>,
-    wording: &Wording,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
+fn test(file: &Path, trial: &Trial<'_>, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure> {
     let catalogue = Catalogue::load(&[file.to_owned()]).map_err(|e| Failure::Usage(e.to_string()))?;
     let db = ReferenceDb::embedded().map_err(|e| Failure::Environment(e.to_string()))?;
-    let names = inputs::names(captures);
-    let captures: Vec<Capture> =
-        names.into_iter().zip(captures).map(|(name, path)| Capture { path: path.clone(), name }).collect();
-    let settings = Settings { app: app.map(str::to_owned), parallel: true, ..Settings::default() };
+    let names = inputs::names(trial.captures).into_iter().zip(trial.captures);
+    let captures: Vec<Capture> = names.map(|(name, path)| Capture { path: path.clone(), name }).collect();
+    let settings = Settings {
+        app: trial.app.map(str::to_owned),
+        secrets: inputs::secrets(trial.keylogs, trial.captures, false)?,
+        parallel: true,
+        ..Settings::default()
+    };
     let mut analyses = Vec::new();
     for read in pipeline::analyse_all(&captures, &settings, &|_| {}) {
         analyses.push(read.map_err(|e| Failure::Unreadable(e.to_string()))?);
     }
-    let nothing = std::collections::BTreeMap::new();
-    let report = pipeline::report(analyses, db, &catalogue, &nothing, &Criteria::default());
-    for (claim, at) in report.claims.iter().zip(0..) {
+    let planted = match trial.controls {
+        0 => std::collections::BTreeMap::new(),
+        number => pipeline::plant(&captures, &analyses, number, &settings, db),
+    };
+    let judged = pipeline::report(analyses, db, &catalogue, &planted, &Criteria::default());
+    for (claim, at) in judged.claims.iter().zip(0..) {
         if at > 0 {
             writeln!(out)?;
         }
@@ -212,6 +236,9 @@ fn verdict(claim: &ClaimResult, wording: &Wording, out: &mut dyn Write) -> Resul
             }
         }
     }
+    for control in report::controls(claim, wording) {
+        writeln!(out, "  {}", escape_terminal(&control))?;
+    }
     if let Some(protection) = &claim.protection {
         writeln!(out, "  {}", wording.pick(&protection.explanation))?;
     }
@@ -230,21 +257,44 @@ pub(super) fn wording(lang: &str) -> Result<Wording, Failure> {
     Ok(Wording::new(lang))
 }
 
-fn embedded() -> Result<Catalogue, Failure> {
-    Catalogue::embedded().map_err(|e| Failure::Environment(e.to_string()))
+/// The claims of these files; the built-in ones where there are none.
+fn catalogue(files: &[PathBuf]) -> Result<Catalogue, Failure> {
+    if files.is_empty() {
+        return Catalogue::embedded().map_err(|e| Failure::Environment(e.to_string()));
+    }
+    Catalogue::load(files).map_err(|e| Failure::Usage(e.to_string()))
 }
 
-fn list(messenger: Option<&str>, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure> {
-    let catalogue = embedded()?;
-    let chosen: Vec<&Claim> =
-        catalogue.claims().iter().filter(|c| messenger.is_none_or(|m| c.messenger == m)).collect();
+/// With the claims for every messenger as those of one that no file speaks of; that it is none of the known ones is noted, for it may be a
+/// slip of the pen.
+fn with_messenger(catalogue: &Catalogue, messenger: &str) -> Catalogue {
+    let all = catalogue.with_messengers([messenger]);
+    if all.claims().len() > catalogue.claims().len() {
+        anstream::eprintln!("metaleak: warning: {}", inputs::without_file(messenger, catalogue));
+    }
+    all
+}
+
+fn list(
+    messenger: Option<&str>,
+    catalogue: &Catalogue,
+    wording: &Wording,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let all = match messenger {
+        Some(messenger) => with_messenger(catalogue, messenger),
+        None => catalogue.clone(),
+    };
+    let of_messenger = |c: &&Claim| messenger.is_none_or(|m| c.messenger == m);
+    let chosen: Vec<&Claim> = match messenger {
+        Some("*") => all.common().iter().collect(),
+        _ => all.claims().iter().filter(of_messenger).collect(),
+    };
     if chosen.is_empty() {
-        let mut known: Vec<&str> = catalogue.claims().iter().map(|c| c.messenger.as_str()).collect();
-        known.dedup();
         return Err(Failure::Usage(format!(
             "no claims of {:?}; known: {}",
             messenger.unwrap_or_default(),
-            known.join(", ")
+            catalogue.messengers().join(", ")
         )));
     }
     let width = chosen.iter().map(|c| c.id.len()).max().unwrap_or_default();
@@ -268,8 +318,12 @@ fn decided(claim: &Claim) -> &'static str {
     }
 }
 
-fn show(id: &str, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure> {
-    let catalogue = embedded()?;
+fn show(id: &str, catalogue: &Catalogue, wording: &Wording, out: &mut dyn Write) -> Result<(), Failure> {
+    let expanded = id.split_once('.').filter(|_| catalogue.get(id).is_none()).and_then(|(messenger, _)| {
+        catalogue.with_messengers([messenger]).get(id)?;
+        Some(with_messenger(catalogue, messenger))
+    });
+    let catalogue = expanded.as_ref().unwrap_or(catalogue);
     let Some(claim) = catalogue.get(id) else {
         let near: Vec<&str> = catalogue
             .claims()
@@ -332,6 +386,7 @@ fn in_words(predicate: &Predicate) -> String {
     };
     match predicate {
         Predicate::AllOf(parts) => join(parts, " and "),
+        Predicate::InOneRun(parts) => format!("in one run {}", join(parts, " and ")),
         Predicate::AnyOf(parts) => join(parts, " or "),
         Predicate::Not(inner) => format!("not {}", in_words(inner)),
         Predicate::Leaf(leaf) => leaf_in_words(leaf),

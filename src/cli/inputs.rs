@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::{Common, Failure};
+use crate::claims::{self, Catalogue};
 use crate::dissect::secrets::KeyLogFaults;
 use crate::dissect::{EchConfigs, Options, Secrets};
 use crate::payload::{CanaryFile, CanarySet, Keys};
@@ -128,6 +129,36 @@ fn warn_of_keys(path: &Path, read: &std::io::Result<KeyLogFaults>, quiet: bool) 
     if let (Some(what), false) = (what, quiet) {
         anstream::eprintln!("metaleak: warning: {path:?}: {what}");
     }
+}
+
+/// Refuses an `--app` of which no claim could speak, and notes one that no file speaks of: it may be a slip of the pen.
+pub(super) fn check_app(app: &str, catalogue: &Catalogue, quiet: bool) -> Result<(), Failure> {
+    if catalogue.speaks_of(app) {
+        return Ok(());
+    }
+    let what = without_file(app, catalogue);
+    if catalogue.common().is_empty() || !claims::is_messenger(app) {
+        return Err(Failure::Usage(format!("--app: {what}")));
+    }
+    if !quiet {
+        anstream::eprintln!("metaleak: warning: --app: {what}");
+    }
+    Ok(())
+}
+
+/// What is said of a messenger that no claim file speaks of.
+pub(super) fn without_file(messenger: &str, catalogue: &Catalogue) -> String {
+    let known = catalogue.messengers().join(", ");
+    if !claims::is_messenger(messenger) {
+        return format!(
+            "{messenger:?} is no messenger's id: write lower-case letters, digits and hyphens; known: {known}"
+        );
+    }
+    let judged = match catalogue.common().len() {
+        0 => "nothing is judged of it".to_owned(),
+        n => format!("it is judged by the {n} claims for every messenger"),
+    };
+    format!("no claim file speaks of the messenger {messenger:?}: {judged}; known: {known}")
 }
 
 /// Options of an analysis with these canaries.

@@ -297,11 +297,8 @@ fn judge(files: &[PathBuf], args: &Judging, lean: bool, loud: Loudness) -> Resul
         None => Criteria::embedded(),
     };
     let criteria = criteria.map_err(|e| Failure::Usage(e.to_string()))?;
-    let known: std::collections::BTreeSet<&str> =
-        catalogue.claims().iter().map(|c| c.messenger.as_str()).collect();
-    if let Some(app) = args.app.as_deref().filter(|app| !known.contains(app)) {
-        let known: Vec<&str> = known.into_iter().collect();
-        return Err(Failure::Usage(format!("--app {app:?} has no claims; known: {}", known.join(", "))));
+    if let Some(app) = args.app.as_deref() {
+        inputs::check_app(app, &catalogue, quiet)?;
     }
     let db = db?;
     let db = match &db {
@@ -365,11 +362,13 @@ fn judge(files: &[PathBuf], args: &Judging, lean: bool, loud: Loudness) -> Resul
         warn_of_faults(&analyses, loud.verbose);
         for analysis in &analyses {
             let named = analysis.input.run.as_ref().and_then(|r| r.messenger.as_deref());
-            if let Some(messenger) = named.filter(|m| !known.contains(m)) {
+            // What was said of --app need not be said again of each capture.
+            let new = |m: &&str| !catalogue.speaks_of(m) && args.app.as_deref() != Some(*m);
+            if let Some(messenger) = named.filter(new) {
                 anstream::eprintln!(
-                    "metaleak: warning: {}: no claims speak of the messenger {:?} that its run names",
+                    "metaleak: warning: {}: {}",
                     report::escape_terminal(&analysis.input.file),
-                    messenger
+                    inputs::without_file(messenger, &catalogue)
                 );
             }
         }

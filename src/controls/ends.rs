@@ -121,7 +121,7 @@ impl Ends {
 }
 
 /// The client that most flows have.
-fn device(flows: &[&Flow]) -> Ipv4Addr {
+pub(super) fn device(flows: &[&Flow]) -> Ipv4Addr {
     let mut counts: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
     for flow in flows {
         if let Some(IpAddr::V4(address)) = flow.client_address() {
@@ -133,7 +133,7 @@ fn device(flows: &[&Flow]) -> Ipv4Addr {
 }
 
 /// A name of a server in the flows, where the messenger has no domain of its own: of several the first by the alphabet.
-fn name_in<'f>(flows: &[&'f Flow]) -> Option<&'f str> {
+pub(super) fn name_in<'f>(flows: &[&'f Flow]) -> Option<&'f str> {
     let plain = |name: &str| {
         name.is_ascii() && name.len() < 200 && name.split('.').all(|label| matches!(label.len(), 1..64))
     };

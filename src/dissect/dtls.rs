@@ -37,7 +37,7 @@ const HANDSHAKE: Class = Class::handshake("dtls.handshake");
 const NULL: Class = Class::clear("dtls.null");
 const APPLICATION: Class = Class::encrypted("dtls.application");
 /// Records that a key log opened. On the wire they were ciphertext.
-const DECRYPTED: Class = Class::encrypted("dtls.decrypted");
+const DECRYPTED: Class = Class::opened("dtls.decrypted");
 /// Records that stayed shut although secrets of the connection are known.
 const UNDECRYPTED: Class = Class::opaque("dtls.undecrypted");
 /// Records of a connection whose handshake is not in the capture.

@@ -614,6 +614,7 @@ impl Run<'_> {
         let masks = self.masks().then(|| Arc::clone(&self.options.canaries));
         let mut analysis = CaptureAnalysis {
             input: Input {
+                path: None,
                 file: name.to_owned(),
                 sha256: file.sha256.clone(),
                 bytes: file.stored_bytes,
@@ -852,6 +853,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
             encryption: word,
             encryption_frames: evidence,
             clear_bytes: f.read[0],
+            unread_bytes: f.unread,
             tls: f.tls.map(|t| *t),
             signatures: f.signatures,
             call: f.call.map(|mut call| {

@@ -91,6 +91,8 @@ pub struct FlowFacts {
     pub encryption: Option<(&'static str, Vec<u64>)>,
     /// Payload bytes by [`Reading`]: clear, handshake, encrypted, opaque.
     pub read: [u64; 4],
+    /// Payload bytes of which nobody read anything, on the wire or behind an encryption that was opened, and those that the capture lacks.
+    pub unread: u64,
     /// Each direction by itself.
     pub(super) sent: Box<[Sent; 2]>,
     /// The first frames with clear content.
@@ -251,7 +253,11 @@ impl FlowFacts {
         }
     }
 
-    fn add_read(&mut self, direction: Direction, reading: Reading, bytes: u64) {
+    fn add_read(&mut self, direction: Direction, class: Class, bytes: u64) {
+        let reading = class.reading;
+        if matches!(reading, Reading::Encrypted | Reading::Opaque) && !class.opened {
+            self.unread += bytes;
+        }
         // The bytes on the wire were counted as those of the encryption.
         if self.decrypted || self.counted {
             return;
@@ -909,6 +915,7 @@ impl Shard {
             ja4: None,
             encryption: None,
             read: [0; 4],
+            unread: 0,
             sent: Box::default(),
             clear_frames: Vec::new(),
             signatures: Vec::new(),
@@ -1604,7 +1611,7 @@ impl Flow {
         sink: &mut Sink<'_>,
     ) {
         sink.ledger.add(class.name, data.len() as u64);
-        self.facts.add_read(direction, class.reading, data.len() as u64);
+        self.facts.add_read(direction, class, data.len() as u64);
         let sealed = matches!(class.reading, Reading::Encrypted | Reading::Handshake);
         self.measure(direction, data, sealed, sink);
         if class.reading == Reading::Encrypted {
@@ -1690,6 +1697,10 @@ impl Flow {
 
     /// `missing` bytes are not in the capture.
     fn gap(&mut self, direction: Direction, stream: &mut Stream, mut missing: u64, sink: &mut Sink<'_>) {
+        // Behind an encryption what is missing was counted as ciphertext that stayed shut.
+        if !self.facts.decrypted {
+            self.facts.unread = self.facts.unread.saturating_add(missing);
+        }
         if stream.pending.is_empty() {
             let skipped = stream.skip.min(missing);
             stream.skip -= skipped;
@@ -1938,7 +1949,7 @@ impl Flow {
         let text = meter.verdict() == Readability::Text;
         let class = if text { Class::clear("text") } else { Class::opaque("opaque") };
         sink.ledger.add(class.name, search.unknown);
-        self.facts.add_read(direction, class.reading, search.unknown);
+        self.facts.add_read(direction, class, search.unknown);
         if let (true, Some(raw)) = (text, meter.finding(false)) {
             // Early frames may be forgotten by now: the flow's first frame stands for them then.
             let mut frames = match place {

@@ -209,28 +209,35 @@ pub struct Class {
     pub name: &'static str,
     /// How it reads.
     pub reading: Reading,
+    /// Ciphertext that was opened with the auditor's keys: what is in it was read like a connection in clear.
+    pub opened: bool,
 }
 
 impl Class {
     /// A class of readable content.
     #[must_use]
     pub const fn clear(name: &'static str) -> Class {
-        Class { name, reading: Reading::Clear }
+        Class { name, reading: Reading::Clear, opened: false }
     }
     /// A class of readable encryption set-up.
     #[must_use]
     pub const fn handshake(name: &'static str) -> Class {
-        Class { name, reading: Reading::Handshake }
+        Class { name, reading: Reading::Handshake, opened: false }
     }
     /// A class of ciphertext.
     #[must_use]
     pub const fn encrypted(name: &'static str) -> Class {
-        Class { name, reading: Reading::Encrypted }
+        Class { name, reading: Reading::Encrypted, opened: false }
+    }
+    /// A class of ciphertext that was opened.
+    #[must_use]
+    pub const fn opened(name: &'static str) -> Class {
+        Class { name, reading: Reading::Encrypted, opened: true }
     }
     /// A class of bytes that were not understood.
     #[must_use]
     pub const fn opaque(name: &'static str) -> Class {
-        Class { name, reading: Reading::Opaque }
+        Class { name, reading: Reading::Opaque, opened: false }
     }
 }
 

@@ -81,6 +81,23 @@ impl Call {
     pub fn media_bytes(&self) -> u64 {
         self.peer_bytes.saturating_add(self.relay_bytes).saturating_add(self.server_bytes)
     }
+
+    /// Media went straight to an address that was shown as the other party's, and that the device had sent to: each knows the other's.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        let with_media = |address: &str| {
+            let host = super::endpoint(address).map_or(address.to_owned(), |(host, _)| host.to_string());
+            self.peers.contains(&host)
+        };
+        self.exposed.iter().any(|e| e.kind != "relay" && e.sent_to.is_some() && with_media(&e.address))
+    }
+
+    /// There was media, all of it over relays or servers, and the device sent to no address of the other party.
+    #[must_use]
+    pub fn is_relayed(&self) -> bool {
+        let reached = self.exposed.iter().any(|e| e.kind != "relay" && e.sent_to.is_some());
+        self.media_bytes() > 0 && self.peer_bytes == 0 && !reached
+    }
 }
 
 /// A call: flows of one capture that share a socket of the device or that a session description names (METRICS E12).

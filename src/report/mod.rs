@@ -18,6 +18,7 @@ pub use escape::{escape_json, escape_terminal};
 pub use html::html;
 pub use json::{json, schema};
 pub use table::table;
+pub use view::controls;
 pub use wording::{Arg, Lang, UnknownLang, Wording};
 pub use words::{agreement_id, carries, cloud_text, law, name_note, role_id, service_text};
 

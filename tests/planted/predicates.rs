@@ -44,6 +44,16 @@ fn signal(canaries: &[(&str, &str)], fill: impl FnOnce(&mut PacketBuilder)) -> S
     vec![(made.finish(), run_of("signal", &["text-1to1"], canaries, ""))]
 }
 
+/// One capture of a messenger that nobody wrote claims for.
+fn foo_chat(name: Option<&str>) -> Study {
+    let mut made = PacketBuilder::new();
+    match name {
+        Some(sni) => tls(&mut made, 40_000, &Tls { sni, ..TLS13 }),
+        None => middle(&mut made, DE),
+    }
+    vec![(made.finish(), run_of("foo-chat", &["text-1to1"], &[], ""))]
+}
+
 /// What a TLS connection shows.
 struct Tls<'a> {
     server: &'a str,
@@ -335,6 +345,12 @@ fn study(name: &str) -> Study {
             tls(to, 40_000, &TLS13);
             http(to, IE, 80, "", "", "fine");
         }),
+        "TLS 1.3 in one run, HTTP in another" => {
+            [study("TLS 1.3"), study("HTTP")].into_iter().flatten().collect()
+        }
+        "foo-chat by its own name" => foo_chat(Some("api.foo-chat.example")),
+        "foo-chat by another name" => foo_chat(Some("cdn.host.example")),
+        "foo-chat without a name" => foo_chat(None),
         "two of HTTP" => signal(&[], |to| {
             http(to, IE, 80, "", "", "fine");
             http(to, DE, 80, "", "", "fine");
@@ -505,6 +521,13 @@ fn flows() -> Vec<Row> {
             "{ all_of = [{ none = \"flows\", of = { transport = [\"tcp\"] }, clear_bytes_over = 0 }, { any = \"flows\", encryption = [\"tls1.3\"] }] }",
             "{ any = \"flows\", of = { transport = [\"tcp\"] }, clear_bytes_over = 50 }",
             SEALED,
+        ),
+        free(
+            "flows",
+            "read",
+            "{ all = \"flows\", of = { port = [80] }, read = true }",
+            "{ any = \"flows\", of = { port = [443] }, read = false }",
+            ["HTTP", "TLS 1.3", "no payload"],
         ),
         free(
             "flows",
@@ -707,6 +730,13 @@ fn findings_and_names() -> Vec<Row> {
             "[\"dns\"]",
             ["TLS 1.2", "the same behind a DNS answer", "the middle of a connection"],
         ),
+        row(
+            "names",
+            "own",
+            "true",
+            "false",
+            ["foo-chat by its own name", "foo-chat by another name", "foo-chat without a name"],
+        ),
         row("names", "flow", "{ port = [443] }", "{ port = [80] }", SEALED),
     ]
 }
@@ -836,6 +866,14 @@ fn quantifiers() -> Vec<Row> {
         &join("all_of", &open, &port(80)),
         SEALED,
     ));
+    let in_one_run = |a: &str, b: &str| format!("{{ all_of = [{a}, {b}], within = \"run\" }}");
+    rows.push(free(
+        "",
+        "within",
+        &in_one_run(&sealed, &open),
+        &in_one_run(&of("count = \"flows\", at_least = 2", "\"tls1.3\""), &port(443)),
+        ["TLS 1.3 and HTTP", "two of TLS 1.3", "TLS 1.3 in one run, HTTP in another"],
+    ));
     rows.push(free(
         "",
         "any_of",
@@ -853,6 +891,55 @@ fn rows() -> Vec<Row> {
         .collect()
 }
 
+/// What rests on that there was no direct call, or no noise at rest, says what share of planted ones the same reading finds.
+#[test]
+fn calls_and_rest_carry_their_power() {
+    use metaleak::model::ControlKind;
+    let files: Study = [steps(&["idle"], &[], 2, 700), steps(&["idle"], &[], 3, 700)].concat();
+    let mut relayed = PacketBuilder::new();
+    tls(&mut relayed, 40_000, &TLS13);
+    call(&mut relayed, &format!("{IE}:3478"), false, 60);
+    let all = ["call-1to1", "call-relay", "call-group"];
+    let relayed: Study = vec![(relayed.finish(), run_of("signal", &all, &[], ""))];
+    let catalogue = super::catalogue_of("signal");
+    for (files, id, kind, planted) in [
+        (&files, "signal.idle-quiet", ControlKind::Rest, 40),
+        (&relayed, "signal.call-hides-peer-ip", ControlKind::Call, 20),
+    ] {
+        let of = |controls: u32| {
+            let report = judged("signal", files, controls, &catalogue);
+            report.claims.into_iter().find(|c| c.id == id).unwrap()
+        };
+        let claim = of(20);
+        assert_eq!(said(&claim), "not-contradicted", "{id}: {} {:?}", claim.explanation.en, claim.control);
+        let control = claim.control.unwrap();
+        assert_eq!((control.kind, control.planted, control.found), (kind, planted, planted), "{id}");
+        assert!(claim.next.is_empty(), "{id}: {:?}", claim.next);
+        let without = of(0);
+        assert_eq!((said(&without).as_str(), without.control), ("not-contradicted", None), "{id}");
+        assert!(
+            without.explanation.en.contains("detection power is not known"),
+            "{}",
+            without.explanation.en
+        );
+        assert!(without.next[0].command.ends_with(" --controls 60"), "{id}: {:?}", without.next);
+    }
+    // A reading that takes anything for rest proves nothing by its silence, and of a step that is too short it says nothing.
+    let judged_by = |limit: &str, seconds: u32| {
+        let text = format!(
+            "[[claim]]\nid = \"signal.x\"\ncriterion = \"gdpr\"\ntext = {{ en = \"a\", de = \"b\" }}\ndecided_by = \"traffic\"\n\
+             sources = [ {{ id = \"s\", text = \"t\" }} ]\nabsence = true\ncontrol = \"K8\"\nsteps = [\"idle\"]\n\
+             supports = {{ all = \"steps\", of = {{ step = [\"idle\"] }}, seconds_over = {seconds}, bytes_per_hour_below = {limit} }}\n"
+        );
+        let catalogue = Catalogue::from_texts([("x.toml".to_owned(), text)]).unwrap();
+        judged("signal", &files, 20, &catalogue).claims.remove(0)
+    };
+    assert_eq!(said(&judged_by("1000000000", 3600)), "inconclusive: control-failed");
+    let found = judged_by("65536", 3600).control.unwrap();
+    assert_eq!((found.planted, found.found), (40, 40));
+    assert_eq!(judged_by("65536", 100_000).control, None);
+}
+
 /// The conditions that claim files may use, by the schema.
 fn known() -> Vec<(String, String)> {
     let schema: serde_json::Value = serde_json::from_str(&metaleak::claims::schema()).unwrap();
@@ -862,7 +949,7 @@ fn known() -> Vec<(String, String)> {
         conditions.map(|c| (subject.clone(), c.clone())).collect::<Vec<_>>()
     };
     let mut all: Vec<(String, String)> = subjects.iter().flat_map(of).collect();
-    let words = ["all", "all_of", "any", "any_of", "count", "none", "not", "share"];
+    let words = ["all", "all_of", "any", "any_of", "count", "none", "not", "share", "within"];
     all.extend(words.map(|word| (String::new(), word.to_owned())));
     all.sort();
     all
@@ -878,7 +965,11 @@ fn wrong(rows: &[Row]) -> Vec<String> {
     let mut wrong = Vec::new();
     for name in used {
         let files = study(name);
-        let messenger = if name.starts_with("XMPP") { "conversations" } else { "signal" };
+        let messenger = match name.split(' ').next() {
+            Some("XMPP") => "conversations",
+            Some("foo-chat") => "foo-chat",
+            _ => "signal",
+        };
         let here: Vec<(usize, &Row)> =
             rows.iter().enumerate().filter(|(_, r)| r.studies.contains(&name)).collect();
         let mut text = String::new();

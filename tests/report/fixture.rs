@@ -205,6 +205,7 @@ pub(crate) fn report() -> Report {
 fn inputs() -> Vec<Input> {
     vec![
         Input {
+            path: None,
             file: "conversations-2024.pcap.gz".into(),
             sha256: "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752".into(),
             bytes: 402_112,
@@ -234,6 +235,7 @@ fn inputs() -> Vec<Input> {
             }),
         },
         Input {
+            path: None,
             file: "whatsapp-2022.pcapng".into(),
             sha256: "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef".into(),
             bytes: 15_204_352,

@@ -53,7 +53,7 @@ const HANDSHAKE: Class = Class::handshake("quic.handshake");
 const HANDSHAKE_SEALED: Class = Class::encrypted("quic.handshake-encrypted");
 const APPLICATION: Class = Class::encrypted("quic.application");
 /// Packets that a key log opened. On the wire they were ciphertext.
-const DECRYPTED: Class = Class::encrypted("quic.decrypted");
+const DECRYPTED: Class = Class::opened("quic.decrypted");
 /// Packets that stayed shut although secrets of the connection are known.
 const UNDECRYPTED: Class = Class::opaque("quic.undecrypted");
 /// Packets of a connection none of whose hellos could be read.

@@ -38,10 +38,10 @@ pub(super) static PROTOCOL: Protocol = Protocol {
 
 const HANDSHAKE: Class = Class::handshake("tls.handshake");
 const APPLICATION: Class = Class::encrypted("tls.application");
-/// Records that a key log opened. On the wire they were ciphertext, and what is in them is searched where it is read.
 /// Content under a suite without encryption.
 const NULL: Class = Class::clear("tls.null");
-const DECRYPTED: Class = Class::encrypted("tls.decrypted");
+/// Records that a key log opened. On the wire they were ciphertext, and what is in them is searched where it is read.
+const DECRYPTED: Class = Class::opened("tls.decrypted");
 /// Records that stayed shut although secrets of the connection are known: other keys, keys that came late, lost records.
 const UNDECRYPTED: Class = Class::opaque("tls.undecrypted");
 /// Records of a connection whose handshake is not in the capture.

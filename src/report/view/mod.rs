@@ -338,6 +338,8 @@ fn control(control: &Control, wording: &Wording) -> String {
         ControlKind::Destination => "claim-control-destination",
         ControlKind::Tracker => "claim-control-tracker",
         ControlKind::Rule => "claim-control-rule",
+        ControlKind::Call => "claim-control-call",
+        ControlKind::Rest => "claim-control-rest",
     };
     let mut said = wording.with(
         id,
@@ -356,16 +358,21 @@ fn control(control: &Control, wording: &Wording) -> String {
     said
 }
 
+/// What the controls of a claim found; that none ran, where the verdict's weight hangs on one.
+#[must_use]
+pub fn controls(claim: &ClaimResult, wording: &Wording) -> Vec<String> {
+    let ran = claim.control.iter().chain(&claim.further_controls);
+    let mut controls: Vec<String> = ran.map(|c| control(c, wording)).collect();
+    if controls.is_empty() && claim.verdict == Verdict::NotContradicted {
+        controls.push(wording.text("claim-no-control"));
+    }
+    controls
+}
+
 fn claim(claim: &ClaimResult, wording: &Wording) -> Claim {
     let mut badge = Badge::new(claim.verdict, wording.verdict(claim.verdict));
     if !claim.reason.is_empty() {
         badge.text = format!("{} ({})", badge.text, wording.reason(&claim.reason));
-    }
-    let mut controls: Vec<String> =
-        claim.control.iter().chain(&claim.further_controls).map(|c| control(c, wording)).collect();
-    // Only there does the verdict's weight hang on a control.
-    if controls.is_empty() && claim.verdict == Verdict::NotContradicted {
-        controls.push(wording.text("claim-no-control"));
     }
     Claim {
         id: claim.id.clone(),
@@ -373,7 +380,7 @@ fn claim(claim: &ClaimResult, wording: &Wording) -> Claim {
         badge,
         text: wording.pick(&claim.text).to_owned(),
         explanation: wording.pick(&claim.explanation).to_owned(),
-        controls,
+        controls: controls(claim, wording),
         evidence: Capped::new(&claim.evidence, MAX_EVIDENCE, "more-evidence", wording, |e| {
             evidence(e, wording)
         }),
