@@ -523,7 +523,8 @@ pub struct Flow {
     pub names: Vec<FlowName>,
     /// Messenger that the flow belongs to, by its id; null when none.
     pub messenger: Option<String>,
-    /// Why `messenger` was said: `signature:ID`, `name:NAME`, `turn-realm:NAME`, `network:PREFIX`, `socket:ENDPOINT` (the
+    /// Why `messenger` was said: `signature:ID`, `name:NAME`, `turn-realm:NAME`, `network:PREFIX`, `shared:NAME` (DNS answers
+    /// alone give the address that name, and it is a delivery network's or has a name of somebody else too), `socket:ENDPOINT` (the
     /// device's UDP socket is also that of a flow which shows the messenger), `service:NAME` (the server that was chosen for the run), or
     /// `run` (the description of the recording).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -552,6 +553,10 @@ pub struct Flow {
     /// Clear application bytes that preceded the encryption (an XMPP stream header before STARTTLS, say).
     #[serde(default)]
     pub clear_bytes: u64,
+    /// HTTP messages with content that were read in clear: requests with a body, and answers of success with one that is no web
+    /// page. Redirects, refusals and pages do not count: a portal or proxy on the way sends such ones in a server's name.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub clear_messages: u64,
     /// TLS details when a hello was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<FlowTls>,

@@ -68,7 +68,7 @@ pub struct Case {
 }
 
 /// Conditions on flows that ask what was read of their bytes.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
     "encryption",
     "not_encryption",
     "app_protocol",
@@ -92,6 +92,7 @@ const OF_ACCOUNTS: [(&str, &[&str]); 3] = [
     ("mail", &["mail", "email"]),
     ("user", &["name", "user", "account", "device", "password"]),
 ];
+    "clear_messages_over",
 
 impl Claim {
     /// The leaves of what can decide it.

@@ -176,12 +176,13 @@ static FLOWS: &[(&str, Kind)] = &[
     ("with_payload", Kind::Flag),
     (
         "messenger_why",
-        Kind::Words(&["signature", "name", "turn-realm", "network", "socket", "service", "run"]),
+        Kind::Words(&["signature", "name", "turn-realm", "network", "shared", "socket", "service", "run"]),
     ),
     ("remains", Kind::Flag),
     ("cipher", Kind::Checked(&CIPHER)),
     ("certificate_subject", Kind::Checked(&SOME)),
     ("certificate_issuer", Kind::Checked(&SOME)),
+    ("clear_messages_over", Kind::Limit),
     ("certificate_fault", Kind::Words(CERTIFICATE_FAULTS)),
     ("to", Kind::Of(Subject::Destinations)),
 ];
@@ -556,6 +557,7 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
         ("cipher", Value::Words(list)) => {
             f.tls.as_ref().and_then(|t| t.cipher.as_ref()).is_some_and(|c| list.contains(c))
         }
+        ("clear_messages_over", Value::Limit(n)) => f.clear_messages as f64 > *n,
         ("certificate_fault", Value::Words(list)) => {
             f.tls.as_ref().is_some_and(|t| t.certificate_faults.iter().any(|fault| list.contains(fault)))
         }
@@ -714,7 +716,10 @@ fn steps_of<'r>(input: &'r Input, messenger: &str, flows: &[&'r Flow]) -> Vec<Do
     let names: BTreeSet<&str> =
         run.steps.iter().map(String::as_str).chain(starts.iter().map(|(step, _)| *step)).collect();
     let done = names.into_iter().map(|step| {
-        let own = here.iter().filter(|f| f.messenger_why.as_deref() != Some("run"));
+        let is_own = |f: &&&Flow| {
+            f.messenger_why.as_deref().is_some_and(|why| why != "run" && !why.starts_with("shared:"))
+        };
+        let own = here.iter().filter(is_own);
         Done {
             capture: &input.file,
             step,

@@ -852,6 +852,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
             encryption: word,
             encryption_frames: evidence,
             clear_bytes: f.read[0],
+            clear_messages: f.clear_messages,
             tls: f.tls.map(|t| *t),
             signatures: f.signatures,
             call: f.call.map(|mut call| {

@@ -84,6 +84,8 @@ pub struct FlowFacts {
     pub(super) sent: Box<[Sent; 2]>,
     /// The first frames with clear content.
     pub clear_frames: Vec<u64>,
+    /// HTTP messages with content that could be read without keys.
+    pub clear_messages: u64,
     /// Signatures that fired.
     pub signatures: Vec<SignatureHit>,
     /// What it says of a call.
@@ -860,6 +862,7 @@ impl Shard {
             tls: None,
             ja4: None,
             encryption: None,
+            clear_messages: 0,
             read: [0; 4],
             sent: Box::default(),
             clear_frames: Vec::new(),
