@@ -1268,6 +1268,18 @@ pub struct ClaimResult {
     /// What to do to decide it, each with a command line; only while it is `inconclusive`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<Next>,
+    /// Why the comparison's wording no longer fits, with the date; whatever the verdict.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub superseded: Text,
+    /// Id of the claim that says what holds today.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub superseded_by: String,
+    /// Date or version from which on the claim holds.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub valid_from: String,
+    /// Date or version up to which the claim held.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub valid_until: String,
 }
 
 /// Messengers against criteria, and conclusions. Derived from the verdicts alone, by a file that anybody can edit.
@@ -1431,6 +1443,14 @@ pub struct Text {
     pub en: String,
     /// German.
     pub de: String,
+}
+
+impl Text {
+    /// Whether neither language says anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.en.is_empty() && self.de.is_empty()
+    }
 }
 
 /// A verdict on a claim (DESIGN.md, "Verdicts").
