@@ -95,11 +95,11 @@ fn conditions(of: Subject, conditions: &Conditions, wording: &Wording) -> String
 }
 
 /// `a, b or c`.
-fn alternatives(list: &[String], wording: &Wording) -> String {
-    match list {
+fn alternatives(choices: &[String], wording: &Wording) -> String {
+    match choices {
         [] => String::new(),
         [one] => one.clone(),
-        [before @ .., last] => format!("{} {} {last}", before.join(", "), wording.text("say-or")),
+        [first @ .., last] => format!("{} {} {last}", first.join(", "), wording.text("say-or")),
     }
 }
 
