@@ -657,7 +657,7 @@ run-step-counts = { $done } Schritte erledigt, { $failed } nicht
 
 # Läufe neben Kontrollläufen desselben Geräts.
 section-noise = Grundrauschen des Geräts
-noise-note = Was dasselbe Gerät auch ohne die App sendet oder eine andere App darauf, ist Grundrauschen; Aussagen über die App werden nach dem Rest beurteilt.
+noise-note = Was dasselbe Gerät auch ohne die App sendet oder eine andere App darauf, ist Grundrauschen; Behauptungen über die App werden nach dem Rest beurteilt.
     Eine Gegenstelle ist dieselbe nach Name, Transport und Port, ohne Namen nach ihrer Adresse. Was eine Signatur, ein Name oder ein Netz
     dem Messenger zuordnet, wird weiter beurteilt. Nichts fällt weg: Was auch Grundrauschen ist, ist gekennzeichnet. Eine ruhende App
     sendet weiter; was es auch im Ruhezustand gibt, ist deshalb nur gekennzeichnet.
@@ -686,3 +686,229 @@ noise-line = { $capture }: ganz { $whole }; auch ohne die App oder von anderen {
 also-without-app = auch ohne die App
 also-when-idle = auch im Ruhezustand
 also-other-app = von einer anderen App
+
+## Formulierungen, die nicht mehr passen
+superseded = passt nicht mehr zur Formulierung des Vergleichs
+superseded-since = passt nicht mehr zur Formulierung des Vergleichs, seit { $since }
+superseded-by = Was heute gilt:
+section-superseded = ↻ Formulierungen des Vergleichs, die nicht mehr passen
+superseded-line = { $claim }: { $what }
+superseded-line-by = { $claim }: { $what }; heute: { $by }
+valid-from = Gilt seit { $when }.
+valid-until = Galt bis { $when }.
+overview-link = { $messenger }, { $criterion }: { $count }
+
+## Prädikate vorgelesen: Quantoren, Gegenstände, Bedingungen
+say-any = { $subject ->
+    [flows] mindestens eine Verbindung
+    [destinations] mindestens eine Gegenstelle
+    [findings] mindestens einen Fund
+    [names] mindestens einen Namen
+    [doses] mindestens eine Messung über Adressbücher
+    [calls] mindestens einen Anruf
+   *[steps] mindestens einen Schritt eines Laufs
+}
+say-all = { $subject ->
+    [flows] jede Verbindung, und es gibt eine
+    [destinations] jede Gegenstelle, und es gibt eine
+    [findings] jeden Fund, und es gibt einen
+    [names] jeden Namen, und es gibt einen
+    [doses] jede Messung über Adressbücher, und es gibt eine
+    [calls] jeden Anruf, und es gibt einen
+   *[steps] jeden Schritt eines Laufs, und es gibt einen
+}
+say-none = { $subject ->
+    [flows] keine Verbindung
+    [destinations] keine Gegenstelle
+    [findings] keinen Fund
+    [names] keinen Namen
+    [doses] keine Messung über Adressbücher
+    [calls] keinen Anruf
+   *[steps] keinen Schritt eines Laufs
+}
+say-count = { $subject ->
+    [flows] { $n } oder mehr Verbindungen
+    [destinations] { $n } oder mehr Gegenstellen
+    [findings] { $n } oder mehr Funde
+    [names] { $n } oder mehr Namen
+    [doses] { $n } oder mehr Messungen über Adressbücher
+    [calls] { $n } oder mehr Anrufe
+   *[steps] { $n } oder mehr Schritte von Läufen
+}
+say-share = { $subject ->
+    [flows] in jeder Aufzeichnung mindestens { $share } der Verbindungen
+    [destinations] in jeder Aufzeichnung mindestens { $share } der Gegenstellen
+    [findings] in jeder Aufzeichnung mindestens { $share } der Funde
+    [names] in jeder Aufzeichnung mindestens { $share } der Namen
+    [doses] in jeder Aufzeichnung mindestens { $share } der Messungen über Adressbücher
+    [calls] in jeder Aufzeichnung mindestens { $share } der Anrufe
+   *[steps] in jeder Aufzeichnung mindestens { $share } der Schritte von Läufen
+}
+say-holds = für { $who } gilt: { $what }
+say-among = { $what } (betrachtet werden nur die, für die gilt: { $of })
+say-present = kommt vor
+say-not = es ist nicht so, dass gilt: { $what }
+say-within-run = in ein und demselben Lauf: { $what }
+say-and = und
+say-or-else = oder
+say-or = oder
+say-flows-encryption = verschlüsselt mit { $value }
+say-flows-not-encryption = nicht verschlüsselt mit { $value }
+say-flows-app-protocol = spricht { $value }
+say-flows-transport = läuft über { $value }
+say-flows-port = Port des Servers { $value }
+say-flows-signature = ihre Bytes haben die Form { $value }
+say-flows-tls-version = handelt { $value } aus
+say-flows-ech = verschlüsselter Name im Hello (ECH): { $value }
+say-flows-name = Name des Servers ist { $value } oder liegt darunter
+say-flows-clear-bytes-over = mehr als { $value } Byte im Klartext, bevor die Verschlüsselung begann
+say-flows-clear-messages-over = mehr als { $value } HTTP-Nachrichten mit Inhalt im Klartext (Weiterleitungen, Ablehnungen und Webseiten zählen nicht)
+say-flows-read-yes = alle Nutzdaten wurden gelesen
+say-flows-read-no = ein Teil der Nutzdaten wurde nicht gelesen
+say-flows-with-payload-yes = trug Nutzdaten
+say-flows-with-payload-no = trug keine Nutzdaten
+say-flows-messenger-why = gehört zum Messenger wegen { $value }
+say-flows-remains-yes = nachweislich weder vom Gerät noch von einer anderen App
+say-flows-remains-no = nicht durch einen Kontrolllauf als die der App gezeigt
+say-flows-cipher = Cipher-Suite { $value }
+say-flows-certificate-subject = Inhaber im Zertifikat des Servers enthält { $value }
+say-flows-certificate-issuer = Aussteller im Zertifikat des Servers enthält { $value }
+say-flows-certificate-fault = Mangel des Zertifikats: { $value }
+say-flows-to = für ihre Gegenstelle gilt: { $value }
+say-destinations-country = Quellen verorten sie in: { $value }
+say-destinations-not-country = Quellen verorten sie anderswo als in: { $value }
+say-destinations-agreement = Einigkeit der Quellen mindestens: { $value }
+say-destinations-asn = Netz angekündigt als AS { $value }
+say-destinations-operator = Name des Betreibers enthält { $value }
+say-destinations-role = Rolle: { $value }
+say-destinations-not-role = Rolle eine andere als { $value }
+say-destinations-jurisdiction = unter dem Recht von { $value }, nach Ort oder Sitz
+say-destinations-basis = Grundlage für Übermittlungen, bei einem geltenden Recht: { $value }
+say-destinations-not-basis = Grundlage für Übermittlungen, bei einem geltenden Recht, eine andere als { $value }
+say-destinations-seat = Sitz des Netzbetreibers: { $value }
+say-destinations-not-seat = Sitz des Netzbetreibers anderswo als { $value }
+say-destinations-seat-basis = Grundlage für Übermittlungen nach dem Sitz des Betreibers: { $value }
+say-destinations-service-seat = Sitz des Dienstanbieters: { $value }
+say-destinations-not-service-seat = Sitz des Dienstanbieters anderswo als { $value }
+say-destinations-service-seat-basis = Grundlage für Übermittlungen nach dem Sitz des Dienstanbieters: { $value }
+say-destinations-place-law = Recht des Ortes: { $value }
+say-destinations-not-place-law = Recht des Ortes ein anderes als { $value }
+say-destinations-place-basis = Grundlage für Übermittlungen nach dem Ort: { $value }
+say-destinations-max-km-below = nach der Laufzeit weniger als { $value } km entfernt
+say-destinations-rtt-excludes = Quellen nennen { $value }, und die Laufzeit ist dafür zu kurz
+say-destinations-rtt-leaves-out = die Laufzeit ist zu kurz für ein Ende in: { $value }
+say-destinations-known-yes = eine Quelle kennt Betreiber oder Land
+say-destinations-known-no = keine Quelle kennt Betreiber oder Land
+say-destinations-flow = für eine ihrer Verbindungen gilt: { $value }
+say-findings-kind = Art: { $value }
+say-findings-severity = Gewicht mindestens { $value }
+say-findings-encoding = kodiert als { $value }
+say-findings-canary = ein ausgelegtes Geheimnis namens { $value } (auch mit Nummer dahinter)
+say-findings-rule = gefunden durch die Regel { $value }
+say-findings-confidence = Sicherheit mindestens { $value }
+say-findings-decrypted-yes = nur mit Schlüsseln lesbar
+say-findings-decrypted-no = im Klartext lesbar, ohne Schlüssel
+say-findings-hashed-yes = als Hash
+say-findings-hashed-no = nicht als Hash
+say-findings-direction = unterwegs { $value }
+say-findings-runs-over = derselbe Wert in mehr als { $value } Aufzeichnungen
+say-findings-flow = für seine Verbindung gilt: { $value }
+say-names-suffix = ist { $value } oder liegt darunter
+say-names-source = gesehen in { $value }
+say-names-own-yes = ist ein Name des eigenen Dienstes der App
+say-names-own-no = ist kein Name des eigenen Dienstes der App
+say-names-flow = für seine Verbindung gilt: { $value }
+say-doses-step = im Schritt { $value }
+say-doses-class = alles Hochgeladene: { $value }
+say-doses-own-class = was sicher von der App hochgeladen wurde: { $value }
+say-doses-form = die Größe je Kontakt passt zu { $value }
+say-doses-bytes-per-contact-over = sicher mehr als { $value } Byte je Kontakt
+say-doses-bytes-per-contact-below = sicher weniger als { $value } Byte je Kontakt
+say-doses-power-at-least = eine Gegenprobe fand ausgelegtes Wachstum mit einer Stärke von { $value } oder mehr
+say-calls-media-yes = mit Ton oder Bild
+say-calls-media-no = ohne Ton und Bild
+say-calls-direct-yes = Medien direkt an die Adresse der Gegenseite
+say-calls-direct-no = keine Medien direkt an die Adresse der Gegenseite
+say-calls-relayed-yes = alle Medien über Vermittler oder Server
+say-calls-relayed-no = nicht alle Medien über Vermittler oder Server
+say-calls-flow = für eine seiner Verbindungen gilt: { $value }
+say-steps-step = der Schritt { $value }
+say-steps-planted = mit einem ausgelegten Geheimnis namens { $value }
+say-steps-seconds-over = dauerte mehr als { $value } Sekunden
+say-steps-bytes-per-hour-over = mehr als { $value } Byte je Stunde
+say-steps-bytes-per-hour-below = weniger als { $value } Byte je Stunde
+say-steps-own-bytes-per-hour-over = mehr als { $value } Byte je Stunde in Verbindungen, die sicher von der App sind
+say-value-encryption-tls1-3 = TLS 1.3
+say-value-encryption-tls1-2 = TLS 1.2
+say-value-encryption-tls1-1 = TLS 1.1
+say-value-encryption-tls1-0 = TLS 1.0
+say-value-encryption-ssl3-0 = SSL 3.0
+say-value-encryption-ssl2-0 = SSL 2.0
+say-value-encryption-dtls1-3 = DTLS 1.3
+say-value-encryption-dtls1-2 = DTLS 1.2
+say-value-encryption-dtls1-0 = DTLS 1.0
+say-value-encryption-tls = TLS
+say-value-encryption-dtls = DTLS
+say-value-encryption-quic = QUIC
+say-value-encryption-srtp = SRTP
+say-value-encryption-mtproto = MTProto
+say-value-encryption-noise = dem Noise-Protokoll
+say-value-encryption-threema-csp = Threemas eigenem Protokoll
+say-value-encryption-none = nichts (im Klartext gelesen)
+say-value-encryption-opaque = etwas, das sich nicht lesen ließ
+say-value-encryption-empty = nichts, ohne Nutzdaten
+say-value-ech-absent = fehlt
+say-value-ech-outer = benutzt
+say-value-ech-unknown = vielleicht benutzt
+say-value-messenger-why-signature = der Form ihrer Bytes
+say-value-messenger-why-name = eines Namens des Anbieters
+say-value-messenger-why-turn-realm = des Namens, mit dem ein Vermittler die Anmeldung verlangt
+say-value-messenger-why-network = eines Netzes des Anbieters
+say-value-messenger-why-shared = eines Namens an einer Adresse, die sich andere teilen
+say-value-messenger-why-socket = des Sockets eines Anrufs
+say-value-messenger-why-service = des gewählten Servers
+say-value-messenger-why-run = allein der Beschreibung des Laufs
+say-value-certificate-fault-expired = abgelaufen
+say-value-certificate-fault-not-yet-valid = noch nicht gültig
+say-value-certificate-fault-expired-intermediate = ein Zwischenzertifikat ist abgelaufen
+say-value-certificate-fault-not-yet-valid-intermediate = ein Zwischenzertifikat ist noch nicht gültig
+say-value-certificate-fault-self-issued = von sich selbst ausgestellt
+say-value-certificate-fault-self-signed = von sich selbst signiert
+say-value-certificate-fault-name-mismatch = für einen anderen Namen
+say-value-certificate-fault-weak-key = schwacher Schlüssel
+say-value-certificate-fault-weak-signature = schwache Signatur
+say-value-certificate-fault-chain-order = Kette in falscher Reihenfolge
+say-value-source-dns = einer DNS-Antwort
+say-value-source-dns-hint = einem Adresshinweis im DNS
+say-value-source-sni = dem TLS-Hello
+say-value-source-certificate = dem Zertifikat
+say-value-source-http-host = einer HTTP-Anfrage
+say-value-source-xmpp-to = dem Kopf eines XMPP-Streams
+say-value-source-turn-realm = der Anmeldung, die ein Vermittler verlangt
+say-value-source-dns-ptr = der Rückwärtszone des DNS
+say-value-source-ech-outer = der Hülle eines verschlüsselten Hellos
+say-value-source-decrypted = entschlüsseltem Verkehr
+say-value-class-too-few-runs = zu wenige Läufe für eine Auskunft
+say-value-class-nothing = wächst nicht mit dem Adressbuch
+say-value-class-padded = wächst in Stufen
+say-value-class-per-contact = wächst mit jedem Kontakt
+say-value-class-unclear = unklar
+say-value-confidence-low = gering
+say-value-confidence-medium = mittel
+say-value-confidence-high = hoch
+say-value-basis-adequacy = ein Angemessenheitsbeschluss
+say-value-basis-dpf = das Data Privacy Framework
+say-value-basis-none = keine
+say-value-basis-unverified = nicht nachgeschlagen
+say-value-basis-eea = das Recht des EWR selbst
+show-by-traffic = durch Mitschnitte
+show-by-documents = nur durch Dokumente
+show-absence = Abwesenheit
+show-absence-says = Sie besagt, dass etwas nicht geschieht: Im besten Fall spricht nichts dagegen (nicht widerlegt).
+show-hash = Hash
+show-hash-says = Sie besagt, dass Nummern nur als Hash hinausgehen: Ein zweites Urteil sagt, ob ein Hash sie schützt.
+show-case = Offen, wenn
+show-superseded-by = Heute gilt
+show-supersedes = Anstelle von
+show-valid-from = Gilt seit
+show-valid-until = Galt bis

@@ -686,3 +686,229 @@ noise-line = { $capture }: whole { $whole }; also without the app or of others {
 also-without-app = also without the app
 also-when-idle = also when idle
 also-other-app = another app's
+
+## Wordings that no longer fit
+superseded = no longer fits the comparison's wording
+superseded-since = no longer fits the comparison's wording, since { $since }
+superseded-by = What holds today:
+section-superseded = ↻ Wordings of the comparison that no longer fit
+superseded-line = { $claim }: { $what }
+superseded-line-by = { $claim }: { $what }; today: { $by }
+valid-from = Holds from { $when } on.
+valid-until = Held until { $when }.
+overview-link = { $messenger }, { $criterion }: { $count }
+
+## Predicates read aloud: quantifiers, subjects, conditions
+say-any = { $subject ->
+    [flows] at least one connection
+    [destinations] at least one end
+    [findings] at least one finding
+    [names] at least one name
+    [doses] at least one measure over address books
+    [calls] at least one call
+   *[steps] at least one step of a run
+}
+say-all = { $subject ->
+    [flows] every connection, of which there is at least one
+    [destinations] every end, of which there is at least one
+    [findings] every finding, of which there is at least one
+    [names] every name, of which there is at least one
+    [doses] every measure over address books, of which there is at least one
+    [calls] every call, of which there is at least one
+   *[steps] every step of a run, of which there is at least one
+}
+say-none = { $subject ->
+    [flows] no connection
+    [destinations] no end
+    [findings] no finding
+    [names] no name
+    [doses] no measure over address books
+    [calls] no call
+   *[steps] no step of a run
+}
+say-count = { $subject ->
+    [flows] { $n } or more connections
+    [destinations] { $n } or more ends
+    [findings] { $n } or more findings
+    [names] { $n } or more names
+    [doses] { $n } or more measures over address books
+    [calls] { $n } or more calls
+   *[steps] { $n } or more steps of runs
+}
+say-share = { $subject ->
+    [flows] in each recording at least { $share } of the connections
+    [destinations] in each recording at least { $share } of the ends
+    [findings] in each recording at least { $share } of the findings
+    [names] in each recording at least { $share } of the names
+    [doses] in each recording at least { $share } of the measures over address books
+    [calls] in each recording at least { $share } of the calls
+   *[steps] in each recording at least { $share } of the steps of runs
+}
+say-holds = this holds for { $who }: { $what }
+say-among = { $what } (looking only at those of which holds: { $of })
+say-present = it occurs
+say-not = it is not so that { $what }
+say-within-run = in one and the same run: { $what }
+say-and = and
+say-or-else = or
+say-or = or
+say-flows-encryption = encrypted with { $value }
+say-flows-not-encryption = not encrypted with { $value }
+say-flows-app-protocol = speaks { $value }
+say-flows-transport = runs over { $value }
+say-flows-port = server's port { $value }
+say-flows-signature = its bytes have the form { $value }
+say-flows-tls-version = negotiates { $value }
+say-flows-ech = encrypted name in the hello (ECH): { $value }
+say-flows-name = server's name is, or is below, { $value }
+say-flows-clear-bytes-over = more than { $value } bytes in clear before the encryption began
+say-flows-clear-messages-over = more than { $value } HTTP messages with content in clear (redirects, refusals and web pages do not count)
+say-flows-read-yes = all of its payload was read
+say-flows-read-no = some of its payload was not read
+say-flows-with-payload-yes = carried something
+say-flows-with-payload-no = carried nothing
+say-flows-messenger-why = is the messenger's because of { $value }
+say-flows-remains-yes = shown not to be the device's or another app's
+say-flows-remains-no = not shown to be the app's by a control run
+say-flows-cipher = cipher suite { $value }
+say-flows-certificate-subject = subject of the server's certificate contains { $value }
+say-flows-certificate-issuer = issuer of the server's certificate contains { $value }
+say-flows-certificate-fault = fault of the certificate: { $value }
+say-flows-to = of its other end holds: { $value }
+say-destinations-country = sources place it in { $value }
+say-destinations-not-country = sources place it elsewhere than in { $value }
+say-destinations-agreement = agreement of the sources at least: { $value }
+say-destinations-asn = network announced as AS { $value }
+say-destinations-operator = operator's name contains { $value }
+say-destinations-role = role: { $value }
+say-destinations-not-role = role other than { $value }
+say-destinations-jurisdiction = under the law of { $value }, by place or by a seat
+say-destinations-basis = basis for transfers, of one law that applies: { $value }
+say-destinations-not-basis = basis for transfers, of one law that applies, other than { $value }
+say-destinations-seat = seat of the network's operator: { $value }
+say-destinations-not-seat = seat of the network's operator elsewhere than { $value }
+say-destinations-seat-basis = basis for transfers by the operator's seat: { $value }
+say-destinations-service-seat = seat of the service's company: { $value }
+say-destinations-not-service-seat = seat of the service's company elsewhere than { $value }
+say-destinations-service-seat-basis = basis for transfers by the seat of the service's company: { $value }
+say-destinations-place-law = law of the place: { $value }
+say-destinations-not-place-law = law of the place other than { $value }
+say-destinations-place-basis = basis for transfers by the place: { $value }
+say-destinations-max-km-below = by the round trip less than { $value } km away
+say-destinations-rtt-excludes = sources name { $value }, and the round trip is too short for them
+say-destinations-rtt-leaves-out = the round trip is too short for an end in { $value }
+say-destinations-known-yes = some source knows its operator or country
+say-destinations-known-no = no source knows its operator or country
+say-destinations-flow = of one of its connections holds: { $value }
+say-findings-kind = kind: { $value }
+say-findings-severity = weight at least { $value }
+say-findings-encoding = encoded as { $value }
+say-findings-canary = a planted secret named { $value } (or so with a number behind)
+say-findings-rule = found by the rule { $value }
+say-findings-confidence = confidence at least { $value }
+say-findings-decrypted-yes = readable with keys only
+say-findings-decrypted-no = readable in clear, without keys
+say-findings-hashed-yes = as a hash
+say-findings-hashed-no = not as a hash
+say-findings-direction = sent { $value }
+say-findings-runs-over = the same value in more than { $value } recordings
+say-findings-flow = of its connection holds: { $value }
+say-names-suffix = is, or is below, { $value }
+say-names-source = seen in { $value }
+say-names-own-yes = is a name of the app's own service
+say-names-own-no = is no name of the app's own service
+say-names-flow = of its connection holds: { $value }
+say-doses-step = in the step { $value }
+say-doses-class = all that went up: { $value }
+say-doses-own-class = what surely is the app's own upload: { $value }
+say-doses-form = the size of a contact fits { $value }
+say-doses-bytes-per-contact-over = surely more than { $value } bytes a contact
+say-doses-bytes-per-contact-below = surely less than { $value } bytes a contact
+say-doses-power-at-least = a control found planted growth with a power of { $value } or more
+say-calls-media-yes = with sound or pictures
+say-calls-media-no = without sound and pictures
+say-calls-direct-yes = media straight to the other side's address
+say-calls-direct-no = no media straight to the other side's address
+say-calls-relayed-yes = all media over relays or servers
+say-calls-relayed-no = not all media over relays or servers
+say-calls-flow = of one of its connections holds: { $value }
+say-steps-step = the step { $value }
+say-steps-planted = with a planted secret named { $value }
+say-steps-seconds-over = lasted more than { $value } seconds
+say-steps-bytes-per-hour-over = more than { $value } bytes an hour
+say-steps-bytes-per-hour-below = less than { $value } bytes an hour
+say-steps-own-bytes-per-hour-over = more than { $value } bytes an hour in connections that surely are the app's
+say-value-encryption-tls1-3 = TLS 1.3
+say-value-encryption-tls1-2 = TLS 1.2
+say-value-encryption-tls1-1 = TLS 1.1
+say-value-encryption-tls1-0 = TLS 1.0
+say-value-encryption-ssl3-0 = SSL 3.0
+say-value-encryption-ssl2-0 = SSL 2.0
+say-value-encryption-dtls1-3 = DTLS 1.3
+say-value-encryption-dtls1-2 = DTLS 1.2
+say-value-encryption-dtls1-0 = DTLS 1.0
+say-value-encryption-tls = TLS
+say-value-encryption-dtls = DTLS
+say-value-encryption-quic = QUIC
+say-value-encryption-srtp = SRTP
+say-value-encryption-mtproto = MTProto
+say-value-encryption-noise = the Noise protocol
+say-value-encryption-threema-csp = Threema's own protocol
+say-value-encryption-none = nothing (read in clear)
+say-value-encryption-opaque = what could not be read
+say-value-encryption-empty = nothing, having no payload
+say-value-ech-absent = absent
+say-value-ech-outer = used
+say-value-ech-unknown = perhaps used
+say-value-messenger-why-signature = the form of its bytes
+say-value-messenger-why-name = a name of the provider
+say-value-messenger-why-turn-realm = the name that a relay asks to log in to
+say-value-messenger-why-network = a network of the provider
+say-value-messenger-why-shared = a name at an address that others share
+say-value-messenger-why-socket = the socket of a call
+say-value-messenger-why-service = the server that was chosen
+say-value-messenger-why-run = the run's description alone
+say-value-certificate-fault-expired = expired
+say-value-certificate-fault-not-yet-valid = not yet valid
+say-value-certificate-fault-expired-intermediate = an intermediate has expired
+say-value-certificate-fault-not-yet-valid-intermediate = an intermediate is not yet valid
+say-value-certificate-fault-self-issued = issued by itself
+say-value-certificate-fault-self-signed = signed by itself
+say-value-certificate-fault-name-mismatch = for another name
+say-value-certificate-fault-weak-key = weak key
+say-value-certificate-fault-weak-signature = weak signature
+say-value-certificate-fault-chain-order = chain out of order
+say-value-source-dns = a DNS answer
+say-value-source-dns-hint = an address hint of DNS
+say-value-source-sni = the TLS hello
+say-value-source-certificate = the certificate
+say-value-source-http-host = an HTTP request
+say-value-source-xmpp-to = the header of an XMPP stream
+say-value-source-turn-realm = the log-in that a relay asks for
+say-value-source-dns-ptr = the reverse zone of DNS
+say-value-source-ech-outer = the cover of an encrypted hello
+say-value-source-decrypted = decrypted traffic
+say-value-class-too-few-runs = too few runs to tell
+say-value-class-nothing = does not grow with the address book
+say-value-class-padded = grows in steps
+say-value-class-per-contact = grows with each contact
+say-value-class-unclear = unclear
+say-value-confidence-low = low
+say-value-confidence-medium = medium
+say-value-confidence-high = high
+say-value-basis-adequacy = an adequacy decision
+say-value-basis-dpf = the Data Privacy Framework
+say-value-basis-none = none
+say-value-basis-unverified = not looked up
+say-value-basis-eea = the EEA's law itself
+show-by-traffic = captures
+show-by-documents = documents only
+show-absence = Absence
+show-absence-says = It says that something does not happen: at best nothing speaks against it (not contradicted).
+show-hash = Hash
+show-hash-says = It says that numbers leave only as hashes: a second verdict says whether a hash protects them.
+show-case = Undecided if
+show-superseded-by = Holds today
+show-supersedes = Instead of
+show-valid-from = Holds from
+show-valid-until = Held until

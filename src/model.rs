@@ -526,7 +526,8 @@ pub struct Flow {
     pub names: Vec<FlowName>,
     /// Messenger that the flow belongs to, by its id; null when none.
     pub messenger: Option<String>,
-    /// Why `messenger` was said: `signature:ID`, `name:NAME`, `turn-realm:NAME`, `network:PREFIX`, `socket:ENDPOINT` (the
+    /// Why `messenger` was said: `signature:ID`, `name:NAME`, `turn-realm:NAME`, `network:PREFIX`, `shared:NAME` (DNS answers
+    /// alone give the address that name, and it is a delivery network's or has a name of somebody else too), `socket:ENDPOINT` (the
     /// device's UDP socket is also that of a flow which shows the messenger), `service:NAME` (the server that was chosen for the run), or
     /// `run` (the description of the recording).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -559,6 +560,10 @@ pub struct Flow {
     /// opened, and bytes that the capture lacks.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unread_bytes: u64,
+    /// HTTP messages with content that were read in clear: requests with a body, and answers of success with one that is no web
+    /// page. Redirects, refusals and pages do not count: a portal or proxy on the way sends such ones in a server's name.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub clear_messages: u64,
     /// TLS details when a hello was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<FlowTls>,
@@ -1271,6 +1276,18 @@ pub struct ClaimResult {
     /// without a control.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<Next>,
+    /// Why the comparison's wording no longer fits, with the date; whatever the verdict.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub superseded: Text,
+    /// Id of the claim that says what holds today.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub superseded_by: String,
+    /// Date or version from which on the claim holds.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub valid_from: String,
+    /// Date or version up to which the claim held.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub valid_until: String,
 }
 
 /// Messengers against criteria, and conclusions. Derived from the verdicts alone, by a file that anybody can edit.
@@ -1434,6 +1451,14 @@ pub struct Text {
     pub en: String,
     /// German.
     pub de: String,
+}
+
+impl Text {
+    /// Whether neither language says anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.en.is_empty() && self.de.is_empty()
+    }
 }
 
 /// A verdict on a claim (DESIGN.md, "Verdicts").

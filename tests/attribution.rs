@@ -55,6 +55,45 @@ fn signed(mut flow: Flow, messenger: &str, confidence: &str) -> Flow {
     flow
 }
 
+/// A name that only DNS answers give decides no more where the address is shared: a delivery network's, or one that somebody else has a name at.
+#[test]
+fn a_name_at_a_shared_address_is_said_to_be_one() {
+    let named = |server: &str, names: &[(&str, &str, u64)]| {
+        let mut flow = flow(server, "");
+        let name = |(source, name, frame): &(&str, &str, u64)| FlowName {
+            name: (*name).to_owned(),
+            source: (*source).to_owned(),
+            frame: *frame,
+            expired: false,
+        };
+        flow.names = names.iter().map(name).collect();
+        flow
+    };
+    let why = |flows: &mut [Flow]| -> Vec<String> {
+        attribute(flows, db());
+        flows.iter().map(|f| f.messenger_why.clone().unwrap_or_default()).collect()
+    };
+    let signal = ("dns", "chat.signal.org", 2);
+    // A server of one's own, and one at CloudFront.
+    assert_eq!(why(&mut [named("76.223.92.165:80", &[signal])]), ["name:chat.signal.org"]);
+    assert_eq!(why(&mut [named("18.238.49.10:8080", &[signal])]), ["shared:chat.signal.org"]);
+    // Somebody else's name by a later answer; an alias in the same answer is no other name.
+    let other = ("dns", "www.other.example", 4);
+    assert_eq!(why(&mut [named("76.223.92.165:80", &[signal, other])]), ["shared:chat.signal.org"]);
+    let alias = ("dns", "x.awsglobalaccelerator.com", 2);
+    assert_eq!(why(&mut [named("76.223.92.165:80", &[signal, alias])]), ["name:chat.signal.org"]);
+    // Another flow of the capture asks there for another name; that of another capture says nothing.
+    let mut elsewhere = named("76.223.92.165:443", &[("sni", "www.other.example", 9)]);
+    let both = why(&mut [named("76.223.92.165:80", &[signal]), elsewhere.clone()]);
+    assert_eq!(both, ["shared:chat.signal.org", ""]);
+    elsewhere.capture = "b.pcap".into();
+    let both = why(&mut [named("76.223.92.165:80", &[signal]), elsewhere]);
+    assert_eq!(both, ["name:chat.signal.org", ""]);
+    // What a flow asks for itself needs no answer.
+    let asked = [("http-host", "cdn.signal.org", 5), other];
+    assert_eq!(why(&mut [named("18.238.49.10:80", &asked)]), ["name:cdn.signal.org"]);
+}
+
 fn attributed(flow: Flow) -> (Option<String>, Option<String>) {
     let mut flows = [flow];
     attribute(&mut flows, db());

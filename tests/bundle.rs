@@ -198,6 +198,90 @@ fn a_changed_file_is_named_and_a_forged_verdict_differs() {
     assert_eq!(differing[0]["file"], id);
 }
 
+/// Whoever bundles a changed page or a changed fact of the report gets every hash right; the captures and the page's own making speak against it.
+#[test]
+fn a_forged_page_and_a_forged_country_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, captured) = (folder.path().join("report"), folder.path().join("captured"));
+    std::fs::create_dir(&captured).unwrap();
+    for end in ["pcapng.gz", "run.json"] {
+        let name = format!("xmpp-profanity-starttls.{end}");
+        std::fs::copy(captures().join(&name), captured.join(&name)).unwrap();
+    }
+    let bundle = folder.path().join("x.zip");
+    let put = ["-q", "bundle", text(&report), "-o", text(&bundle), "--captures", text(&captured)];
+    let again = |lang: &str| {
+        let _ = std::fs::remove_dir_all(&report);
+        good(&["-q", "study", text(&captured), "-o", text(&report), "--lang", lang]);
+    };
+    // Pages of both languages are drawn again.
+    for lang in ["de", "en"] {
+        again(lang);
+        good(&put);
+        let (code, checked, said) = verified(&bundle, &[]);
+        assert_eq!(code, Some(0), "{lang}: {checked} {said}");
+        assert!(checked["pages"]["same"].as_u64().unwrap() > 1, "{checked}");
+    }
+    let differing = |of: &str, checked: &serde_json::Value| -> Vec<String> {
+        let list = checked[of]["differing"].as_array().unwrap();
+        list.iter()
+            .map(|d| format!("{}: {}", d["file"].as_str().unwrap(), d["what"].as_str().unwrap()))
+            .collect()
+    };
+    let page = report.join("report.html");
+    let html = std::fs::read_to_string(&page).unwrap();
+    std::fs::write(&page, html.replacen("badge inconclusive", "badge supported", 1)).unwrap();
+    good(&put);
+    let (code, checked, _) = verified(&bundle, &[]);
+    assert_eq!((code, &checked["differences"]), (Some(1), &serde_json::json!([])));
+    assert_eq!(differing("pages", &checked), ["report.html: is not what comes of the report"]);
+    assert_eq!(differing("rederived", &checked), Vec::<String>::new());
+    // Without the captures the stored report still tells.
+    good(&["-q", "bundle", text(&report), "-o", text(&bundle), "--hashes-only"]);
+    let (code, checked, _) = verified(&bundle, &[]);
+    assert_eq!((code, differing("pages", &checked).len()), (Some(1), 1), "{checked}");
+
+    again("en");
+    let path = report.join("report.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    json["destinations"][0]["country"] = "KP".into();
+    json["flows"][0]["added"] = true.into();
+    std::fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
+    good(&put);
+    let (code, checked, _) = verified(&bundle, &[]);
+    assert_eq!((code, &checked["differences"]), (Some(1), &serde_json::json!([])));
+    let told = differing("rederived", &checked);
+    assert!(
+        told.iter().any(|d| d.starts_with("report.json/destinations/0/country: the captures give")),
+        "{told:?}"
+    );
+    assert!(told.contains(&"report.json/flows/0/added: the captures do not give it".to_owned()), "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
+    let table = good(&["verify", text(&bundle)]);
+    assert!(table.contains("DIFFERS") && table.contains("/destinations/0/country"), "{table}");
+}
+
+#[test]
+fn a_key_of_another_kind_is_told_from_no_signature() {
+    let keys = tempfile::tempdir().unwrap();
+    let pem = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([7; 32]));
+    let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let file = |name: &str, content: String| {
+        let path = keys.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    let secret = file("key", pair.sk.to_box(None).unwrap().into_string());
+    let public = file("pub.pem", pem.pk.to_pem());
+    let (_folder, bundle) = bundled(&["--sign", text(&secret)]);
+    let (code, checked, said) = verified(&bundle, &["--key", text(&public)]);
+    assert_eq!((code, &checked["signature"]), (Some(1), &"other-kind".into()), "{said}");
+    let what = checked["differences"][0]["what"].as_str().unwrap();
+    assert!(what.contains("the kinds differ") && what.contains("minisign"), "{what}");
+    let table = good(&["verify", text(&bundle), "--key", text(&public)]);
+    assert!(table.contains("by a key of another kind"), "{table}");
+}
+
 #[test]
 fn criteria_of_ones_own_are_in_the_bundle_and_count_again() {
     let folder = tempfile::tempdir().unwrap();

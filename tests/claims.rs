@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use metaleak::claims::{Catalogue, Claim, DecidedBy, check, judge, judge_with_controls};
 use metaleak::model::{
-    Agreement, Basis, Call, CaptureTime, ClaimResult, Control, DataAge, Destination, Direction, DoseClass,
-    ExposedAddress, Finding, FindingKind, Flow, FlowName, FlowTls, Input, Jurisdiction, JurisdictionWhy,
-    Mark, Operator, Place, Report, Role, RttBound, Run, Severity, SignatureHit, StepBytes, Text, TooFar,
-    Vantage, Verdict, Warning, Whereabouts,
+    Agreement, AlsoSeen, Basis, Call, CaptureTime, ClaimResult, Control, DataAge, Destination, Direction,
+    DoseClass, ExposedAddress, Finding, FindingKind, Flow, FlowName, FlowTls, Input, Jurisdiction,
+    JurisdictionWhy, Mark, Operator, Place, Report, Role, RttBound, Run, Severity, SignatureHit, StepBytes,
+    Text, TooFar, Vantage, Verdict, Warning, Whereabouts,
 };
+use metaleak::report::{Arg, Lang, Wording};
 use metaleak::scenario::STEPS;
 
 const MESSENGERS: [&str; 8] =
@@ -42,6 +43,16 @@ const IDS: &[(&str, &[&str])] = &[
             "contacts-did-not-consent",
             "upload-breaches-gdpr",
             "fails-criteria",
+            "e2ee-documented",
+            "contact-upload-optional",
+            "fined-for-non-users",
+            "contact-names-stored-encrypted",
+            "multi-device",
+            "call-relay-setting",
+            "ads-in-updates",
+            "third-party-chats",
+            "usernames",
+            "transfers-under-dpf",
         ],
     ),
     (
@@ -56,6 +67,10 @@ const IDS: &[(&str, &[&str])] = &[
             "servers-in-usa",
             "account-required",
             "fails-criteria",
+            "contact-upload-at-setup",
+            "e2ee-by-default",
+            "dma-gatekeeper",
+            "transfers-under-dpf",
         ],
     ),
     (
@@ -76,6 +91,8 @@ const IDS: &[(&str, &[&str])] = &[
             "no-desktop-e2ee",
             "usable-if-e2ee",
             "long-term-id-in-clear",
+            "disclosure-in-criminal-cases",
+            "call-relay-setting",
         ],
     ),
     (
@@ -94,6 +111,13 @@ const IDS: &[(&str, &[&str])] = &[
             "servers-in-usa",
             "us-disclosure-duty",
             "not-yet-for-professionals",
+            "usernames",
+            "number-hidden",
+            "discovery-by-number-optional",
+            "contacts-in-enclave",
+            "secure-backups",
+            "linked-device-history",
+            "call-relay-setting",
         ],
     ),
     (
@@ -113,6 +137,12 @@ const IDS: &[(&str, &[&str])] = &[
             "free-for-clients",
             "eight-devices",
             "without-concern",
+            "email-sign-up",
+            "e2ee-mls",
+            "server-open-source",
+            "analytics-in-store-build",
+            "german-owners",
+            "surveillance-ordinance-draft",
         ],
     ),
     (
@@ -129,6 +159,9 @@ const IDS: &[(&str, &[&str])] = &[
             "e2ee-nacl",
             "no-forward-secrecy",
             "not-fully-open-source",
+            "forward-secrecy",
+            "german-owner",
+            "surveillance-ordinance-draft",
         ],
     ),
     (
@@ -144,6 +177,8 @@ const IDS: &[(&str, &[&str])] = &[
             "other-clients-free",
             "good-usability",
             "no-contact-upload",
+            "two-encryptions",
+            "omemo-leaves-metadata",
         ],
     ),
     (
@@ -162,6 +197,9 @@ const IDS: &[(&str, &[&str])] = &[
             "stored-encrypted",
             "responsive",
             "needs-own-webserver",
+            "gdpr-applies",
+            "church-law",
+            "e2ee-messages",
         ],
     ),
     (
@@ -182,6 +220,7 @@ const IDS: &[(&str, &[&str])] = &[
             "presence-not-visible",
             "length-hidden",
             "all-ends-adequate",
+            "ends-in-ch-eea",
         ],
     ),
 ];
@@ -205,8 +244,17 @@ const SUPERSEDED: [&str; 18] = [
     "wire.no-metadata-analysis",
     "threema.no-forward-secrecy",
     "conversations.three-encryptions",
-    "caritas.log-retention-by-host",
+    "caritas.gdpr-applies",
 ];
+
+/// Facts of the catalogue of claims that were collected: each has to be the source of a claim.
+const FACTS: &str = "wa.n1 wa.n2 wa.n3 wa.n4 wa.n5 wa.n6 wa.n7 wa.n8 wa.n9 wa.c1 wa.c2 wa.c3 wa.c4 wa.c5 wa.c6 wa.c7 wa.c8 \
+    fb.n1 fb.n2 fb.n3 fb.n4 fb.c1 fb.c2 fb.c3 tg.n1 tg.n2 tg.n3 tg.n4 tg.n5 tg.n6 tg.c1 tg.c2 tg.c3 \
+    sg.n1 sg.n2 sg.n3 sg.n4 sg.n5 sg.n6 sg.n7 sg.c1 sg.c2 sg.c3 sg.c4 sg.c5 \
+    wi.n1 wi.n2 wi.n3 wi.n4 wi.n5 wi.n6 wi.n7 wi.c1 wi.c2 wi.c3 wi.c4 \
+    th.n1 th.n2 th.n3 th.n4 th.n5 th.n6 th.n7 th.c1 th.c2 th.c3 th.c4 \
+    xm.n1 xm.n2 xm.n3 xm.n4 xm.n5 xm.n6 xm.c1 xm.c2 xm.c3 ca.n1 ca.n2 ca.n3 ca.n4 ca.n5 ca.c1 ca.c2 ca.c3 \
+    x.n1 x.n2 x.c1 x.c1-swiss x.c2";
 
 /// Judgements of the comparison: views over other claims.
 const VIEWS: [&str; 10] = [
@@ -244,7 +292,7 @@ fn the_catalogue_holds_every_claim() {
         }
     }
     assert!(missing.is_empty(), "claims/ lacks {missing:?}");
-    assert_eq!(IDS.iter().map(|(_, names)| names.len()).sum::<usize>(), 116);
+    assert_eq!(IDS.iter().map(|(_, names)| names.len()).sum::<usize>(), 154);
     let mut ids = BTreeSet::new();
     for claim in catalogue.claims() {
         assert!(ids.insert(&claim.id), "{} twice", claim.id);
@@ -318,6 +366,8 @@ fn outdated_wordings_and_judgements_say_so() {
         assert!(!claim.superseded.en.is_empty(), "{id}");
         let result = one(&judge(&catalogue, &Report::default()), id);
         assert!(result.explanation.de.contains(&claim.superseded.de), "{id}");
+        // Data, not only a sentence of the explanation.
+        assert_eq!(result.superseded, claim.superseded, "{id}");
     }
     for id in VIEWS {
         let claim = catalogue.get(id).unwrap_or_else(|| panic!("{id}"));
@@ -330,6 +380,81 @@ fn outdated_wordings_and_judgements_say_so() {
         }
         let result = one(&judge(&catalogue, &Report::default()), id);
         assert!(result.explanation.en.contains("without a verdict"), "{id}: {}", result.explanation.en);
+    }
+}
+
+#[test]
+fn every_fact_that_was_collected_is_a_source_of_a_claim() {
+    let catalogue = embedded();
+    let named: BTreeSet<&str> =
+        catalogue.claims().iter().flat_map(|c| &c.sources).map(|source| source.id.as_str()).collect();
+    let missing: Vec<&str> = FACTS.split_whitespace().filter(|fact| !named.contains(fact)).collect();
+    assert!(missing.is_empty(), "no claim rests on {missing:?}");
+}
+
+/// What changed is a claim of its own: true then, and what holds today.
+#[test]
+fn outdated_claims_lead_to_those_of_today() {
+    let results = judge(&embedded(), &Report::default());
+    for (old, new, until, from) in [
+        ("signal.decoupling-planned", "signal.usernames", "2024-02", "2024-02"),
+        ("signal.no-cloud-storage", "signal.secure-backups", "2025-09-08", "2025-09-08"),
+        ("signal.contacts-only-hashes", "signal.contacts-in-enclave", "", "2022-08-19"),
+        ("messenger.e2ee-signal-protocol", "messenger.e2ee-by-default", "", "2023-12-06"),
+        ("messenger.no-contact-sync", "messenger.contact-upload-at-setup", "", ""),
+        ("threema.no-forward-secrecy", "threema.forward-secrecy", "2022-12", "2022-12"),
+        ("wire.e2ee-proteus", "wire.e2ee-mls", "", "2024-05"),
+        ("wire.number-required", "wire.email-sign-up", "", ""),
+        ("wire.server-source-partial", "wire.server-open-source", "", ""),
+        ("wire.no-metadata-analysis", "wire.analytics-in-store-build", "", ""),
+        ("whatsapp.e2ee-undocumented", "whatsapp.e2ee-documented", "", "2016-04-05"),
+        ("whatsapp.contact-upload-required", "whatsapp.contact-upload-optional", "", ""),
+        ("whatsapp.upload-breaches-gdpr", "whatsapp.fined-for-non-users", "", "2021-09-02"),
+        ("conversations.three-encryptions", "conversations.two-encryptions", "2.0.0", "2.0.0"),
+        ("caritas.gdpr-applies", "caritas.church-law", "", ""),
+    ] {
+        let (then, today) = (one(&results, old), one(&results, new));
+        assert_eq!((then.superseded_by.as_str(), then.valid_until.as_str()), (new, until), "{old}");
+        assert_eq!((today.valid_from.as_str(), today.superseded_by.as_str()), (from, ""), "{new}");
+        assert!(!then.superseded.is_empty() && today.superseded.is_empty(), "{old}");
+    }
+    // A claim of one's own may name a built-in one; that of all messengers one of the same messenger.
+    let own = claim_text("signal.x", "otherwise = \"opaque\"\nsuperseded_by = \"signal.usernames\"");
+    assert_eq!(
+        catalogue(&own).get("signal.x").unwrap().superseded_by.as_ref().unwrap().id,
+        "signal.usernames"
+    );
+    let common = claim_text("*.a", "otherwise = \"opaque\"\nsuperseded_by = \"*.b\"")
+        + &claim_text("*.b", "otherwise = \"opaque\"");
+    assert_eq!(catalogue(&common).get("wire.a").unwrap().superseded_by.as_ref().unwrap().id, "wire.b");
+}
+
+/// Each condition, and each subject with each quantifier, has its phrase in both languages.
+#[test]
+fn every_condition_can_be_read_aloud() {
+    let schema: serde_json::Value = serde_json::from_str(&metaleak::claims::schema()).unwrap();
+    for lang in Lang::ALL {
+        let wording = Wording::new(lang);
+        for (subject, s) in schema["$defs"]["PredicateTable"]["$defs"].as_object().unwrap() {
+            for (condition, value) in s["properties"].as_object().unwrap() {
+                let id = format!("say-{subject}-{}", condition.replace('_', "-"));
+                let ids = if value["type"] == "boolean" {
+                    vec![format!("{id}-yes"), format!("{id}-no")]
+                } else {
+                    vec![id]
+                };
+                for id in ids {
+                    assert!(wording.has(&id), "write a line {id} into locales/{lang}.ftl");
+                }
+            }
+            for quantifier in ["any", "all", "none", "count", "share"] {
+                let said = wording.with(
+                    &format!("say-{quantifier}"),
+                    &[("subject", Arg::Text(subject)), ("n", Arg::Count(3)), ("share", Arg::Text("80 %"))],
+                );
+                assert!(said.len() > 5 && !said.contains(['{', '[']), "{said}");
+            }
+        }
     }
 }
 
@@ -478,7 +603,7 @@ fn claims_that_no_recording_decides_say_so() {
     let tls = || report(vec![flow("signal", 1, "tls1.3")]);
     let once = decide(keys, &with_run(tls(), run("signal", &["typing"])));
     assert_eq!(said(&once), "inconclusive:too-few-runs");
-    assert!(once.explanation.en.contains("Even then recording alone does not decide it"), "{once:?}");
+    assert!(once.explanation.en.contains("Recording alone does not decide it in any case"), "{once:?}");
     assert!(once.next[0].command.contains("tcpdump") && once.next[0].what.en.contains("by hand"), "{once:?}");
     let enough = decide(keys, &two_runs(with_run(tls(), run("signal", &["typing"]))));
     assert_eq!(said(&enough), "inconclusive:opaque");
@@ -806,6 +931,7 @@ fn rich() -> Report {
         vec![FlowName { name: "cdn.chat.example".into(), source: "sni".into(), frame: 11, expired: false }];
     f.app_protocols = vec!["tls".into()];
     f.clear_bytes = 40;
+    f.clear_messages = 2;
     f.bytes_up = 600;
     f.tls = Some(FlowTls {
         issuer: Some("O=Example CA".into()),
@@ -906,6 +1032,7 @@ fn every_condition_fits_and_does_not() {
         ("flows", "name = [\"chat.example\"]", "name = [\"t.example\"]"),
         ("flows", "clear_bytes_over = 39", "clear_bytes_over = 40"),
         ("flows", "read = true", "read = false"),
+        ("flows", "clear_messages_over = 1", "clear_messages_over = 2"),
         ("flows", "with_payload = true", "with_payload = false"),
         ("flows", "cipher = [\"0x1301\", \"0xc02f\"]", "cipher = [\"0x1301\"]"),
         ("flows", "certificate_subject = [\"O=Example\"]", "certificate_subject = [\"O=Other\"]"),
@@ -1531,7 +1658,7 @@ fn explanations_name_time_and_program() {
         named.explanation.en.contains("2026-01-02") && named.explanation.en.contains("an app of version 7")
     );
     assert!(
-        named.explanation.de.contains("2026-01-02") && named.explanation.de.contains("an app of version 7")
+        named.explanation.de.contains("02.01.2026") && named.explanation.de.contains("an app of version 7")
     );
     let unnamed = decide(SEEN, &report(vec![flow("signal", 1, "tls1.3")]));
     assert!(unnamed.explanation.en.contains("not known"), "{}", unnamed.explanation.en);
@@ -1949,6 +2076,92 @@ fn the_catalogue_decides_what_frames_show() {
     assert_eq!(told, ["wire.no-metadata-analysis contradicted"]);
 }
 
+/// Plain HTTP to the servers of the service contradicts by its content; a redirect, a page or an address that others share does not.
+#[test]
+fn plain_http_with_the_vendor_contradicts() {
+    let at = |messenger: &str, number: u64, encryption: &str, host: &str| {
+        let mut f = flow(messenger, number, encryption);
+        f.names = vec![FlowName { name: host.into(), source: "http-host".into(), frame: 11, expired: false }];
+        f.messenger_why = Some(format!("name:{host}"));
+        f.app_protocols = vec![if encryption == "none" { "http" } else { "tls" }.to_owned()];
+        f
+    };
+    for (messenger, host, claims) in [
+        ("signal", "chat.signal.org", &["every-byte-encrypted", "transport-encryption"][..]),
+        ("wire", "prod-nginz-https.wire.com", &["every-byte-encrypted", "transport-encryption"]),
+        ("messenger", "edge-mqtt.facebook.com", &["every-byte-encrypted", "transport-encryption"]),
+        ("whatsapp", "e7.whatsapp.net", &["every-byte-encrypted", "transport-encryption"]),
+        ("threema", "apip.threema.ch", &["every-byte-encrypted"]),
+    ] {
+        let report = |clear_messages: u64, why: &str| {
+            let mut http = at(messenger, 1, "none", host);
+            http.clear_messages = clear_messages;
+            http.messenger_why = Some(format!("{why}:{host}"));
+            let beside = at(messenger, 2, "tls1.3", host);
+            let end = Destination { country: Some("DE".into()), ..destination(messenger, &beside) };
+            let ends = vec![Destination { country: Some("DE".into()), ..destination(messenger, &http) }, end];
+            Report { destinations: ends, ..report(vec![http, beside]) }
+        };
+        let said = |report: &Report| -> Vec<Verdict> {
+            let results = judge(&embedded(), report);
+            claims.iter().map(|name| one(&results, &format!("{messenger}.{name}")).verdict).collect()
+        };
+        assert!(said(&report(1, "name")).iter().all(|v| *v == Verdict::Contradicted), "{messenger}");
+        // One connection that is not encrypted is enough that the others do not support it.
+        for (messages, why) in [(0, "name"), (1, "shared")] {
+            let told = said(&report(messages, why));
+            assert!(told.iter().all(|v| *v == Verdict::Inconclusive), "{messenger} {why}: {told:?}");
+        }
+    }
+}
+
+/// An analytics service that only the app contacts speaks against “no evaluation of metadata”.
+#[test]
+fn a_tracker_of_the_app_contradicts_threemas_promise() {
+    for (remains, role, expected) in [
+        (Some(false), Role::Tracker, Verdict::Contradicted),
+        (None, Role::Tracker, Verdict::Inconclusive),
+        (Some(true), Role::Tracker, Verdict::Inconclusive),
+        (Some(false), Role::Cdn, Verdict::Inconclusive),
+    ] {
+        let mut f = flow("threema", 1, "tls1.3");
+        f.messenger_why = Some("run".into());
+        f.also_seen = remains.map(|seen| AlsoSeen { without_app: Some(seen), ..AlsoSeen::default() });
+        let end = Destination { role, ..destination("threema", &f) };
+        let report = with_run(
+            Report { destinations: vec![end], ..report(vec![f]) },
+            run("threema", &["idle", "text-1to1", "register"]),
+        );
+        let result = one(&judge(&embedded(), &report), "threema.no-metadata-analysis");
+        assert_eq!(result.verdict, expected, "{remains:?} {role:?}");
+    }
+}
+
+/// An end that the round trip keeps out of all these countries contradicts; what databases say decides nothing.
+#[test]
+fn only_physics_puts_an_end_outside_of_switzerland_and_the_eea() {
+    let f = flow("signal", 1, "tls1.3");
+    let end = |possible: &[&str], places: &str| {
+        let mut end = Destination { role: Role::Hosting, ..destination("signal", &f) };
+        end.country = Some(places.into());
+        end.places = vec![Place { country: places.into(), source: "t".into(), as_of: "2026-01-01".into() }];
+        end.rtt_bounds = vec![RttBound {
+            from: Whereabouts::Country("US".into()),
+            rtt_ms: 7.0,
+            capture: "a.pcap".into(),
+            frames: Vec::new(),
+            max_km: 700.0,
+            excluded: Vec::new(),
+            possible: possible.len() as u32,
+            possible_codes: possible.iter().map(|c| (*c).to_owned()).collect(),
+        }];
+        let report = Report { destinations: vec![end], ..report(vec![f.clone()]) };
+        one(&judge(&embedded(), &report), "signal.ends-in-ch-eea").verdict
+    };
+    assert_eq!(end(&["US", "CA"], "DE"), Verdict::Contradicted);
+    assert_eq!(end(&["US", "IS"], "US"), Verdict::Inconclusive);
+}
+
 /// An id that may be temporary, and a message that only keys made readable, are no identifiers in clear.
 #[test]
 fn weak_findings_do_not_contradict() {
@@ -2356,6 +2569,72 @@ fn more_faults() -> Vec<(String, usize, &'static str, &'static str)> {
             "hash_of_number is a text",
             "write true or false",
         ),
+        (
+            sound("supports = { any = \"doses\", power_at_least = 90 }"),
+            7,
+            "power_at_least = 90 can never be reached",
+            "between 0 and 1",
+        ),
+        (
+            sound(
+                "supports = { any = \"doses\", bytes_per_contact_over = 40, bytes_per_contact_below = 10 }",
+            ),
+            7,
+            "leave nothing between them",
+            "greater than 40",
+        ),
+        (
+            sound("supports = { any = \"flows\", not_encryption = [\"none\"], encryption = [\"none\"] }"),
+            7,
+            "not_encryption leaves out all that encryption asks for",
+            "remove not_encryption",
+        ),
+        (
+            sound(
+                "supports = { all = \"flows\", encryption = [\"tls1.3\"] }\ncontradicts = { any = \"flows\", encryption = [\"tls1.3\"] }",
+            ),
+            8,
+            "contradicts matches what supports asks for",
+            "show the opposite",
+        ),
+        (
+            without("sources", "sources = [ { id = \"s\", text = \"t\", date = \"2026-13-45\" } ]"),
+            6,
+            "\"2026-13-45\" is no date",
+            "2024-05-17",
+        ),
+        (
+            without("sources", "sources = [ { id = \"s\", text = \"t\" }, { id = \"s\", text = \"t\" } ]"),
+            6,
+            "the source \"s\" is listed twice",
+            "list it once",
+        ),
+        (
+            sound("otherwise = \"opaque\"\nsuperseded_by = \"signal.usernams\""),
+            8,
+            "no claim has the id \"signal.usernams\"",
+            "remove superseded_by",
+        ),
+        (sound("otherwise = \"opaque\"\nsuperseded_by = \"signal.x\""), 8, "the claim names itself", "today"),
+        (
+            sound("otherwise = \"opaque\"\nsuperseded_by = \"usernames\""),
+            8,
+            "is no claim id",
+            "MESSENGER.NAME",
+        ),
+        (sound("otherwise = \"opaque\"\nvalid_from = \"soon\""), 8, "neither date nor version", "2.0.0"),
+        (
+            sound("otherwise = \"opaque\"\nvalid_until = \"2026-13\""),
+            8,
+            "neither date nor version",
+            "2024-05",
+        ),
+        (
+            sound("otherwise = \"opaque\"\nvalid_from = \"2024-05\"\nvalid_until = \"2024-04-30\""),
+            9,
+            "valid_until lies before valid_from",
+            "exchange the two",
+        ),
         (without("text", "text = { en = 3, de = \"b\" }"), 4, "the English text is a number", "in quotes"),
         (
             without("sources", "sources = [ { id = 3, text = \"t\" } ]"),
@@ -2546,7 +2825,7 @@ fn runs_that_contradict_each_other_are_shown_and_not_averaged() {
     );
     for (text, fits) in [
         (&result.explanation.en, "Fitting it: day 2026-01-02"),
-        (&result.explanation.de, "Passend zu ihr: Tag 2026-01-02"),
+        (&result.explanation.de, "Passend zu ihr: Tag 02.01.2026"),
     ] {
         assert!(text.contains(fits) && text.contains("version 8"), "{text}");
     }
@@ -2605,7 +2884,7 @@ fn repeats_are_runs_that_did_the_steps_and_a_recording_counts_once() {
     assert_eq!(said(&decide(&asks(3, "text-1to1"), &three())), "supported");
     let result = decide(&asks(4, "text-1to1"), &three());
     assert_eq!(said(&result), "inconclusive:too-few-runs");
-    assert!(result.explanation.en.contains("exercised in 3 runs"), "{}", result.explanation.en);
+    assert!(result.explanation.en.contains("was so in 3 runs"), "{}", result.explanation.en);
     let next = &result.next[0];
     assert!(next.command.contains("seq 1)") && next.what.en.contains("1 more runs"), "{next:?}");
     // The third is the first under another name.
@@ -3089,6 +3368,15 @@ fn shipped_claims_are_valid_under_the_schema_and_mistakes_are_not() {
     }
     let sound = |rest: &str| format!("{SOUND}{rest}\n");
     assert!(validator.is_valid(&as_json(&sound("supports = { any = \"flows\" }"))));
+    for good in [
+        sound("otherwise = \"opaque\"\nvantage = \"router\""),
+        sound("otherwise = \"opaque\"\nvantage = [\"router\", \"vpn\"]"),
+        sound("supports = { any = \"findings\", encoding = [\"sha256/10\"] }"),
+        sound("otherwise = \"opaque\"\nvalid_from = \"2024-05\"\nvalid_until = \"2.0.0\""),
+    ] {
+        assert!(validator.is_valid(&as_json(&good)), "{good}");
+        assert!(Catalogue::from_texts([("good.toml".to_owned(), good.clone())]).is_ok(), "{good}");
+    }
     for broken in [
         sound("suports = { any = \"flows\" }"), // typos: off
         sound("supports = { any = \"flow\" }"),
@@ -3103,10 +3391,25 @@ fn shipped_claims_are_valid_under_the_schema_and_mistakes_are_not() {
         sound("otherwise = \"opaque\"\nsteps = [\"contact-sink\"]"),
         sound("otherwise = \"opaque\"\nmin_runs = 1"),
         sound("otherwise = \"opaque\"\nvantage = [\"rooter\"]"),
+        // What `claims check` refuses as well.
+        sound("supports = { any = \"flows\", app_protocol = [\"htpp\"] }"), // typos: off
+        sound("supports = { any = \"flows\", signature = [\"xmpp.streem\"] }"), // typos: off
+        sound("supports = { any = \"flows\", cipher = [\"1301\"] }"),
+        sound("supports = { any = \"flows\", name = [\"Example.org\"] }"),
+        sound("supports = { any = \"destinations\", country = [\"Germany\"] }"),
+        sound("supports = { any = \"findings\", encoding = [\"sha 256\"] }"),
+        sound("supports = { any = \"doses\", power_at_least = 90 }"),
+        sound("otherwise = \"too-few-runs\""),
+        sound("steps = [\"idle\"]"),
+        sound("otherwise = \"opaque\"\nsuperseded_by = \"usernames\""),
+        SOUND.replace("text = \"t\"", "text = \"t\", date = \"2026-13-45\""),
+        SOUND.replace("en = \"a\"", "en = \"\"") + "otherwise = \"opaque\"\n",
+        SOUND.replace("\"traffic\"", "\"documentary\"") + "supports = { any = \"flows\" }\n",
         SOUND.replace("signal.x", "Signal X"),
         SOUND.replace("gdpr", "gdrp"),
         SOUND.replace("de = \"b\"", "fr = \"b\""),
     ] {
         assert!(!validator.is_valid(&as_json(&broken)), "{broken}");
+        assert!(Catalogue::from_texts([("broken.toml".to_owned(), broken.clone())]).is_err(), "{broken}");
     }
 }

@@ -546,6 +546,7 @@ fn document(captures: usize, flows: &[Seen]) -> String {
          | why | what it means |\n| --- | --- |\n\
          | `signature:ID` | its bytes have the form of the messenger's own protocol |\n\
          | `name:NAME` | a first-party name of this messenger alone: SNI, HTTP host, DNS answer, or all names of the certificate |\n\
+         | `shared:NAME` | such a name that DNS answers alone give, at an address of a delivery network or one that somebody else has a name at: whoever serves the other name may be meant, so it contradicts nothing |\n\
          | `turn-realm:NAME` | a TURN relay asks to log in to such a name |\n\
          | `network:PREFIX` | a network that is this messenger's alone |\n\
          | `socket:ENDPOINT` | datagrams of a call from a UDP socket of the device that also has a flow with one of the reasons above, while that flow lasts |\n\

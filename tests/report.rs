@@ -125,6 +125,8 @@ fn code_and_templates_use_exactly_the_messages_that_exist() {
         "scenario-control-",
         "scenario-canary-",
         "scenario-device-",
+        // Conditions of claims and their values; tests/claims.rs demands one for each.
+        "say-",
     ];
     // As `execution.ended` says it in run.json.
     for ended in ["complete", "failed", "interrupted", "ended-by-hand", "device-lost", "capture-ended"] {
@@ -464,6 +466,76 @@ fn runs_protection_and_next_steps_are_on_the_page_and_in_the_table() {
             assert!(shown.contains(&format!("\n    {command}\n")), "{shown}");
         }
     }
+}
+
+/// Each count of the matrix leads to a claim that has that verdict, and no link leads nowhere.
+#[test]
+fn each_count_of_the_matrix_leads_to_a_claim() {
+    let mut outdated = fixture::report();
+    let id = outdated.claims[0].id.clone();
+    let last = outdated.claims.last_mut().unwrap();
+    last.superseded_by = id.clone();
+    let other = last.id.clone();
+    for report in [fixture::report(), fixture::huge(), outdated] {
+        for lang in Lang::ALL {
+            let html = page(&report, lang);
+            let ids: BTreeSet<&str> =
+                html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            let links: Vec<&str> =
+                html.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            assert!(links.len() > 10, "{links:?}");
+            for link in &links {
+                assert!(ids.contains(link), "#{link} leads nowhere");
+            }
+            let matrix =
+                html.split("class=\"stack matrix\"").nth(1).unwrap().split("</table>").next().unwrap();
+            let counts = matrix.matches("class=\"badge ").count();
+            assert!(counts > 0);
+            assert_eq!(matrix.matches("<td").count(), matrix.matches("<tr><th scope=\"row\">").count() * 3);
+            for cell in matrix.split("<a href=\"#c-").skip(1) {
+                let anchor = cell.split('"').next().unwrap();
+                let verdict = cell.split("class=\"badge ").nth(1).unwrap().split('"').next().unwrap();
+                let claim = report.claims.iter().find(|c| c.id == anchor).unwrap();
+                assert_eq!(claim.verdict.to_string(), verdict, "{anchor}");
+            }
+        }
+    }
+    assert_ne!(id, other);
+}
+
+#[test]
+fn wordings_that_no_longer_fit_are_marked_with_what_holds_today() {
+    // typos: off
+    let mut report = fixture::report();
+    let messenger = report.flows.iter().find_map(|f| f.messenger.clone()).unwrap();
+    let claim = report.claims.iter_mut().find(|c| c.messenger == messenger).unwrap();
+    claim.superseded = Text { en: "It changed in 2024-02.".into(), de: "Seit Februar 2024 anders.".into() };
+    claim.superseded_by = "nobody.new".into();
+    claim.valid_until = "2024-02-01".into();
+    let id = claim.id.clone();
+    for (lang, badge, line) in [
+        (
+            Lang::En,
+            "no longer fits the comparison's wording, since 2024-02-01",
+            format!("{id}: no longer fits the comparison's wording, since 2024-02-01; today: nobody.new"),
+        ),
+        (
+            Lang::De,
+            "passt nicht mehr zur Formulierung des Vergleichs, seit 01.02.2024",
+            format!(
+                "{id}: passt nicht mehr zur Formulierung des Vergleichs, seit 01.02.2024; heute: nobody.new"
+            ),
+        ),
+    ] {
+        let html = page(&report, lang);
+        assert!(html.replace("&#x27;", "'").contains(badge), "{lang}");
+        assert_eq!(html.matches("badge superseded").count(), 1, "{lang}");
+        assert!(html.contains("<code>nobody.new</code>") && !html.contains("#c-nobody.new"), "{lang}");
+        let shown = table(&report, &Wording::new(lang), None, false);
+        assert!(shown.contains(&line), "{shown}");
+        assert!(shown.lines().any(|l| l.contains(" ↻")), "{shown}");
+    }
+    // typos: on
 }
 
 #[test]

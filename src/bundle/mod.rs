@@ -2,21 +2,23 @@
 //!
 //! Takes a finished [`Report`](crate::model::Report) with the files that it was made from; gives a zip archive with a
 //! [`Manifest`] that holds the SHA-256 of every file, chained in order. [`verify`] reads such an archive, says
-//! what was changed, and judges the captures in it anew. Signatures are `sign`'s. Knows nothing of the command line.
+//! what was changed, judges the captures in it anew and draws its pages again. Signatures are `sign`'s. Knows nothing of the command line.
 //!
 //! What a hash proves: that these are the files which were bundled. Not who made them, nor when, nor that the recording was
 //! honest; a signature adds who, a time stamp (RFC 3161) that is attached adds when.
 
 mod archive;
 mod manifest;
+mod pages;
 mod sign;
 mod verify;
 
 pub use archive::{Content, Part, write};
 pub use manifest::{Entry, MANIFEST_SCHEMA, Manifest, Role};
+pub(crate) use pages::names as page_names;
 pub use sign::{PublicKey, SigningKey};
 pub(crate) use verify::by_hash;
-pub use verify::{Checked, Difference, Given, Rederived, verify};
+pub use verify::{Checked, Difference, Given, Pages, Rederived, verify};
 
 use std::path::PathBuf;
 

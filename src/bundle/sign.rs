@@ -125,6 +125,14 @@ impl PublicKey {
             .map_err(|e| wrong(path, format!("neither a minisign public key nor a PEM: {e}")))
     }
 
+    /// What kind of key it is, in words.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            PublicKey::Minisign(_) => "a minisign key",
+            PublicKey::Pem(_) => "an Ed25519 key in PEM",
+        }
+    }
+
     /// The file of a bundle in which a signature by this key stands.
     pub(super) fn file(&self) -> &'static str {
         match self {

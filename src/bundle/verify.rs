@@ -1,4 +1,4 @@
-//! Verification: hashes, chain, seal and signature of a bundle, and its verdicts derived anew.
+//! Verification: hashes, chain, seal and signature of a bundle, its report derived anew and its pages drawn again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,6 +11,7 @@ use zip::ZipArchive;
 
 use super::archive::{digest, seal};
 use super::manifest::{Entry, MANIFEST_SCHEMA, Manifest, Role};
+use super::pages;
 use super::sign::{BARE, MANIFEST, MINISIG};
 use super::{BundleError, PublicKey};
 use crate::claims::{Catalogue, Criteria};
@@ -51,6 +52,15 @@ pub enum Rederived {
     },
 }
 
+/// What came of drawing the pages again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pages {
+    /// How many are what comes of the report.
+    pub same: usize,
+    /// Those that are not.
+    pub differing: Vec<Difference>,
+}
+
 /// What [`verify`] found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Checked {
@@ -62,23 +72,25 @@ pub struct Checked {
     pub files: usize,
     /// Captures of which the bundle has only the hash.
     pub hashes_only: usize,
-    /// `good`, `unchecked` (there is one, no key was given), `none`.
+    /// `good`, `bad`, `unchecked` (there is one, no key was given), `other-kind` (there is one, by a key of another kind), `none`.
     pub signature: &'static str,
     /// What was changed; empty when nothing was.
     pub differences: Vec<Difference>,
     /// The verdicts anew.
     pub rederived: Rederived,
+    /// The page, the charts and the table, drawn again from the report: that of the captures where it could be derived, else the stored one.
+    pub pages: Pages,
 }
 
 impl Checked {
-    /// Nothing was changed and every verdict that could be derived came out the same.
+    /// Nothing was changed, and whatever could be derived or drawn again came out the same.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let verdicts = match &self.rederived {
             Rederived::Done { differing, .. } => differing.is_empty(),
             Rederived::NotDone { .. } => true,
         };
-        self.differences.is_empty() && verdicts
+        self.differences.is_empty() && verdicts && self.pages.differing.is_empty()
     }
 }
 
@@ -134,10 +146,11 @@ pub fn verify(path: &Path, given: &Given<'_>) -> Result<Checked, BundleError> {
         let inside = !found.differences.is_empty();
         found.add("", if inside { what } else { format!("{what}; every file in it is unchanged") });
     }
-    let rederived = match Evidence::gather(&manifest, folder.path(), &found.good, given) {
+    let (rederived, report) = match Evidence::gather(&manifest, folder.path(), &found.good, given) {
         Ok(evidence) => evidence.judge(given),
-        Err(why) => Rederived::NotDone { why },
+        Err(why) => (Rederived::NotDone { why }, None),
     };
+    let pages = found.pages(&manifest, folder.path(), report);
     found.differences.sort();
     Ok(Checked {
         head: manifest.head.clone(),
@@ -147,6 +160,7 @@ pub fn verify(path: &Path, given: &Given<'_>) -> Result<Checked, BundleError> {
         signature,
         differences: found.differences,
         rederived,
+        pages,
     })
 }
 
@@ -228,6 +242,45 @@ impl Found {
         }
     }
 
+    /// Draws pages, charts and tables again from `report`, or from the stored one, and compares their bytes.
+    fn pages(&self, manifest: &Manifest, folder: &Path, report: Option<Report>) -> Pages {
+        let of = |role: Role| -> Vec<&Entry> {
+            manifest.files.iter().filter(|e| e.role == role && self.good.contains(&e.path)).collect()
+        };
+        let stored = || {
+            let path = folder.join(&of(Role::Report).first()?.path);
+            serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+        };
+        let mut pages = Pages::default();
+        let entries = of(Role::Page);
+        if entries.is_empty() {
+            return pages;
+        }
+        // A report that cannot be read was told of before.
+        let Some(report) = report.or_else(stored) else { return pages };
+        let other = (manifest.tool != crate::model::Tool::this()).then(|| {
+            format!(
+                "; the bundle was made by another version, {}: verify it with that one",
+                manifest.tool.version
+            )
+        });
+        let drawn = pages::drawn(&report).unwrap_or_default();
+        for entry in entries {
+            let text = std::fs::read(folder.join(&entry.path)).unwrap_or_default();
+            let what = match drawn.get(&entry.path) {
+                Some(forms) if forms.iter().any(|form| form.as_bytes() == text) => {
+                    pages.same += 1;
+                    continue;
+                }
+                Some(_) => "is not what comes of the report",
+                None => "no file of this name comes of the report",
+            };
+            let what = format!("{what}{}", other.as_deref().unwrap_or_default());
+            pages.differing.push(Difference { file: entry.path.clone(), what });
+        }
+        pages
+    }
+
     fn signature(
         &mut self,
         zip: &mut ZipArchive<File>,
@@ -238,8 +291,18 @@ impl Found {
         let Some(key) = key else { return if signed { "unchecked" } else { "none" } };
         let name = key.file();
         if zip.index_for_name(name).is_none() {
-            self.add(name, "there is no signature by a key of this kind");
-            return "none";
+            if !signed {
+                self.add(name, "there is no signature");
+                return "none";
+            }
+            let other = if name == MINISIG { BARE } else { MINISIG };
+            let (given, wanted) =
+                (key.kind(), if name == MINISIG { "an Ed25519 key in PEM" } else { "a minisign key" });
+            self.add(
+                name,
+                format!("the kinds differ: the bundle is signed by {wanted} ({other}), and the key that was given is {given}"),
+            );
+            return "other-kind";
         }
         match bytes_of(zip, name, 1 << 16).and_then(|signature| key.check(manifest, &signature)) {
             Ok(()) => "good",
@@ -272,6 +335,8 @@ fn unpack(zip: &mut ZipArchive<File>, entry: &Entry, folder: &Path) -> io::Resul
 /// All that verdicts are derived from.
 struct Evidence {
     report: Report,
+    /// The same as it is written, with whatever else stands in it.
+    written: serde_json::Value,
     captures: Vec<(Capture, Option<Run>)>,
     catalogue: Catalogue,
     /// None in a bundle that was made before criteria were put in.
@@ -306,11 +371,18 @@ impl Evidence {
         let path = of(Role::Report).next().ok_or("the bundle has no report")?;
         let text = std::fs::read(folder.join(&path.path)).map_err(|e| format!("{}: {e}", path.path))?;
         let report: Report = serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.path))?;
+        let written = serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.path))?;
         let claims: Vec<PathBuf> = of(Role::Claims).map(|e| folder.join(&e.path)).collect();
-        let catalogue = Catalogue::load(&claims).map_err(|e| e.to_string())?;
+        let mut catalogue = Catalogue::load(&claims).map_err(|e| e.to_string())?;
+        // The built-in one is taken without being told, which the command lines of a report show.
+        if let Ok(built_in) = Catalogue::embedded()
+            && built_in.files() == catalogue.files()
+        {
+            catalogue = built_in;
+        }
         let read = |entry: &Entry| {
             let text = std::fs::read_to_string(folder.join(&entry.path));
-            text.map(|text| (entry.path.clone(), text)).map_err(|e| format!("{}: {e}", entry.path))
+            text.map(|text| (given_name(entry).to_owned(), text)).map_err(|e| format!("{}: {e}", entry.path))
         };
         let texts: Vec<(String, String)> = of(Role::Criteria).map(read).collect::<Result<_, String>>()?;
         let criteria = if texts.is_empty() {
@@ -319,11 +391,13 @@ impl Evidence {
             Some(Criteria::from_files(&texts).map_err(|e| e.to_string())?)
         };
         let db = reference(&folder.join("reference"))?;
-        let files: Vec<PathBuf> = of(Role::Rules).map(|e| folder.join(&e.path)).collect();
-        let rules = if files.is_empty() {
+        let own: Vec<(String, String)> = of(Role::Rules).map(read).collect::<Result<_, String>>()?;
+        let rules = if own.is_empty() {
             Rules::embedded()
         } else {
-            Arc::new(Rules::with_files(&files).map_err(|e| e.to_string())?)
+            let texts: Vec<(&Path, &str)> =
+                own.iter().map(|(name, text)| (Path::new(name), text.as_str())).collect();
+            Arc::new(Rules::with_texts(&texts).map_err(|e| e.to_string())?)
         };
         let mut captures = Vec::new();
         let mut elsewhere: Option<BTreeMap<String, PathBuf>> = None;
@@ -353,10 +427,11 @@ impl Evidence {
             };
             captures.push((Capture { path, name: input.file.clone() }, input.run.clone()));
         }
-        Ok(Evidence { report, captures, catalogue, criteria, db, rules })
+        Ok(Evidence { report, written, captures, catalogue, criteria, db, rules })
     }
 
-    fn judge(&self, given: &Given<'_>) -> Rederived {
+    /// What came of judging anew, and the report as it comes of the captures.
+    fn judge(&self, given: &Given<'_>) -> (Rederived, Option<Report>) {
         let mut analyses = Vec::new();
         for (capture, run) in &self.captures {
             // What was set on the command line then, the report tells as part of the run.
@@ -375,7 +450,7 @@ impl Evidence {
             for read in pipeline::analyse_all(std::slice::from_ref(capture), &settings, &|_| {}) {
                 match read {
                     Ok(one) => analyses.push(one),
-                    Err(e) => return Rederived::NotDone { why: format!("{}: {e}", capture.name) },
+                    Err(e) => return (Rederived::NotDone { why: format!("{}: {e}", capture.name) }, None),
                 }
             }
         }
@@ -389,7 +464,8 @@ impl Evidence {
         };
         let none = Criteria::default();
         let criteria = self.criteria.as_ref().unwrap_or(&none);
-        let again = pipeline::report(analyses, &self.db, &self.catalogue, &planted, criteria);
+        let mut again = pipeline::report(analyses, &self.db, &self.catalogue, &planted, criteria);
+        again.controls = self.report.controls;
         let new: BTreeMap<&str, _> = again.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let old: BTreeMap<&str, _> = self.report.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let mut differing = Vec::new();
@@ -425,7 +501,47 @@ impl Evidence {
         if self.criteria.is_some() {
             differing.extend(compared(&self.report, &again));
         }
-        Rederived::Done { verdicts: old.len(), differing }
+        let verdicts = old.len();
+        differing.extend(self.otherwise(&again, &differing));
+        (Rederived::Done { verdicts, differing }, Some(again))
+    }
+
+    /// Where the stored report is otherwise than the one that comes of the captures, beside what was told of claims and comparison.
+    fn otherwise(&self, again: &Report, told: &[Difference]) -> Vec<Difference> {
+        let mut text = Vec::new();
+        let Ok(()) = crate::report::json(again, &mut text) else { return Vec::new() };
+        let again: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let is_told = |id: &str| told.iter().any(|d| d.file == id);
+        // Claims that were taken out or put in move those behind them; they were told each by its id.
+        let numbered = |report: &serde_json::Value| {
+            let mut report = report.clone();
+            if let Some(claims) = report.pointer_mut("/claims").and_then(serde_json::Value::as_array_mut) {
+                claims.retain(|claim| !claim.get("id").and_then(|id| id.as_str()).is_some_and(is_told));
+            }
+            report
+        };
+        let (stored, again) = (numbered(&self.written), numbered(&again));
+        let comparison = self.criteria.is_none()
+            || told.iter().any(|d| {
+                ["comparison of ", "conclusion ", "total of ", "criterion "]
+                    .iter()
+                    .any(|s| d.file.starts_with(s))
+            });
+        let looked = |pointer: &str| !(comparison && pointer == "/comparison");
+        let found = pages::differences(&stored, &again, &looked);
+        found
+            .into_iter()
+            .map(|(pointer, what)| Difference { file: format!("report.json{pointer}"), what })
+            .collect()
+    }
+}
+
+/// The name that a file of criteria or rules had before it was numbered to be put in (`criteria/1-own.toml`).
+fn given_name(entry: &Entry) -> &str {
+    let name = entry.path.rsplit('/').next().unwrap_or(&entry.path);
+    match name.split_once('-') {
+        Some((number, rest)) if number.bytes().all(|b| b.is_ascii_digit()) => rest,
+        _ => name,
     }
 }
 

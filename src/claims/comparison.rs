@@ -384,7 +384,23 @@ fn wanted(loader: &mut Loader<'_>, table: &DeTable<'_>, key: &str) -> Vec<Wanted
         };
         Wanted { claim, holds, span }
     };
-    loader.words(node, key).into_iter().map(one).collect()
+    let all: Vec<Wanted> = loader.words(node, key).into_iter().map(one).collect();
+    for (at, wanted) in all.iter().enumerate() {
+        let Some(earlier) = all.iter().take(at).find(|earlier| earlier.claim == wanted.claim) else {
+            continue;
+        };
+        if earlier.holds == wanted.holds {
+            loader.fault(
+                &wanted.span,
+                format!("{:?} is listed twice in {key}", wanted.claim),
+                "list it once",
+            );
+        } else {
+            let what = format!("{key} asks for {:?} and for its opposite", wanted.claim);
+            loader.fault(&wanted.span, what, "keep one of the two");
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -511,6 +527,16 @@ claims = ["not signal.servers-in-usa", "not whatsapp.servers-in-usa"]
                 "[[conclusion]]\nid = \"a.b\"\ntext = { en = \"x\", de = \"x\" }\npremises = [\"*.idle-quiet\"]\n",
                 4,
                 "of no messenger",
+            ),
+            (
+                "[[criterion]]\nid = \"a\"\ntext = { en = \"x\", de = \"x\" }\nclaims = [\"*.idle-quiet\", \"*.idle-quiet\"]\n",
+                4,
+                "is listed twice in claims",
+            ),
+            (
+                "[[conclusion]]\nid = \"a.b\"\ntext = { en = \"x\", de = \"x\" }\npremises = [\"signal.idle-quiet\", \"not signal.idle-quiet\"]\n",
+                4,
+                "and for its opposite",
             ),
             ("[[conclusion]]\nid = \"a.b\"\ntext = { en = \"x\", de = \"x\" }\n", 1, "there is no premises"),
             ("[[criterion]]\nid = \"a\"\ntext = { en = \"x\", de = \"x\" }\n", 1, "has no claims"),

@@ -249,6 +249,10 @@ fn one(
         runs_disagree,
         protection: claim.hash_of_number.then(|| protection::of_numbers(words)),
         next,
+        superseded: claim.superseded.clone(),
+        superseded_by: claim.superseded_by.as_ref().map(|by| by.id.clone()).unwrap_or_default(),
+        valid_from: claim.valid_from.clone(),
+        valid_until: claim.valid_until.clone(),
     }
 }
 

@@ -44,6 +44,12 @@ pub struct Claim {
     pub note: Text,
     /// Why the comparison's wording no longer fits.
     pub superseded: Text,
+    /// The claim that says what holds today.
+    pub superseded_by: Option<Successor>,
+    /// Date or version from which on it holds; empty when it does not say.
+    pub valid_from: String,
+    /// Date or version up to which it held; empty when it does not say.
+    pub valid_until: String,
     /// Control it needs, `K1` … `K9`; empty when none.
     pub control: String,
     /// Where claim and facts come from.
@@ -51,6 +57,15 @@ pub struct Claim {
     /// The file it stands in.
     pub file: String,
     /// The line of its id.
+    pub line: usize,
+}
+
+/// The claim that takes the place of an outdated one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Successor {
+    /// Its id.
+    pub id: String,
+    /// The line that names it.
     pub line: usize,
 }
 
@@ -68,7 +83,7 @@ pub struct Case {
 }
 
 /// Conditions on flows that ask what was read of their bytes.
-const READ: [&str; 13] = [
+const READ: [&str; 14] = [
     "read",
     "encryption",
     "not_encryption",
@@ -78,6 +93,7 @@ const READ: [&str; 13] = [
     "ech",
     "name",
     "clear_bytes_over",
+    "clear_messages_over",
     "cipher",
     "certificate_subject",
     "certificate_issuer",
@@ -98,7 +114,11 @@ impl Claim {
     /// A claim for every messenger as that of one.
     pub(super) fn of(&self, messenger: &str) -> Claim {
         let id = self.id.replacen('*', messenger, 1);
-        Claim { id, messenger: messenger.to_owned(), ..self.clone() }
+        let mut superseded_by = self.superseded_by.clone();
+        if let Some(successor) = &mut superseded_by {
+            successor.id = successor.id.replacen('*', messenger, 1);
+        }
+        Claim { id, messenger: messenger.to_owned(), superseded_by, ..self.clone() }
     }
 
     /// The leaves of what can decide it.

@@ -6,7 +6,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::language::{Case, Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
+use super::Catalogue;
+use super::language::{Case, Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject, Successor};
 use super::predicate::{Conditions, Kind, Value};
 use crate::fault::line_at;
 pub use crate::fault::{Fault, Faults as ClaimError};
@@ -21,7 +22,7 @@ pub(super) const MESSENGERS: [&str; 8] =
 pub(super) const REASONS: [&str; 4] = ["not-exercised", "opaque", "too-few-runs", "vantage-unsuitable"];
 
 /// Keys of a claim.
-pub(super) const KEYS: [&str; 20] = [
+pub(super) const KEYS: [&str; 23] = [
     "id",
     "criterion",
     "text",
@@ -40,6 +41,9 @@ pub(super) const KEYS: [&str; 20] = [
     "undecided",
     "note",
     "superseded",
+    "superseded_by",
+    "valid_from",
+    "valid_until",
     "control",
     "sources",
 ];
@@ -417,6 +421,15 @@ impl Loader<'_> {
         let undecided = self.both(table, "undecided");
         let note = self.both(table, "note");
         let superseded = self.both(table, "superseded");
+        let superseded_by = table.get("superseded_by").and_then(|n| self.successor(n, id.as_deref()));
+        let (valid_from, valid_until) = self.validity(table);
+        if let (Some(supports), Some(contradicts), Some(node)) =
+            (&supports, &contradicts, table.get("contradicts"))
+            && ask_the_same(supports, contradicts)
+        {
+            let remedy = "let contradicts ask for what would show the opposite, or remove it";
+            self.fault(&node.span(), "contradicts matches what supports asks for", remedy);
+        }
         if self.faults.len() > before {
             return None;
         }
@@ -442,6 +455,9 @@ impl Loader<'_> {
             undecided,
             note,
             superseded,
+            superseded_by,
+            valid_from,
+            valid_until,
             control,
             sources,
             file: self.file.to_owned(),
@@ -488,6 +504,51 @@ impl Loader<'_> {
             }
         }
         cases
+    }
+
+    /// The claim that takes this one's place; whether there is one [`successors`] tells.
+    fn successor(&mut self, node: &Node<'_>, own: Option<&str>) -> Option<Successor> {
+        let id = self.id(node)?;
+        if Some(id.as_str()) == own {
+            self.fault(&node.span(), "the claim names itself", "name the claim that says what holds today");
+        }
+        Some(Successor { id, line: self.line(&node.span()) })
+    }
+
+    /// From when and until when it holds, as dates or versions.
+    fn validity(&mut self, table: &Table<'_>) -> (String, String) {
+        let mut bound = |key: &str| {
+            let Some(node) = table.get(key) else { return String::new() };
+            let Some(text) = self.text(node, key).map(str::to_owned) else { return String::new() };
+            let dated = text.len() >= 7
+                && text.get(..5).is_some_and(|start| {
+                    start.bytes().take(4).all(|b| b.is_ascii_digit()) && start.ends_with('-')
+                });
+            let known = crate::destination::is_date(&text) && text != "undated";
+            if !text.contains(|c: char| c.is_ascii_digit()) || dated && !known {
+                let remedy = "write a date such as 2024, 2024-05 or 2024-05-17, or a version such as 2.0.0";
+                self.fault(
+                    &node.span(),
+                    format!("{key} = {} is neither date nor version", shown(&text)),
+                    remedy,
+                );
+            }
+            text
+        };
+        let (from, until) = (bound("valid_from"), bound("valid_until"));
+        let date = |text: &String| text.len() >= 4 && crate::destination::is_date(text);
+        // Compared as far as both say it.
+        let both = from.len().min(until.len());
+        if let Some(node) = table.get("valid_until").filter(|_| date(&from) && date(&until))
+            && until.get(..both) < from.get(..both)
+        {
+            self.fault(
+                &node.span(),
+                "valid_until lies before valid_from",
+                "exchange the two, or correct one",
+            );
+        }
+        (from, until)
     }
 
     /// A reason for staying undecided.
@@ -581,12 +642,29 @@ impl Loader<'_> {
                 "name at least one; unverified = true where none could be checked",
             );
         }
-        let mut sources = Vec::new();
+        let mut sources: Vec<Source> = Vec::new();
         for item in list {
             let DeValue::String(id) = item.get_ref() else {
-                sources.extend(self.source(item));
+                let source = self.source(item);
+                if let Some(source) = source.as_ref().filter(|s| sources.iter().any(|known| known.id == s.id))
+                {
+                    self.fault(
+                        &item.span(),
+                        format!("the source {:?} is listed twice", source.id),
+                        "list it once",
+                    );
+                }
+                sources.extend(source);
                 continue;
             };
+            if sources.iter().any(|known| known.id == id.as_ref()) {
+                self.fault(
+                    &item.span(),
+                    format!("the source {:?} is listed twice", id.as_ref()),
+                    "list it once",
+                );
+                continue;
+            }
             if let Some(shared) = self.shared.iter_mut().find(|s| s.source.id == id.as_ref()) {
                 shared.used = true;
                 sources.push(shared.source.clone());
@@ -850,6 +928,11 @@ impl Loader<'_> {
                     Value::Numbers(numbers)
                 }
                 Kind::Limit => match self.number(value, name) {
+                    Some(n) if SHARES.contains(name) && n > 1.0 => {
+                        let remedy = "write a share between 0 and 1, such as 0.9";
+                        self.fault(&value.span(), format!("{name} = {n} can never be reached"), remedy);
+                        continue;
+                    }
                     Some(n) => Value::Limit(n),
                     None => continue,
                 },
@@ -883,8 +966,106 @@ impl Loader<'_> {
             };
             conditions.push(name, read);
         }
+        for (what, second, remedy) in opposites(&conditions) {
+            let span = table.get(second).map_or(0..0, Spanned::span);
+            self.fault(&span, what, remedy);
+        }
         conditions
     }
+}
+
+/// Conditions whose limit is a share.
+pub(super) const SHARES: [&str; 1] = ["power_at_least"];
+/// Conditions on one and the same value of an item, and those that leave words out.
+const LEAVING_OUT: [(&str, &str); 3] =
+    [("encryption", "not_encryption"), ("role", "not_role"), ("country", "not_country")];
+/// Limits of one and the same value, below and above.
+const LIMITS: [(&str, &str); 2] =
+    [("bytes_per_contact_over", "bytes_per_contact_below"), ("bytes_per_hour_over", "bytes_per_hour_below")];
+
+/// What no item can fulfil together: what is wrong, the key of it, what to write.
+fn opposites(conditions: &Conditions) -> Vec<(String, &'static str, String)> {
+    let value = |key: &str| conditions.iter().find(|(name, _)| *name == key).map(|(_, value)| value);
+    let mut found = Vec::new();
+    for (word, left_out) in LEAVING_OUT {
+        if let (Some(Value::Words(wanted)), Some(Value::Words(out))) = (value(word), value(left_out))
+            && wanted.iter().all(|word| out.contains(word))
+        {
+            let what = format!("{left_out} leaves out all that {word} asks for");
+            found.push((what, left_out, format!("remove {left_out}, or other words of it")));
+        }
+    }
+    for (over, below) in LIMITS {
+        if let (Some(Value::Limit(low)), Some(Value::Limit(high))) = (value(over), value(below))
+            && low >= high
+        {
+            let what = format!("{over} = {low} and {below} = {high} leave nothing between them");
+            found.push((what, below, format!("write a {below} greater than {low}")));
+        }
+    }
+    found
+}
+
+/// Whether one and the same item makes both match: the same subject under the same conditions, each with a quantifier that asks for some.
+fn ask_the_same(supports: &Predicate, contradicts: &Predicate) -> bool {
+    let asks = |leaf: &Leaf| !matches!(leaf.quantifier, Quantifier::None);
+    match (supports, contradicts) {
+        (Predicate::Leaf(a), Predicate::Leaf(b)) => {
+            a.subject == b.subject
+                && a.conditions == b.conditions
+                && (a.of == b.of || b.of == Conditions::default() && b.quantifier == Quantifier::Any)
+                && (a.quantifier == b.quantifier || asks(a) && b.quantifier == Quantifier::Any)
+        }
+        (Predicate::AllOf(a), Predicate::AllOf(b)) | (Predicate::AnyOf(a), Predicate::AnyOf(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| ask_the_same(a, b))
+        }
+        (Predicate::Not(a), Predicate::Not(b)) => ask_the_same(a, b),
+        _ => false,
+    }
+}
+
+/// Faults of claims that name a successor which is not there, or which leads back to them. `others` gives claims that may be named beside
+/// these.
+pub(super) fn successors(
+    claims: &[Claim],
+    others: Option<&dyn Fn() -> Result<Catalogue, ClaimError>>,
+) -> Vec<Fault> {
+    let named = |claim: &Claim| claim.superseded_by.as_ref().map(|successor| successor.id.clone());
+    let of_files = |id: &str| claims.iter().find(|c| c.id == id);
+    let mut built_in = None;
+    let mut faults = Vec::new();
+    for claim in claims {
+        let Some(successor) = &claim.superseded_by else { continue };
+        let mut fault = |what: String, remedy: String| {
+            faults.push(Fault { file: claim.file.clone(), line: successor.line, what, remedy });
+        };
+        if of_files(&successor.id).is_none() {
+            let known =
+                built_in.get_or_insert_with(|| others.and_then(|read| read().ok()).unwrap_or_default());
+            if known.get(&successor.id).is_none() {
+                let ids = || claims.iter().map(|c| c.id.as_str());
+                let near = ids().min_by_key(|id| distance(id, &successor.id));
+                let near = near.map(|id| format!("did you mean {id:?}? ")).unwrap_or_default();
+                fault(
+                    format!("no claim has the id {:?}", successor.id),
+                    format!("{near}Name the claim that says what holds today, or remove superseded_by"),
+                );
+            }
+            continue;
+        }
+        let mut next = Some(successor.id.clone());
+        for _ in 0..claims.len() {
+            next = next.as_deref().and_then(of_files).and_then(named);
+            if next.as_ref() == Some(&claim.id) {
+                fault(
+                    "the claim takes its own place by way of others".into(),
+                    "end the row of superseded_by at the claim that holds today".into(),
+                );
+                break;
+            }
+        }
+    }
+    faults
 }
 
 /// The known keys that unknown ones of a table are meant to be: they are told as misspelt, and not as missing too.

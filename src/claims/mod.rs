@@ -19,7 +19,7 @@ mod wording;
 pub use check::{Checked, check};
 pub use comparison::Criteria;
 pub use judge::{judge, judge_with_controls};
-pub use language::{Case, Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject};
+pub use language::{Case, Claim, DecidedBy, Leaf, Predicate, Quantifier, Source, Subject, Successor};
 pub use load::{ClaimError, Fault, is_messenger};
 pub use predicate::step_of;
 pub use predicate::{Conditions, Value};
@@ -65,7 +65,7 @@ impl Catalogue {
     /// [`ClaimError`] names every fault with file and line; a test keeps the built-in files free of them.
     pub fn embedded() -> Result<Catalogue, ClaimError> {
         let texts = FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-        Ok(Catalogue { embedded: true, ..Catalogue::from_texts(texts)? })
+        Ok(Catalogue { embedded: true, ..Catalogue::read(texts, None)? })
     }
 
     /// Claim files instead of the built-in ones.
@@ -87,6 +87,15 @@ impl Catalogue {
     /// # Errors
     /// As [`Catalogue::load`].
     pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Result<Catalogue, ClaimError> {
+        // A claim of one's own may say that a built-in one has taken its place.
+        Catalogue::read(texts, Some(&Catalogue::embedded))
+    }
+
+    /// `others` gives the claims that may be named beside those of the texts.
+    fn read(
+        texts: impl IntoIterator<Item = (String, String)>,
+        others: Option<&dyn Fn() -> Result<Catalogue, ClaimError>>,
+    ) -> Result<Catalogue, ClaimError> {
         let mut faults = Vec::new();
         let mut claims: Vec<Claim> = Vec::new();
         let (mut files, mut paths) = (Vec::new(), Vec::new());
@@ -108,6 +117,9 @@ impl Catalogue {
                     claims.push(claim);
                 }
             }
+        }
+        if faults.is_empty() {
+            faults.extend(load::successors(&claims, others));
         }
         if !faults.is_empty() {
             return Err(ClaimError { faults });

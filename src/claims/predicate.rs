@@ -40,11 +40,14 @@ pub(super) struct Check {
     pub(super) fits: fn(&str) -> bool,
     /// What to write.
     pub(super) remedy: &'static str,
+    /// The form as a regular expression, for the schema; it may let pass what only `fits` can tell.
+    pub(super) pattern: &'static str,
 }
 
 static COUNTRY: Check = Check {
     fits: crate::destination::is_country,
     remedy: "write a country code of ISO 3166 in upper case, such as CH",
+    pattern: "^[A-Z]{2}$",
 };
 static CIPHER: Check = Check {
     fits: |text| {
@@ -52,6 +55,7 @@ static CIPHER: Check = Check {
         digits.len() == 4 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     },
     remedy: "write the suite's number in hex, such as 0x1301",
+    pattern: "^0x[0-9a-f]{4}$",
 };
 static NAME: Check = Check {
     fits: |text| {
@@ -61,15 +65,20 @@ static NAME: Check = Check {
             && !text.contains(|c: char| c.is_uppercase() || c.is_whitespace())
     },
     remedy: "write a name in lower case, without a dot before or behind, such as example.org",
+    pattern: r"^[^A-Z\s.]([^A-Z\s]*[^A-Z\s.])?$",
 };
-static SOME: Check =
-    Check { fits: |text| !text.trim().is_empty(), remedy: "write at least a part of what is to be met" };
+static SOME: Check = Check {
+    fits: |text| !text.trim().is_empty(),
+    remedy: "write at least a part of what is to be met",
+    pattern: r"\S",
+};
 static TRANSPORT: Check = Check {
     fits: |text| {
         matches!(text, "tcp" | "udp" | "icmp" | "icmpv6")
             || text.strip_prefix("ip.").is_some_and(|n| n.parse::<u8>().is_ok())
     },
     remedy: "write tcp, udp, icmp, icmpv6, or ip.NUMBER for another",
+    pattern: "^(tcp|udp|icmp|icmpv6|ip[.][0-9]{1,3})$",
 };
 
 /// The protocols that a flow can be said to run, and what runs within them.
@@ -176,10 +185,11 @@ static FLOWS: &[(&str, Kind)] = &[
     ("name", Kind::Checked(&NAME)),
     ("clear_bytes_over", Kind::Limit),
     ("read", Kind::Flag),
+    ("clear_messages_over", Kind::Limit),
     ("with_payload", Kind::Flag),
     (
         "messenger_why",
-        Kind::Words(&["signature", "name", "turn-realm", "network", "socket", "service", "run"]),
+        Kind::Words(&["signature", "name", "turn-realm", "network", "shared", "socket", "service", "run"]),
     ),
     ("remains", Kind::Flag),
     ("cipher", Kind::Checked(&CIPHER)),
@@ -275,6 +285,7 @@ static STEPS_DONE: &[(&str, Kind)] = &[
 static FORM: Check = Check {
     fits: |text| crate::leakage::dose::FORMS.iter().any(|form| form.id == text),
     remedy: "write the id of a form, such as number-text, number-integer, hash-10 or hash-32 (docs/claims-language.md)",
+    pattern: "^[a-z0-9-]+$",
 };
 
 /// What an item must be; all conditions have to hold.
@@ -556,6 +567,7 @@ fn flow_fits(f: &Flow, condition: &str, value: &Value) -> bool {
         }),
         ("clear_bytes_over", Value::Limit(n)) => f.clear_bytes as f64 > *n,
         ("read", Value::Flag(flag)) => (f.unread_bytes == 0) == *flag,
+        ("clear_messages_over", Value::Limit(n)) => f.clear_messages as f64 > *n,
         ("remains", Value::Flag(flag)) => f.also_seen.is_some_and(|seen| seen.remains()) == *flag,
         ("with_payload", Value::Flag(flag)) => (f.encryption != "empty") == *flag,
         ("messenger_why", Value::Words(list)) => {
@@ -724,7 +736,10 @@ fn steps_of<'r>(input: &'r Input, messenger: &str, flows: &[&'r Flow]) -> Vec<Do
     let names: BTreeSet<&str> =
         run.steps.iter().map(String::as_str).chain(starts.iter().map(|(step, _)| *step)).collect();
     let done = names.into_iter().map(|step| {
-        let own = here.iter().filter(|f| f.messenger_why.as_deref() != Some("run"));
+        let is_own = |f: &&&Flow| {
+            f.messenger_why.as_deref().is_some_and(|why| why != "run" && !why.starts_with("shared:"))
+        };
+        let own = here.iter().filter(is_own);
         Done {
             capture: &input.file,
             step,

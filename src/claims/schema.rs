@@ -12,15 +12,34 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::language::Subject;
-use super::load::{MAX_MIN_RUNS, REASONS, SUBJECTS, WITHIN};
+use super::load::{MAX_MIN_RUNS, REASONS, SHARES, SUBJECTS, WITHIN};
 use super::predicate::{Conditions, Kind};
-use crate::model::{Criterion, Text, Vantage};
+use crate::model::{Criterion, Vantage};
 use crate::scenario::STEPS;
 
 /// The schema as it is stored.
 #[must_use]
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(ClaimFile);
+    let mut schema = schemars::schema_for!(ClaimFile);
+    let rules = json!([
+        // Documents decide it, so nothing that captures would decide by.
+        {
+            "if": { "properties": { "decided_by": { "const": "documentary" } }, "required": ["decided_by"] },
+            "then": { "properties": {
+                "supports": false, "contradicts": false, "shows": false, "cases": false, "min_runs": false
+            } },
+            "else": { "anyOf": [
+                { "required": ["supports"] }, { "required": ["contradicts"] }, { "required": ["otherwise"] }
+            ] }
+        },
+        {
+            "if": { "properties": { "otherwise": { "const": "too-few-runs" } }, "required": ["otherwise"] },
+            "then": { "required": ["min_runs"] }
+        }
+    ]);
+    if let Some(claim) = schema.pointer_mut("/$defs/ClaimTable").and_then(Value::as_object_mut) {
+        claim.insert("allOf".to_owned(), rules);
+    }
     // A schema is plain JSON, which always serialises.
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
@@ -48,7 +67,7 @@ pub(super) struct ClaimTable {
     /// Criterion of the comparison.
     criterion: Criterion,
     /// The claim, one sentence.
-    text: Text,
+    text: TextTable,
     /// Where the comparison says it.
     section: Option<String>,
     /// What can decide it.
@@ -64,7 +83,7 @@ pub(super) struct ClaimTable {
     /// Scenario steps that must have been exercised for `supported` or `not-contradicted`.
     steps: Option<Steps>,
     /// Captures from elsewhere do not count.
-    vantage: Option<Vec<Vantage>>,
+    vantage: Option<Vantages>,
     /// Runs that are needed, each step in as many.
     #[schemars(range(min = 2, max = MAX_MIN_RUNS))]
     min_runs: Option<u64>,
@@ -75,11 +94,20 @@ pub(super) struct ClaimTable {
     /// Reason and words instead, where more is known of why it stays undecided; the first that fits.
     cases: Option<Vec<CaseTable>>,
     /// What to do to decide it, or why traffic cannot.
-    undecided: Option<Text>,
+    undecided: Option<TextTable>,
     /// Put into the explanation whatever the verdict.
-    note: Option<Text>,
+    note: Option<TextTable>,
     /// Why the comparison's wording no longer fits, with date.
-    superseded: Option<Text>,
+    superseded: Option<TextTable>,
+    /// Id of the claim that says what holds today.
+    #[schemars(regex(pattern = r"^(\*|[a-z0-9-]+)\.[a-z0-9-]+$"))]
+    superseded_by: Option<String>,
+    /// Date (`2024`, `2024-05`, `2024-05-17`) or version from which on it holds.
+    #[schemars(regex(pattern = r"[0-9]"))]
+    valid_from: Option<String>,
+    /// Date or version up to which it held.
+    #[schemars(regex(pattern = r"[0-9]"))]
+    valid_until: Option<String>,
     /// Positive control that the claim needs.
     #[schemars(regex(pattern = "^K[1-9]$"))]
     control: Option<String>,
@@ -97,9 +125,21 @@ struct CaseTable {
     /// The reason.
     reason: Reason,
     /// What to do to decide it, or why traffic cannot.
-    undecided: Text,
+    undecided: TextTable,
     /// No recording decides it: what is listed has to be looked at by hand.
     by_hand: Option<bool>,
+}
+
+/// A text in both languages, neither of them empty.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct TextTable {
+    /// English.
+    #[schemars(regex(pattern = r"\S"))]
+    en: String,
+    /// German.
+    #[schemars(regex(pattern = r"\S"))]
+    de: String,
 }
 
 /// What can decide a claim.
@@ -117,14 +157,16 @@ enum DecidedByWord {
 #[schemars(deny_unknown_fields)]
 struct SourceTable {
     /// Short, e.g. `wa.n6`.
+    #[schemars(length(min = 1))]
     id: String,
     /// What it says, in words of one's own.
+    #[schemars(length(min = 1))]
     text: String,
     /// Where it is.
     #[schemars(regex(pattern = "^(https?://.*)?$"))]
     url: Option<String>,
     /// `2024`, `2024-05`, `2024-05-17` or `undated`.
-    #[schemars(regex(pattern = r"^(undated|\d{4}(-\d{2}(-\d{2})?)?)?$"))]
+    #[schemars(regex(pattern = r"^(undated|\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?)?$"))]
     date: Option<String>,
     /// No source could be checked.
     unverified: Option<bool>,
@@ -155,6 +197,20 @@ impl JsonSchema for Steps {
     }
 }
 
+struct Vantages;
+
+impl JsonSchema for Vantages {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Vantages".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<Vantage>();
+        let list = one_or_more(&serde_json::to_value(one).unwrap_or_default());
+        json_schema!({ "anyOf": [list] })
+    }
+}
+
 struct Reason;
 
 impl JsonSchema for Reason {
@@ -178,19 +234,27 @@ fn conditions(subject: Subject) -> Map<String, Value> {
     let of = |kind: &Kind| match kind {
         Kind::Words([]) => one_or_more(&json!({ "type": "string" })),
         Kind::Words(list) => one_or_more(&json!({ "type": "string", "enum": list })),
-        // Names that are made from the listed ones (a digest that was cut) are words as well.
-        Kind::Listed(list, _) => one_or_more(&json!({
-            "anyOf": [{ "type": "string", "enum": list() }, { "type": "string" }]
-        })),
+        // Names that are made from the listed ones (a digest that was cut: `sha256/10`) are words as well.
+        Kind::Listed(list, fits) if list().iter().any(|word| fits(&format!("{word}/10"))) => {
+            one_or_more(&json!({
+                "anyOf": [{ "type": "string", "enum": list() }, { "type": "string", "pattern": "^[a-z0-9.-]+/[0-9]+$" }]
+            }))
+        }
+        Kind::Listed(list, _) => one_or_more(&json!({ "type": "string", "enum": list() })),
         Kind::Checked(check) => {
-            one_or_more(&json!({ "type": "string", "minLength": 1, "description": check.remedy }))
+            one_or_more(&json!({ "type": "string", "pattern": check.pattern, "description": check.remedy }))
         }
         Kind::Numbers(most) => one_or_more(&json!({ "type": "integer", "minimum": 0, "maximum": most })),
         Kind::Limit => json!({ "type": "number", "minimum": 0 }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Of(inner) => reference(*inner),
     };
-    Conditions::known(subject).iter().map(|(name, kind)| ((*name).to_owned(), of(kind))).collect()
+    let named = |(name, kind): &(&'static str, Kind)| {
+        let share = SHARES.contains(name);
+        let value = if share { json!({ "type": "number", "minimum": 0, "maximum": 1 }) } else { of(kind) };
+        ((*name).to_owned(), value)
+    };
+    Conditions::known(subject).iter().map(named).collect()
 }
 
 /// One quantifier over one subject, or several predicates joined.

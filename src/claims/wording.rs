@@ -102,8 +102,28 @@ impl Words {
     /// The sentence of `key`, with `{name}` replaced by each language's own words.
     pub(super) fn say_in_both(&self, key: &str, values: &[(&str, Text)]) -> Text {
         let Some(text) = self.0.get(key) else { return Text { en: key.to_owned(), de: key.to_owned() } };
-        Text { en: fill(&text.en, values, |t| &t.en), de: fill(&text.de, values, |t| &t.de) }
+        let mut dated = values.to_vec();
+        for (_, value) in dated.iter_mut().filter(|(name, _)| DATES.contains(name)) {
+            value.de = german_dates(&value.de);
+        }
+        Text { en: fill(&text.en, values, |t| &t.en), de: fill(&text.de, &dated, |t| &t.de) }
     }
+}
+
+/// Values that are dates.
+const DATES: [&str; 3] = ["when", "day", "tables"];
+
+/// Days as German texts write them everywhere: `2026-06-25` becomes `25.06.2026`.
+fn german_dates(text: &str) -> String {
+    let day = |word: &str| {
+        let (year, rest) = word.split_once('-')?;
+        let (month, day) = rest.split_once('-')?;
+        let digits = |part: &str, n: usize| part.len() == n && part.bytes().all(|b| b.is_ascii_digit());
+        (digits(year, 4) && digits(month, 2) && digits(day, 2)).then(|| format!("{day}.{month}.{year}"))
+    };
+    let words: Vec<String> =
+        text.split(' ').map(|word| day(word).unwrap_or_else(|| word.to_owned())).collect();
+    words.join(" ")
 }
 
 /// One pass from left to right: what was filled in is not looked at again, for it may come from a run description.
@@ -147,6 +167,9 @@ mod tests {
         let words = Words::embedded();
         let text = words.say("steps-missing", &[("steps", "{steps} {x".to_owned())]);
         assert!(text.en.ends_with(": {steps} {x."), "{}", text.en);
+        let text = words.say("recorded", &[("when", "2015-05-25 – 2019-06-25".to_owned())]);
+        assert!(text.en.contains("2015-05-25 – 2019-06-25"), "{}", text.en);
+        assert!(text.de.contains("25.05.2015 – 25.06.2019"), "{}", text.de);
         assert_eq!((number(-0.01).en, number(1.25).de), ("0.0".to_owned(), "1,2".to_owned()));
     }
 }

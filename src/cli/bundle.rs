@@ -120,7 +120,8 @@ pub(super) fn make(args: &BundleArgs, quiet: bool) -> Result<(), Failure> {
     };
     let mut parts =
         vec![bytes("README.txt", Role::Readme, README.into()), bytes("report.json", Role::Report, text)];
-    parts.extend(pages(&path, &args.output));
+    let drawn = bundle::page_names(&report).map_err(|e| Failure::Environment(e.to_string()))?;
+    parts.extend(pages(&path, &args.output, &drawn));
     parts.extend(claims(&report, &args.claims)?);
     parts.extend(criteria(&report, args.criteria.as_deref())?);
     parts.extend(reference(&report, args.db.as_deref())?);
@@ -158,7 +159,7 @@ pub(super) fn make(args: &BundleArgs, quiet: bool) -> Result<(), Failure> {
 }
 
 /// The report's other forms that lie beside it.
-fn pages(report: &Path, target: &Path) -> Vec<Part> {
+fn pages(report: &Path, target: &Path, drawn: &[String]) -> Vec<Part> {
     let folder = report.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut parts: Vec<Part> = std::fs::read_dir(folder)
         .into_iter()
@@ -167,10 +168,8 @@ fn pages(report: &Path, target: &Path) -> Vec<Part> {
         .filter_map(|entry| {
             let path = entry.path();
             let name = path.file_name()?.to_str()?.to_owned();
-            let form = ["html", "svg", "txt"].contains(&path.extension()?.to_str()?);
-            // Only what `study` and `replay` name so: a folder may hold other things of its owner.
-            let ours = name.starts_with("report.") || path.extension()? == "svg";
-            (form && ours && path != target).then_some(Part {
+            // Only what `study` and `replay` write: a folder may hold other things of its owner.
+            (drawn.contains(&name) && path != target).then_some(Part {
                 path: name,
                 role: Role::Page,
                 content: Content::File(path),
@@ -389,6 +388,7 @@ fn tell(checked: &Checked, out: &mut dyn std::io::Write) -> Result<(), Failure> 
         "good" => "good, by the key given",
         "unchecked" => "there is one; give the public key with --key to check it",
         "none" => "none",
+        "other-kind" => "there is one, by a key of another kind than the one given",
         _ => "does not hold",
     };
     line(out, "signature", signature)?;
@@ -398,13 +398,23 @@ fn tell(checked: &Checked, out: &mut dyn std::io::Write) -> Result<(), Failure> 
     }
     match &checked.rederived {
         Rederived::Done { verdicts, differing } => {
-            let same = verdicts.saturating_sub(differing.len());
+            // A difference of the report beside its claims makes no verdict another one.
+            let of_claims = differing.iter().filter(|d| !d.file.starts_with("report.json")).count();
+            let same = verdicts.saturating_sub(of_claims);
             line(out, "verdicts", &format!("{same} of {verdicts} derived anew as the report says"))?;
             for difference in differing {
                 line(out, "DIFFERS", &format!("{}: {}", difference.file, difference.what))?;
             }
         }
         Rederived::NotDone { why } => line(out, "verdicts", &format!("not derived anew: {why}"))?,
+    }
+    let pages = &checked.pages;
+    let all = pages.same + pages.differing.len();
+    if all > 0 {
+        line(out, "pages", &format!("{} of {all} drawn again as they are", pages.same))?;
+    }
+    for difference in &pages.differing {
+        line(out, "DIFFERS", &format!("{}: {}", difference.file, difference.what))?;
     }
     Ok(())
 }

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{Failure, inputs};
-use crate::claims::{
-    self, Catalogue, Claim, Conditions, Criteria, DecidedBy, Leaf, Predicate, Quantifier, Subject, Value,
-};
+use super::{Failure, claim_words, inputs};
+use crate::claims::{self, Catalogue, Claim, Criteria, DecidedBy};
 use crate::destination::ReferenceDb;
 use crate::model::ClaimResult;
 use crate::pipeline::{self, Capture, Settings};
@@ -347,8 +345,14 @@ fn show(id: &str, catalogue: &Catalogue, wording: &Wording, out: &mut dyn Write)
     };
     line("show-id", &claim.id)?;
     line("show-text", wording.pick(&claim.text))?;
-    line("show-criterion", claim.criterion.id())?;
-    line("show-decided-by", decided(claim))?;
+    line("show-criterion", &wording.text(report::criterion_id(claim.criterion)))?;
+    line(
+        "show-decided-by",
+        &wording.text(match claim.decided_by {
+            DecidedBy::Traffic => "show-by-traffic",
+            DecidedBy::Documentary => "show-by-documents",
+        }),
+    )?;
     line("show-section", &claim.section)?;
     for (key, predicate) in [
         ("show-supports", &claim.supports),
@@ -356,79 +360,40 @@ fn show(id: &str, catalogue: &Catalogue, wording: &Wording, out: &mut dyn Write)
         ("show-shows", &claim.shows),
     ] {
         if let Some(predicate) = predicate {
-            line(key, &in_words(predicate))?;
+            line(key, &claim_words::predicate(predicate, wording))?;
         }
     }
+    if claim.absence {
+        line("show-absence", &wording.text("show-absence-says"))?;
+    }
+    if claim.hash_of_number {
+        line("show-hash", &wording.text("show-hash-says"))?;
+    }
     line("show-steps", &claim.steps.join(", "))?;
-    line(
-        "show-vantage",
-        &claim.vantage.iter().map(|v| format!("{v:?}").to_lowercase()).collect::<Vec<_>>().join(", "),
-    )?;
+    let vantages: Vec<String> = claim.vantage.iter().map(|v| wording.text(report::vantage_id(*v))).collect();
+    line("show-vantage", &vantages.join("; "))?;
     line("show-min-runs", &if claim.min_runs > 0 { claim.min_runs.to_string() } else { String::new() })?;
     line("show-control", &claim.control)?;
     line("show-undecided", wording.pick(&claim.undecided))?;
     for case in &claim.cases {
-        line("show-undecided", &format!("{} ({})", wording.pick(&case.undecided), in_words(&case.when)))?;
+        let when = claim_words::predicate(&case.when, wording);
+        line("show-case", &format!("{}: {}", when, wording.pick(&case.undecided)))?;
     }
     line("show-note", wording.pick(&claim.note))?;
     line("show-superseded", wording.pick(&claim.superseded))?;
+    if let Some(successor) = &claim.superseded_by {
+        let text = catalogue.get(&successor.id).map(|c| wording.pick(&c.text)).unwrap_or_default();
+        line("show-superseded-by", &format!("{}: {text}", successor.id))?;
+    }
+    line("show-valid-from", &wording.date(&claim.valid_from))?;
+    line("show-valid-until", &wording.date(&claim.valid_until))?;
+    for older in catalogue.claims() {
+        if older.superseded_by.as_ref().is_some_and(|by| by.id == claim.id) {
+            line("show-supersedes", &format!("{}: {}", older.id, wording.pick(&older.text)))?;
+        }
+    }
     for source in &claim.sources {
         line("show-source", &source.to_string())?;
     }
     Ok(())
-}
-
-/// A predicate as it is written, read aloud: the language's own words in both languages of the program.
-fn in_words(predicate: &Predicate) -> String {
-    let join = |parts: &[Predicate], word: &str| {
-        let parts: Vec<String> = parts.iter().map(in_words).collect();
-        format!("({})", parts.join(word))
-    };
-    match predicate {
-        Predicate::AllOf(parts) => join(parts, " and "),
-        Predicate::InOneRun(parts) => format!("in one run {}", join(parts, " and ")),
-        Predicate::AnyOf(parts) => join(parts, " or "),
-        Predicate::Not(inner) => format!("not {}", in_words(inner)),
-        Predicate::Leaf(leaf) => leaf_in_words(leaf),
-    }
-}
-
-fn leaf_in_words(leaf: &Leaf) -> String {
-    let subject = match leaf.subject {
-        Subject::Flows => "flows",
-        Subject::Destinations => "destinations",
-        Subject::Findings => "findings",
-        Subject::Names => "names",
-        Subject::Doses => "doses",
-        Subject::Calls => "calls",
-        Subject::Steps => "steps",
-    };
-    let quantifier = match leaf.quantifier {
-        Quantifier::Any => "any".to_owned(),
-        Quantifier::All => "all".to_owned(),
-        Quantifier::None => "no".to_owned(),
-        Quantifier::Count(n) => format!("{n} or more"),
-        Quantifier::Share(x) => format!("a share of {x} or more of the"),
-    };
-    let of = conditions(&leaf.of);
-    let of = if of.is_empty() { String::new() } else { format!(" of [{of}]") };
-    let what = conditions(&leaf.conditions);
-    let what = if what.is_empty() { String::new() } else { format!(" with {what}") };
-    format!("{quantifier} {subject}{of}{what}")
-}
-
-fn conditions(conditions: &Conditions) -> String {
-    let parts: Vec<String> = conditions
-        .iter()
-        .map(|(name, value)| match value {
-            Value::Words(list) => format!("{name} {}", list.join("|")),
-            Value::Numbers(list) => {
-                format!("{name} {}", list.iter().map(u64::to_string).collect::<Vec<_>>().join("|"))
-            }
-            Value::Limit(n) => format!("{name} {n}"),
-            Value::Flag(flag) => format!("{name} {flag}"),
-            Value::Of(inner) => format!("{name} [{}]", self::conditions(inner)),
-        })
-        .collect();
-    parts.join(", ")
 }

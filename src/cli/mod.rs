@@ -4,6 +4,7 @@
 
 mod bundle;
 mod capture;
+mod claim_words;
 mod claims;
 mod coverage;
 pub mod db;

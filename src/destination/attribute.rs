@@ -2,7 +2,7 @@
 //!
 //! Takes flows with their names and signatures; sets `messenger` and `messenger_why`, and adds `doh` to `app_protocols`. A wire
 //! signature (certain or likely) weighs most, then a first-party name, then a network that is the messenger's alone. A shared
-//! network never decides. What is left of a call is found by the device's UDP socket.
+//! network never decides, and a name that only DNS answers give to an address that others share says so. What is left of a call is found by the device's UDP socket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -12,10 +12,13 @@ use rayon::prelude::*;
 
 use super::db::ReferenceDb;
 use super::facts::names::plain;
+use super::facts::operators::CompanyKind;
 use super::facts::services::{Service, Transport};
 use super::special::{effective, local, special};
 use crate::model::{Flow, FlowName, Role};
 
+/// Reason, until all flows are known, of those that only DNS answers name.
+const ANSWERED: &str = "answered:";
 /// Flows that one thread takes at a time, with what it learns about their networks.
 const TOGETHER: usize = 2048;
 
@@ -24,7 +27,9 @@ const TOGETHER: usize = 2048;
 /// Names are asked in the order SNI, HTTP host, realm of a TURN relay, DNS, certificate, and the first kind that a flow has decides: a flow that
 /// asks for `www.facebook.com` is not Messenger's because a DNS answer once gave the same address another name. The outer
 /// name of an Encrypted Client Hello is a cover and is passed over. A certificate decides only when all its names
-/// belong to one messenger (Meta's own name them all), DNS only when its answers do not name two.
+/// belong to one messenger (Meta's own name them all), DNS only when its answers do not name two. Where DNS answers decide, and the
+/// address is a delivery network's or has a name of somebody else in the capture, the reason is `shared:NAME`: whoever serves the other
+/// name may be the one that is spoken to.
 pub fn attribute(flows: &mut [Flow], db: &ReferenceDb) {
     flows.par_chunks_mut(TOGETHER).for_each(|flows| {
         let mut networks: HashMap<IpAddr, Option<(usize, String)>> = HashMap::new();
@@ -38,8 +43,79 @@ pub fn attribute(flows: &mut [Flow], db: &ReferenceDb) {
             }
         }
     });
+    by_shared_address(flows, db);
     by_socket(flows);
     by_reverse_zone(flows, db);
+}
+
+/// The reason of flows that only DNS answers name ([`ANSWERED`]): the name, or that the address is shared.
+fn by_shared_address(flows: &mut [Flow], db: &ReferenceDb) {
+    let answered = |flow: &Flow| flow.messenger_why.as_deref().is_some_and(|why| why.starts_with(ANSWERED));
+    let ends: HashSet<IpAddr> =
+        flows.iter().filter(|f| answered(f)).filter_map(Flow::server_address).collect();
+    if ends.is_empty() {
+        return;
+    }
+    // Addresses, each with capture and messenger, that somebody else has a name at.
+    let mut others: HashSet<(IpAddr, String, String)> = HashSet::default();
+    let mut at: HashMap<(IpAddr, &str), Vec<&Flow>> = HashMap::new();
+    for flow in flows.iter() {
+        if let Some(address) = flow.server_address().filter(|address| ends.contains(address)) {
+            at.entry((address, &flow.capture)).or_default().push(flow);
+        }
+    }
+    for ((address, capture), here) in at {
+        let messengers: BTreeSet<&String> =
+            here.iter().filter(|f| answered(f)).filter_map(|f| f.messenger.as_ref()).collect();
+        for messenger in messengers {
+            if is_delivery_network(address, db) || here.iter().any(|flow| has_other_name(flow, messenger, db))
+            {
+                others.insert((address, capture.to_owned(), messenger.clone()));
+            }
+        }
+    }
+    for flow in flows.iter_mut() {
+        let Some(name) = flow.messenger_why.as_deref().and_then(|why| why.strip_prefix(ANSWERED)) else {
+            continue;
+        };
+        let shared = match (flow.server_address(), flow.messenger.clone()) {
+            (Some(address), Some(messenger)) => others.contains(&(address, flow.capture.clone(), messenger)),
+            _ => false,
+        };
+        flow.messenger_why = Some(format!("{}:{name}", if shared { "shared" } else { "name" }));
+    }
+}
+
+/// Many customers of a delivery network are behind one address.
+fn is_delivery_network(address: IpAddr, db: &ReferenceDb) -> bool {
+    let facts = db.lookup(address);
+    let company = db.company(facts.operator.as_ref(), facts.cloud.as_ref());
+    company.is_some_and(|company| company.kind == CompanyKind::Cdn) || facts.is_delivery_service()
+}
+
+/// Whether a name of the flow's server is somebody else's than the messenger's. Names that one DNS answer gives are aliases of each other,
+/// and those of a delivery network stand for its customer.
+fn has_other_name(flow: &Flow, messenger: &str, db: &ReferenceDb) -> bool {
+    let messengers = &db.facts().messengers;
+    let own = |name: &FlowName| {
+        let owners =
+            messengers.of_name(plain(&name.name)).map(|owners| owners.all.as_slice()).unwrap_or_default();
+        owners.iter().filter_map(|i| messengers.get(*i)).any(|owner| owner.id == messenger)
+    };
+    let aliased: BTreeSet<u64> = flow
+        .names
+        .iter()
+        .filter(|name| matches!(name.source.as_str(), "dns" | "dns-hint") && own(name))
+        .map(|name| name.frame)
+        .collect();
+    let delivered = |name: &FlowName| {
+        db.facts().services.of_name(plain(&name.name)).is_some_and(|service| service.role == Role::Cdn)
+    };
+    flow.names.iter().any(|name| match name.source.as_str() {
+        "dns" | "dns-hint" => !own(name) && !aliased.contains(&name.frame) && !delivered(name),
+        "sni" | "http-host" => !own(name),
+        _ => false,
+    })
 }
 
 /// Names of the reverse zone for servers that nothing in the traffic names; they decide nothing.
@@ -88,8 +164,12 @@ fn decide(
     }
     let messengers = &db.facts().messengers;
     if let Some((index, name)) = by_name(flow, db) {
-        let kind = if name.source == "turn-realm" { "turn-realm" } else { "name" };
-        return Some((messengers.get(index)?.id.clone(), format!("{kind}:{}", name.name)));
+        let kind = match name.source.as_str() {
+            "turn-realm" => "turn-realm:",
+            "dns" | "dns-hint" => ANSWERED,
+            _ => "name:",
+        };
+        return Some((messengers.get(index)?.id.clone(), format!("{kind}{}", name.name)));
     }
     let address = remote(flow)?;
     let network = networks.entry(address).or_insert_with(|| {

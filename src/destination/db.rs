@@ -86,6 +86,13 @@ pub struct AddressFacts {
     pub reverse: Option<ReverseName>,
 }
 
+impl AddressFacts {
+    /// Whether its cloud says that it is one of its delivery network.
+    pub(crate) fn is_delivery_service(&self) -> bool {
+        self.cloud.as_ref().is_some_and(|cloud| cloud.services.iter().any(|s| s == "CLOUDFRONT"))
+    }
+}
+
 /// A name by `reverse.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReverseName {

@@ -182,7 +182,7 @@ fn own_or_rented(
         Some(company) if company.kind == CompanyKind::Cdn => {
             (Role::Cdn, format!("{why} of {id} at the delivery network of {} (operators.toml)", company.name))
         }
-        _ if delivery_service(end) => {
+        _ if end.facts.is_delivery_service() => {
             (Role::Cdn, format!("{why} of {id} at CloudFront of {} (aws-regions)", operator.name))
         }
         _ => (
@@ -287,15 +287,11 @@ fn datagram_peer(end: &End<'_>, place: &str) -> Option<(Role, String)> {
 
 /// Networks that do nothing but deliver.
 fn edge(end: &End<'_>, company: Option<&Company>) -> Option<(Role, String)> {
-    if delivery_service(end) {
+    if end.facts.is_delivery_service() {
         return Some((Role::Cdn, "network of CloudFront (aws-regions)".to_owned()));
     }
     let company = company.filter(|company| company.kind == CompanyKind::Cdn)?;
     Some((Role::Cdn, format!("network of {} (operators.toml)", company.name)))
-}
-
-fn delivery_service(end: &End<'_>) -> bool {
-    end.facts.cloud.as_ref().is_some_and(|cloud| cloud.services.iter().any(|s| s == "CLOUDFRONT"))
 }
 
 fn has_relay_port(ports: &[Port]) -> bool {

@@ -854,6 +854,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
             encryption_frames: evidence,
             clear_bytes: f.read[0],
             unread_bytes: f.unread,
+            clear_messages: f.clear_messages,
             tls: f.tls.map(|t| *t),
             signatures: f.signatures,
             call: f.call.map(|mut call| {

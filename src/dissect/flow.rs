@@ -97,6 +97,8 @@ pub struct FlowFacts {
     pub(super) sent: Box<[Sent; 2]>,
     /// The first frames with clear content.
     pub clear_frames: Vec<u64>,
+    /// HTTP messages with content that could be read without keys.
+    pub clear_messages: u64,
     /// Signatures that fired.
     pub signatures: Vec<SignatureHit>,
     /// What it says of a call.
@@ -914,6 +916,7 @@ impl Shard {
             tls: None,
             ja4: None,
             encryption: None,
+            clear_messages: 0,
             read: [0; 4],
             unread: 0,
             sent: Box::default(),

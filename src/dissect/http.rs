@@ -240,6 +240,9 @@ struct Open {
     label: String,
     /// Bytes of content so far, missing ones included.
     bytes: u64,
+    /// Its content, if there is any, is a message between app and server: not a page, a redirect or a refusal, which
+    /// anybody on the way may have put in their place.
+    is_message: bool,
 }
 
 #[derive(Default)]
@@ -690,7 +693,7 @@ impl Http {
             })
         });
         let label = format!("{method} request");
-        self.open(d, seen, label, head, cx);
+        self.open(d, seen, label, head, true, cx);
         if asked == Asked::Connect {
             // Content of CONNECT means nothing (RFC 9110 section 9.3.6).
             self.complete(d, cx);
@@ -717,7 +720,11 @@ impl Http {
                 headers: head.headers(masking),
             })
         });
-        self.open(d, seen, format!("response {status}"), head, cx);
+        let page = head
+            .first("content-type")
+            .is_some_and(|kind| kind.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html")));
+        let is_message = (200..300).contains(&status) && !page;
+        self.open(d, seen, format!("response {status}"), head, is_message, cx);
         if asked == Some(Asked::Connect) && !(200..300).contains(&status) {
             let requests = self.side(d.reverse());
             if matches!(requests.state, State::Tunnel(_)) {
@@ -768,6 +775,7 @@ impl Http {
         seen: Option<Box<Seen>>,
         label: String,
         head: &Head<'_>,
+        is_message: bool,
         cx: &mut Cx<'_>,
     ) {
         let header = cx.frames(0..head.block.len());
@@ -776,7 +784,7 @@ impl Http {
         let side = self.side(d);
         side.content_ends(cx);
         side.content = Some(Content::new(framing, head.all("content-encoding"), &mut side.allowance, cx));
-        self.side(d).open = Some(Open { seen, frames: header.clone(), header, label, bytes: 0 });
+        self.side(d).open = Some(Open { seen, frames: header.clone(), header, label, bytes: 0, is_message });
     }
 
     /// The header section is done: what comes now?
@@ -805,6 +813,10 @@ impl Http {
             content.part(data, &mut side.allowance, cx);
         }
         if let Some(open) = &mut side.open {
+            if open.is_message && !data.is_empty() {
+                open.is_message = false;
+                cx.clear_message();
+            }
             open.bytes = open.bytes.saturating_add(data.len() as u64);
         }
     }
@@ -1477,6 +1489,32 @@ pub(super) mod tests {
         );
         assert!(open.findings[4].what.ends_with("0123456789abcdef"));
         assert_eq!(read.flows[0].encryption, "none");
+    }
+
+    #[test]
+    fn messages_with_content_count_and_stand_ins_do_not() {
+        let get = b"GET /v1/profile HTTP/1.1\r\nHost: chat.signal.org\r\n\r\n";
+        let answer = |status: &str, kind: &str, body: &str| {
+            let length = body.len();
+            format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
+        };
+        let count = |talk: Talk| talk.read().flows[0].clear_messages;
+        for (status, kind, body, expected) in [
+            ("200 OK", "application/json", "{}", 1),
+            ("200 OK", "application/json", "", 0),
+            ("301 Moved Permanently", "text/plain", "see https", 0),
+            ("403 Forbidden", "text/plain", "no", 0),
+            ("200 OK", "Text/HTML; charset=utf-8", "<p>log in to this network", 0),
+        ] {
+            let talk = Talk::opened().up(get).down(answer(status, kind, body).as_bytes());
+            assert_eq!(count(talk), expected, "{status} {kind}");
+        }
+        // What was sent was sent, whatever is answered.
+        let refused = answer("301 Moved Permanently", "text/plain", "see https");
+        assert_eq!(
+            count(Talk::opened().up(&post("Content-Length: 5\r\n", "hello")).down(refused.as_bytes())),
+            1
+        );
     }
 
     #[test]

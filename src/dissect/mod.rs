@@ -426,6 +426,13 @@ impl Cx<'_> {
         self.facts.decrypted
     }
 
+    /// A message with content was read, which nobody needed a key for.
+    pub(in crate::dissect) fn clear_message(&mut self) {
+        if !self.facts.decrypted {
+            self.facts.clear_messages = self.facts.clear_messages.saturating_add(1);
+        }
+    }
+
     /// Secrets may be shown unmasked.
     #[must_use]
     pub fn show_secrets(&self) -> bool {

@@ -21,6 +21,7 @@ pub use table::table;
 pub use view::controls;
 pub use wording::{Arg, Lang, UnknownLang, Wording};
 pub use words::{agreement_id, carries, cloud_text, law, name_note, role_id, service_text};
+pub(crate) use words::{criterion_id, vantage_id};
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]

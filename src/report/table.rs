@@ -94,6 +94,7 @@ pub fn table(report: &Report, wording: &Wording, width: Option<usize>, colour: b
         }
     }
     out + &disagreements(report, wording, width)
+        + &outdated(report, wording, width)
         + &next_steps(report, wording, width)
         + &conclusions(report, wording, width)
         + &calls(report, wording, width)
@@ -142,6 +143,27 @@ fn disagreements(report: &Report, wording: &Wording, width: Option<usize>) -> St
             "disagreement-line",
             &[("claim", Arg::Text(&claim.id)), ("kinds", Arg::Text(&kinds.join("; ")))],
         );
+        let _ = writeln!(out, "{}", hanging(&line, width));
+    }
+    out
+}
+
+/// A line for each claim whose wording no longer fits: since when, and which claim says what holds today. Only of messengers that a capture
+/// has; the page has all of them.
+fn outdated(report: &Report, wording: &Wording, width: Option<usize>) -> String {
+    let seen: BTreeSet<&str> = report.flows.iter().filter_map(|f| f.messenger.as_deref()).collect();
+    let mut out = String::new();
+    for claim in report.claims.iter().filter(|c| seen.contains(c.messenger.as_str())) {
+        let Some(what) = words::superseded(claim, report, wording) else { continue };
+        if out.is_empty() {
+            let _ = writeln!(out, "\n{}", wording.text("section-superseded"));
+        }
+        let (id, by) = (Arg::Text(&claim.id), Arg::Text(&claim.superseded_by));
+        let line = if claim.superseded_by.is_empty() {
+            wording.with("superseded-line", &[("claim", id), ("what", Arg::Text(&what))])
+        } else {
+            wording.with("superseded-line-by", &[("claim", id), ("what", Arg::Text(&what)), ("by", by)])
+        };
         let _ = writeln!(out, "{}", hanging(&line, width));
     }
     out
@@ -268,6 +290,9 @@ fn row(claim: &ClaimResult, wording: &Wording) -> [String; 4] {
     }
     if claim.runs_disagree {
         let _ = write!(verdict, " ({})", wording.text("runs-disagree"));
+    }
+    if !claim.superseded.is_empty() || !claim.superseded_by.is_empty() {
+        verdict.push_str(" ↻");
     }
     if let Some(protection) = &claim.protection
         && protection.verdict == Verdict::Contradicted

@@ -224,17 +224,17 @@ impl Wording {
         }
     }
 
-    /// A date from `YYYY-MM-DD` as the language writes it; anything else comes back as it is.
+    /// A date from `YYYY-MM-DD` or `YYYY-MM` as the language writes it; anything else comes back as it is.
     #[must_use]
     pub fn date(&self, iso: &str) -> String {
-        let mut parts = iso.splitn(3, '-');
-        match (self.lang, parts.next(), parts.next(), parts.next()) {
-            (Lang::De, Some(year), Some(month), Some(day))
-                if year.len() == 4
-                    && [year, month, day].iter().all(|p| p.bytes().all(|b| b.is_ascii_digit())) =>
-            {
-                format!("{day}.{month}.{year}")
-            }
+        let digits = |parts: &[&str]| {
+            let year = parts.first().is_some_and(|year| year.len() == 4);
+            year && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let parts: Vec<&str> = iso.splitn(3, '-').collect();
+        match (self.lang, &parts[..]) {
+            (Lang::De, [year, month, day]) if digits(&parts) => format!("{day}.{month}.{year}"),
+            (Lang::De, [year, month]) if digits(&parts) && month.len() == 2 => format!("{month}/{year}"),
             _ => escape_terminal(iso).into_owned(),
         }
     }
@@ -293,7 +293,7 @@ mod tests {
         for odd in ["", "soon", "20\u{e4}2-1-1T1:1:1", "1-2-3"] {
             assert_eq!(de.moment(odd), odd);
         }
-        assert_eq!(de.date("2026-01"), "2026-01");
+        assert_eq!((de.date("2026-01"), en.date("2026-01")), ("01/2026".into(), "2026-01".into()));
     }
 
     /// Every class of the coverage ledger that the dissectors' sources name, and those of headers and of the file.

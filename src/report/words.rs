@@ -2,9 +2,9 @@
 
 use super::wording::{Arg, Wording};
 use crate::model::{
-    Agreement, AlsoSeen, Basis, Confidence, ContentClass, Criterion, Destination, Direction, Embedded,
-    EmbeddedForm, EndName, FindingKind, Jurisdiction, JurisdictionWhy, Role, RunsVerdict, Severity,
-    Unverified, Vantage, Verdict, Zone,
+    Agreement, AlsoSeen, Basis, ClaimResult, Confidence, ContentClass, Criterion, Destination, Direction,
+    Embedded, EmbeddedForm, EndName, FindingKind, Jurisdiction, JurisdictionWhy, Report, Role, RunsVerdict,
+    Severity, Unverified, Vantage, Verdict, Zone,
 };
 
 /// Every verdict in the order in which reports count them.
@@ -36,6 +36,30 @@ pub(crate) fn urgency(verdict: Verdict) -> u8 {
         Verdict::Inconclusive => 3,
         Verdict::Documentary => 4,
     }
+}
+
+/// That the comparison's wording of a claim no longer fits, with the time since when where that is known: by the claim itself, else by the
+/// one that takes its place.
+pub(crate) fn superseded(claim: &ClaimResult, report: &Report, wording: &Wording) -> Option<String> {
+    if claim.superseded.is_empty() && claim.superseded_by.is_empty() {
+        return None;
+    }
+    let successor = report.claims.iter().find(|c| c.id == claim.superseded_by);
+    let since = [Some(&claim.valid_until), successor.map(|c| &c.valid_from)];
+    let since = since.into_iter().flatten().find(|text| !text.is_empty());
+    Some(match since {
+        Some(since) => wording.with("superseded-since", &[("since", Arg::Text(&wording.date(since)))]),
+        None => wording.text("superseded"),
+    })
+}
+
+/// From when on, or until when, a claim holds; empty where it does not say.
+pub(crate) fn validity(claim: &ClaimResult, wording: &Wording) -> String {
+    let bound = |id: &str, text: &str| {
+        (!text.is_empty()).then(|| wording.with(id, &[("when", Arg::Text(&wording.date(text)))]))
+    };
+    let bounds = [bound("valid-from", &claim.valid_from), bound("valid-until", &claim.valid_until)];
+    bounds.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 pub(crate) fn verdict_id(verdict: Verdict) -> &'static str {

@@ -531,6 +531,13 @@ fn flows() -> Vec<Row> {
         ),
         free(
             "flows",
+            "clear_messages_over",
+            "{ all_of = [{ none = \"flows\", clear_messages_over = 0 }, { any = \"flows\", encryption = [\"tls1.3\"] }] }",
+            "{ any = \"flows\", clear_messages_over = 0 }",
+            SEALED,
+        ),
+        free(
+            "flows",
             "with_payload",
             "{ all = \"flows\", of = { port = [443] }, with_payload = true }",
             "{ all = \"flows\", of = { port = [443] }, with_payload = false }",

@@ -2,6 +2,8 @@
 //!
 //! Takes the report's [`Comparison`]; gives rows whose premises are sorted by what became of them.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::model::{Comparison, ComparisonTotal, Conclusion, Outcome, PremiseState, Report};
@@ -38,6 +40,7 @@ struct PremiseView {
     text: String,
     /// A claim that must not hold is said to be one.
     negated: Option<String>,
+    on_page: bool,
 }
 
 /// Own criteria: their names with weights, and a row for each messenger.
@@ -59,7 +62,14 @@ struct OwnCell {
     class: &'static str,
     mark: char,
     text: String,
-    claims: Vec<String>,
+    claims: Vec<ClaimLink>,
+}
+
+/// A claim of a criterion; the page may not have it.
+#[derive(Serialize)]
+struct ClaimLink {
+    id: String,
+    on_page: bool,
 }
 
 /// The message of a count of premises in a state.
@@ -94,7 +104,11 @@ pub(crate) fn states(conclusion: &Conclusion, wording: &Wording) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn conclusions(report: &Report, wording: &Wording) -> Vec<ConclusionRow> {
+pub(super) fn conclusions(
+    report: &Report,
+    on_page: &BTreeSet<&str>,
+    wording: &Wording,
+) -> Vec<ConclusionRow> {
     let text_of =
         |id: &str| report.claims.iter().find(|c| c.id == id).map(|c| wording.pick(&c.text).to_owned());
     let row = |conclusion: &Conclusion| {
@@ -107,6 +121,7 @@ pub(super) fn conclusions(report: &Report, wording: &Wording) -> Vec<ConclusionR
                     id: p.claim.clone(),
                     text: text_of(&p.claim).unwrap_or_default(),
                     negated: (!p.holds).then(|| wording.text("premise-negated")),
+                    on_page: on_page.contains(p.claim.as_str()),
                 })
                 .collect();
             let (class, mark) = look(*state);
@@ -123,7 +138,11 @@ pub(super) fn conclusions(report: &Report, wording: &Wording) -> Vec<ConclusionR
 }
 
 /// `None` for the built-in criteria, which the overview counts.
-pub(super) fn own_criteria(comparison: &Comparison, wording: &Wording) -> Option<OwnCriteria> {
+pub(super) fn own_criteria(
+    comparison: &Comparison,
+    on_page: &BTreeSet<&str>,
+    wording: &Wording,
+) -> Option<OwnCriteria> {
     if comparison.totals.is_empty() {
         return None;
     }
@@ -142,7 +161,9 @@ pub(super) fn own_criteria(comparison: &Comparison, wording: &Wording) -> Option
                 Outcome::Open => ("inconclusive", '?', "outcome-open"),
                 Outcome::Counted => ("documentary", '–', "outcome-counted"),
             };
-            OwnCell { class, mark, text: wording.text(id), claims: cell.claims.clone() }
+            let claims = cell.claims.iter();
+            let link = |id: &String| ClaimLink { id: id.clone(), on_page: on_page.contains(id.as_str()) };
+            OwnCell { class, mark, text: wording.text(id), claims: claims.map(link).collect() }
         });
         let [met, failed, open] = [total.met, total.failed, total.open].map(number);
         OwnRow {

@@ -9,7 +9,7 @@ mod tables;
 pub(super) use tables::noise_sum;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -95,7 +95,25 @@ impl Badge {
 struct OverviewRow {
     anchor: String,
     messenger: String,
-    cells: Vec<Vec<Badge>>,
+    cells: Vec<Vec<Counted>>,
+}
+
+/// How many claims of a cell got a verdict, and where the first of them stands.
+#[derive(Serialize)]
+struct Counted {
+    badge: Badge,
+    anchor: String,
+    /// What the link leads to, for those who do not see the table around it.
+    label: String,
+}
+
+/// That the comparison's wording no longer fits, since when, and which claim says what holds today.
+#[derive(Serialize)]
+struct Superseded {
+    text: String,
+    by: String,
+    /// The anchor of that claim, where the page has it.
+    anchor: String,
 }
 
 #[derive(Serialize)]
@@ -125,6 +143,9 @@ struct Claim {
     runs: Vec<String>,
     protection: Option<ProtectionView>,
     next: Vec<NextView>,
+    superseded: Option<Superseded>,
+    /// From when or until when it holds.
+    validity: String,
 }
 
 /// The second verdict of a claim on hashes.
@@ -183,10 +204,18 @@ impl Page {
         let mut findings: Vec<&Finding> = report.findings.iter().collect();
         findings.sort_by_key(|f| Reverse(f.severity)); // stable: the report's order within a severity
         let capped = "more-in-json";
+        for claims in by_messenger.values_mut() {
+            claims.sort_by_key(|c| (words::urgency(c.verdict), c.id.as_str()));
+        }
+        let on_page: BTreeSet<&str> = by_messenger
+            .values()
+            .flat_map(|claims| claims.iter().take(MAX_ROWS))
+            .map(|c| c.id.as_str())
+            .collect();
         let messengers: Vec<Messenger> = by_messenger
             .iter()
             .enumerate()
-            .map(|(i, (id, claims))| messenger(i, id, claims, wording))
+            .map(|(i, (id, claims))| messenger(i, id, claims, &on_page, report, wording))
             .collect();
         Page {
             lang: wording.lang().code(),
@@ -201,8 +230,8 @@ impl Page {
                 .enumerate()
                 .map(|(i, (id, c))| overview(i, id, c, wording))
                 .collect(),
-            own_criteria: comparison::own_criteria(&report.comparison, wording),
-            conclusions: comparison::conclusions(report, wording),
+            own_criteria: comparison::own_criteria(&report.comparison, &on_page, wording),
+            conclusions: comparison::conclusions(report, &on_page, wording),
             criteria: Criterion::ALL
                 .iter()
                 .map(|c| [wording.text(words::criterion_id(*c)), long(*c, wording)])
@@ -293,16 +322,31 @@ fn span(inputs: &[Input], wording: &Wording) -> String {
 }
 
 fn overview(index: usize, id: &str, claims: &[&ClaimResult], wording: &Wording) -> OverviewRow {
+    let row = format!("m{index}");
+    let name = wording.messenger(id);
     let cell = |criterion| {
-        let of = |v: &Verdict| {
-            claims.iter().filter(|c| c.criterion == criterion && c.verdict == *v).count() as u64
+        let counted = |verdict: &Verdict| {
+            let of = |c: &&&ClaimResult| c.criterion == criterion && c.verdict == *verdict;
+            let n = claims.iter().filter(of).count() as u64;
+            // The first of them in the page's own order, which is that of the list given.
+            let first = claims.iter().take(MAX_ROWS).find(|c| of(c));
+            let badge = count_badge(*verdict, n, wording);
+            let label = wording.with(
+                "overview-link",
+                &[
+                    ("messenger", Arg::Text(&name)),
+                    ("criterion", Arg::Text(&wording.text(words::criterion_id(criterion)))),
+                    ("count", Arg::Text(&badge.text)),
+                ],
+            );
+            let anchor = first.map_or_else(|| row.clone(), |c| format!("c-{}", c.id));
+            (n > 0).then_some(Counted { badge, anchor, label })
         };
-        let counted = VERDICTS.iter().map(|v| (*v, of(v))).filter(|(_, n)| *n > 0);
-        counted.map(|(v, n)| count_badge(v, n, wording)).collect()
+        VERDICTS.iter().filter_map(counted).collect()
     };
     OverviewRow {
-        anchor: format!("m{index}"),
-        messenger: wording.messenger(id),
+        anchor: row.clone(),
+        messenger: name.clone(),
         cells: Criterion::ALL.into_iter().map(cell).collect(),
     }
 }
@@ -311,9 +355,16 @@ fn count_badge(verdict: Verdict, n: u64, wording: &Wording) -> Badge {
     Badge::new(verdict, wording.with(words::verdict_count_id(verdict), &[("n", Arg::Count(n))]))
 }
 
-fn messenger(index: usize, id: &str, claims: &[&ClaimResult], wording: &Wording) -> Messenger {
+/// `claims` are sorted by what a reader should see first.
+fn messenger(
+    index: usize,
+    id: &str,
+    claims: &[&ClaimResult],
+    on_page: &BTreeSet<&str>,
+    report: &Report,
+    wording: &Wording,
+) -> Messenger {
     let mut claims = claims.to_vec();
-    claims.sort_by_key(|c| (words::urgency(c.verdict), c.id.as_str()));
     let counts = VERDICTS.iter().map(|v| (*v, claims.iter().filter(|c| c.verdict == *v).count() as u64));
     let counts = counts.filter(|(_, n)| *n > 0).map(|(v, n)| count_badge(v, n, wording)).collect();
     let left = claims.len().saturating_sub(MAX_ROWS) as u64;
@@ -324,9 +375,9 @@ fn messenger(index: usize, id: &str, claims: &[&ClaimResult], wording: &Wording)
         anchor: format!("m{index}"),
         name: wording.messenger(id),
         counts,
-        decided: decided.into_iter().map(|c| claim(c, wording)).collect(),
+        decided: decided.into_iter().map(|c| claim(c, on_page, report, wording)).collect(),
         undecided_label: wording.with("undecided", &[("n", Arg::Count(undecided.len() as u64))]),
-        undecided: undecided.into_iter().map(|c| claim(c, wording)).collect(),
+        undecided: undecided.into_iter().map(|c| claim(c, on_page, report, wording)).collect(),
         more: (left > 0).then(|| wording.with("more-in-json", &[("n", Arg::Count(left))])),
     }
 }
@@ -369,7 +420,7 @@ pub fn controls(claim: &ClaimResult, wording: &Wording) -> Vec<String> {
     controls
 }
 
-fn claim(claim: &ClaimResult, wording: &Wording) -> Claim {
+fn claim(claim: &ClaimResult, on_page: &BTreeSet<&str>, report: &Report, wording: &Wording) -> Claim {
     let mut badge = Badge::new(claim.verdict, wording.verdict(claim.verdict));
     if !claim.reason.is_empty() {
         badge.text = format!("{} ({})", badge.text, wording.reason(&claim.reason));
@@ -396,6 +447,12 @@ fn claim(claim: &ClaimResult, wording: &Wording) -> Claim {
             .iter()
             .map(|next| NextView { what: wording.pick(&next.what).to_owned(), command: next.command.clone() })
             .collect(),
+        superseded: words::superseded(claim, report, wording).map(|text| Superseded {
+            text,
+            by: claim.superseded_by.clone(),
+            anchor: on_page.get(claim.superseded_by.as_str()).map(|id| format!("c-{id}")).unwrap_or_default(),
+        }),
+        validity: words::validity(claim, wording),
     }
 }
 
