@@ -152,7 +152,7 @@ fn uuid(text: &str) -> Option<String> {
     (matches!(hex.len(), 16 | 32) && kinds.len() >= 5 && own).then_some(hex)
 }
 
-/// The name before the value, and the one within, say which of the two is the latitude; without names it is the first, but for GeoJSON.
+/// The name before the value, and the one within, say which of the two is the latitude; without names it is the first, but for `GeoJSON`.
 fn coordinates(text: &str, before: &[u8]) -> Option<String> {
     let before = String::from_utf8_lossy(before).to_ascii_lowercase();
     let name = before.trim_end_matches(|c: char| !c.is_ascii_alphabetic());

@@ -285,11 +285,10 @@ fn part_head(all: &[u8], least: usize, at: usize) -> usize {
     let mut first = at;
     for place in 0..MAX_HEAD {
         let Some((end, body)) = all.get(least..first).unwrap_or_default().split_last() else { break };
-        let body = match (end, body) {
-            (b'\n', [line @ .., b'\r']) => line,
-            (b'\n' | b'\r', line) => line,
-            _ => break,
-        };
+        if !ends_line(*end) {
+            break;
+        }
+        let body = if *end == b'\n' { body.strip_suffix(b"\r").unwrap_or(body) } else { body };
         let start = body.iter().rposition(|b| ends_line(*b)).map_or(0, |n| n + 1);
         let line = body.get(start..).unwrap_or_default();
         if is_disposition(line) {

@@ -21,7 +21,9 @@ pub(super) static TRANSFORM: Transform = Transform {
             Depth::Text => WAYS.get(..KEPT).unwrap_or_default(),
             Depth::Digest | Depth::Deep | Depth::Third => WAYS.get(..NAMED).unwrap_or_default(),
         };
-        ways.iter().for_each(|way| add(way.write(text)));
+        for way in ways {
+            add(way.write(text));
+        }
         if !depth.is_text() {
             let special = |c: char| "&<>\"'".contains(c) || !c.is_ascii();
             let some = |of: &dyn Fn(char) -> String| -> String {

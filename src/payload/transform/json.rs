@@ -173,8 +173,8 @@ mod tests {
             ("Gson", r#"Grüße an \"Max\" \u0026 Co\u0027s \u003cx/\u003e"#),
             ("Django", r#"Gr\u00fc\u00dfe an \"Max\" \u0026 Co's \u003cx/\u003e"#),
             ("PHP", r#"Gr\u00fc\u00dfe an \"Max\" & Co's <x\/>"#),
-            ("PHP, JSON_HEX_*", r#"Gr\u00fc\u00dfe an \u0022Max\u0022 \u0026 Co\u0027s \u003cx\/\u003e"#),
-            (".NET", r#"Gr\u00fc\u00dfe an \u0022Max\u0022 \u0026 Co\u0027s \u003cx/\u003e"#),
+            ("PHP, JSON_HEX_*", r"Gr\u00fc\u00dfe an \u0022Max\u0022 \u0026 Co\u0027s \u003cx\/\u003e"),
+            (".NET", r"Gr\u00fc\u00dfe an \u0022Max\u0022 \u0026 Co\u0027s \u003cx/\u003e"),
         ] {
             assert!(written(text, Depth::Value).iter().any(|w| w == expected), "{by}");
         }
