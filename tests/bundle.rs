@@ -48,7 +48,7 @@ fn bundled(more: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let bundle = folder.path().join("evidence.zip");
     let mut arguments = vec!["-q", "bundle", text(&report), "-o", text(&bundle)];
     if !more.contains(&"--hashes-only") {
-        arguments.extend(["--captures", text(&captures)]);
+        arguments.extend(["--captures", text(&captures), "--with-secrets"]);
     }
     arguments.extend(more);
     let head = good(&arguments);
@@ -102,6 +102,40 @@ fn captures_may_stay_outside() {
     assert_eq!(checked["rederived"]["state"], "done", "{checked} {said}");
     // How the captures were made is in the run descriptions, which stay with the captures.
     assert_eq!(code, Some(0), "{checked}");
+}
+
+/// A capture with a Decryption Secrets Block would open to whoever has the bundle.
+#[test]
+fn captures_with_tls_secrets_are_put_in_only_where_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let captured = folder.path().join("captured");
+    std::fs::create_dir(&captured).unwrap();
+    for (name, from) in [
+        ("keyed.pcapng", "tests/data/keys/tls13-aes128-gcm.pcapng"),
+        ("dns.pcapng.zst", "captures/dns.pcapng.zst"),
+    ] {
+        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(from), captured.join(name)).unwrap();
+    }
+    let (report, bundle) = (folder.path().join("report"), folder.path().join("x.zip"));
+    good(&["-q", "study", text(&captured), "-o", text(&report)]);
+    for (with, expected) in [
+        (false, vec!["captures/dns.pcapng.zst"]),
+        (true, vec!["captures/dns.pcapng.zst", "captures/keyed.pcapng"]),
+    ] {
+        let mut put = vec!["bundle", text(&report), "-o", text(&bundle), "--captures", text(&captured)];
+        put.extend(with.then_some("--with-secrets"));
+        let output = metaleak(&put);
+        assert!(output.status.success(), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stderr).contains("keyed.pcapng: carries TLS secrets");
+        assert_eq!(told, !with, "{output:?}");
+        let zip = zip::ZipArchive::new(std::fs::File::open(&bundle).unwrap()).unwrap();
+        let names = zip.file_names().map(|name| name.unwrap().into_owned());
+        let mut names: Vec<String> =
+            names.filter(|n| n.starts_with("captures/") && n.contains(".pcapng")).collect();
+        names.sort();
+        assert_eq!(names, expected);
+        std::fs::remove_file(&bundle).unwrap();
+    }
 }
 
 /// A step of Marsaglia's xorshift: repeatable places without a crate.
@@ -190,7 +224,16 @@ fn a_changed_file_is_named_and_a_forged_verdict_differs() {
     let id = claim["id"].as_str().unwrap().to_owned();
     std::fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
     let captures = captures();
-    good(&["-q", "bundle", text(&report), "-o", text(&broken), "--captures", text(&captures)]);
+    good(&[
+        "-q",
+        "bundle",
+        text(&report),
+        "-o",
+        text(&broken),
+        "--captures",
+        text(&captures),
+        "--with-secrets",
+    ]);
     let (code, checked, _) = verified(&broken, &[]);
     assert_eq!((code, &checked["differences"]), (Some(1), &serde_json::json!([])));
     let differing = checked["rederived"]["differing"].as_array().unwrap();
@@ -209,7 +252,8 @@ fn a_forged_page_and_a_forged_country_differ() {
         std::fs::copy(captures().join(&name), captured.join(&name)).unwrap();
     }
     let bundle = folder.path().join("x.zip");
-    let put = ["-q", "bundle", text(&report), "-o", text(&bundle), "--captures", text(&captured)];
+    let put =
+        ["-q", "bundle", text(&report), "-o", text(&bundle), "--captures", text(&captured), "--with-secrets"];
     let again = |lang: &str| {
         let _ = std::fs::remove_dir_all(&report);
         good(&["-q", "study", text(&captured), "-o", text(&report), "--lang", lang]);
@@ -291,7 +335,8 @@ fn criteria_of_ones_own_are_in_the_bundle_and_count_again() {
     std::fs::write(&own, criterion).unwrap();
     good(&["-q", "study", text(&captures), "--criteria", text(&own), "-o", text(&report)]);
     let bundle = folder.path().join("own.zip");
-    let put = ["-q", "bundle", text(&report), "-o", text(&bundle), "--captures", text(&captures)];
+    let put =
+        ["-q", "bundle", text(&report), "-o", text(&bundle), "--captures", text(&captures), "--with-secrets"];
     let refused = metaleak(&put);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--criteria"), "{refused:?}");

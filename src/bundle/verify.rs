@@ -466,6 +466,7 @@ impl Evidence {
         let criteria = self.criteria.as_ref().unwrap_or(&none);
         let mut again = pipeline::report(analyses, &self.db, &self.catalogue, &planted, criteria);
         again.controls = self.report.controls;
+        self.take_paths(&mut again);
         let new: BTreeMap<&str, _> = again.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let old: BTreeMap<&str, _> = self.report.claims.iter().map(|c| (c.id.as_str(), c)).collect();
         let mut differing = Vec::new();
@@ -504,6 +505,19 @@ impl Evidence {
         let verdicts = old.len();
         differing.extend(self.otherwise(&again, &differing));
         (Rederived::Done { verdicts, differing }, Some(again))
+    }
+
+    /// Lines for a shell name files as they were given when the report was made, which nobody can know from the captures: where the words of
+    /// the advice are the same, its line is taken as it is stored.
+    fn take_paths(&self, again: &mut Report) {
+        let stored: BTreeMap<&str, _> = self.report.claims.iter().map(|c| (c.id.as_str(), &c.next)).collect();
+        for claim in &mut again.claims {
+            let Some(old) = stored.get(claim.id.as_str()) else { continue };
+            for (new, old) in claim.next.iter_mut().zip(old.iter()).filter(|(new, old)| new.text == old.text)
+            {
+                new.command.clone_from(&old.command);
+            }
+        }
     }
 
     /// Where the stored report is otherwise than the one that comes of the captures, beside what was told of claims and comparison.

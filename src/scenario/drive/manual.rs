@@ -134,7 +134,7 @@ impl Driver for Manual {
         if self.away && control != Some(Control::WithoutApp) {
             let back = self.pick(
                 "Bring the app back as it was before the control without it.",
-                "Die App wieder so herstellen, wie sie vor der Kontrolle ohne App war.",
+                "Die App wieder so herstellen, wie sie vor der Kontrolle ohne App war.", // typos: off, German
             );
             let back = back.to_owned();
             self.ask(&back, None, ask.stop)?;
