@@ -513,7 +513,7 @@ impl Evidence {
         let stored: BTreeMap<&str, _> = self.report.claims.iter().map(|c| (c.id.as_str(), &c.next)).collect();
         for claim in &mut again.claims {
             let Some(old) = stored.get(claim.id.as_str()) else { continue };
-            for (new, old) in claim.next.iter_mut().zip(old.iter()).filter(|(new, old)| new.text == old.text)
+            for (new, old) in claim.next.iter_mut().zip(old.iter()).filter(|(new, old)| new.what == old.what)
             {
                 new.command.clone_from(&old.command);
             }
