@@ -70,7 +70,7 @@ fn percent(bytes: &[u8], kept: &str) -> Vec<u8> {
 fn json(bytes: &[u8], numbers: &str, slash: bool, beyond: bool) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(bytes) else { return bytes.to_vec() };
     let number = |c: char| {
-        c.encode_utf16(&mut [0; 2]).iter().map(|u| format!("\\u{u:04X}")).collect::<String>().into_bytes()
+        c.encode_utf16(&mut [0; 2]).iter().flat_map(|u| format!("\\u{u:04X}").into_bytes()).collect()
     };
     text.chars()
         .flat_map(|c| match c {

@@ -12,6 +12,7 @@
     reason = "helpers of tests are tests: a failure there is a failed test, and what is skipped is printed"
 )]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -229,7 +230,6 @@ fn the_study_follows_and_reads_marks_and_canaries() {
 
 #[test]
 fn people_are_told_in_their_language_and_answer_from_a_pipe() {
-    use std::io::Write as _;
     let steps = "[[step]]\ndo = \"register\"\n[[step]]\ndo = \"block\"\n[[step]]\ndo = \"delete-account\"\noptional = true\n[[step]]\ndo = \"contact-sync\"\n";
     for (answers, lang, words, ended, marks) in [
         ("\n\nf\n\n", "en", "Create the account", "complete", vec!["register", "block", "contact-sync"]),
@@ -326,7 +326,7 @@ fn a_step_that_has_typed_is_not_done_again() {
     assert_eq!(bench.ended(1), "failed");
     let state = std::fs::read_to_string(bench.path("state/state.json")).unwrap();
     let state: Value = serde_json::from_str(&state).unwrap();
-    assert!(state["sent"].as_array().is_none_or(|sent| sent.is_empty()), "{state}");
+    assert!(state["sent"].as_array().is_none_or(Vec::is_empty), "{state}");
 }
 
 #[test]
@@ -352,7 +352,6 @@ fn a_control_whose_app_was_left_in_place_is_none() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    use std::io::Write as _;
     child.stdin.take().unwrap().write_all(b"s\ns\ns\ns\n").unwrap();
     let output = child.wait_with_output().unwrap();
     let trials: Vec<Value> = (1..=2)

@@ -36,9 +36,10 @@ impl Coding {
     /// those within it, outermost first.
     fn of<'v>(values: impl Iterator<Item = &'v [u8]>) -> (Coding, Vec<unpack::Coding>) {
         let named = |value: &[u8]| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity");
-        let list = values.flat_map(|v| v.split(|b| *b == b',')).map(<[u8]>::trim_ascii).filter(|v| named(v));
+        let codings =
+            values.flat_map(|v| v.split(|b| *b == b',')).map(<[u8]>::trim_ascii).filter(|v| named(v));
         let mut known: Vec<Option<unpack::Coding>> =
-            list.take(MAX_CODINGS + 1).map(unpack::Coding::named).collect();
+            codings.take(MAX_CODINGS + 1).map(unpack::Coding::named).collect();
         if known.len() > MAX_CODINGS {
             return (Coding::Other, Vec::new());
         }

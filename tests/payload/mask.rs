@@ -125,8 +125,8 @@ fn secrets_under_any_usual_name_are_masked_in_headers_and_targets() {
         "/?data=%7B%22auth_key%22%3A%20%22",
         "/?to=http%253A%252F%252Fa%253Fpw%253D",
     ] {
-        let shown = mask_target(&format!("{target}{SECRET}"), Masking::On);
-        assert!(!shows(&shown), "{shown}");
+        let masked = mask_target(&format!("{target}{SECRET}"), Masking::On);
+        assert!(!shows(&masked), "{masked}");
     }
     for name in [
         "X-User-Pass",
