@@ -25,6 +25,7 @@ pub use predicate::step_of;
 pub use predicate::{Conditions, Value};
 pub use schema::schema;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use sha2::Digest as _;
@@ -146,11 +147,11 @@ impl Catalogue {
     /// The same with the common claims of these messengers as well, where no file speaks of them. What has not the form of an id
     /// ([`is_messenger`]) has none.
     #[must_use]
-    pub fn with_messengers<'a>(&self, messengers: impl IntoIterator<Item = &'a str>) -> Catalogue {
-        let mut all = self.clone();
+    pub fn with_messengers<'a>(&self, messengers: impl IntoIterator<Item = &'a str>) -> Cow<'_, Catalogue> {
+        let mut all = Cow::Borrowed(self);
         for messenger in messengers {
             if is_messenger(messenger) && !all.speaks_of(messenger) {
-                all.claims.extend(self.common.iter().map(|claim| claim.of(messenger)));
+                all.to_mut().claims.extend(self.common.iter().map(|claim| claim.of(messenger)));
             }
         }
         all

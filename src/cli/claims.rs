@@ -1,5 +1,6 @@
 //! `metaleak claims list | show | check | new | test`.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -265,7 +266,7 @@ fn catalogue(files: &[PathBuf]) -> Result<Catalogue, Failure> {
 
 /// With the claims for every messenger as those of one that no file speaks of; that it is none of the known ones is noted, for it may be a
 /// slip of the pen.
-fn with_messenger(catalogue: &Catalogue, messenger: &str) -> Catalogue {
+fn with_messenger<'c>(catalogue: &'c Catalogue, messenger: &str) -> Cow<'c, Catalogue> {
     let all = catalogue.with_messengers([messenger]);
     if all.claims().len() > catalogue.claims().len() {
         anstream::eprintln!("metaleak: warning: {}", inputs::without_file(messenger, catalogue));
@@ -281,7 +282,7 @@ fn list(
 ) -> Result<(), Failure> {
     let all = match messenger {
         Some(messenger) => with_messenger(catalogue, messenger),
-        None => catalogue.clone(),
+        None => Cow::Borrowed(catalogue),
     };
     let of_messenger = |c: &&Claim| messenger.is_none_or(|m| c.messenger == m);
     let chosen: Vec<&Claim> = match messenger {
@@ -321,7 +322,7 @@ fn show(id: &str, catalogue: &Catalogue, wording: &Wording, out: &mut dyn Write)
         catalogue.with_messengers([messenger]).get(id)?;
         Some(with_messenger(catalogue, messenger))
     });
-    let catalogue = expanded.as_ref().unwrap_or(catalogue);
+    let catalogue = expanded.as_deref().unwrap_or(catalogue);
     let Some(claim) = catalogue.get(id) else {
         let near: Vec<&str> = catalogue
             .claims()
