@@ -31,6 +31,8 @@ use crate::payload::{CanarySet, Rules, written};
 pub const MAX_COPY: usize = 64 << 20;
 /// Most controls of one capture.
 pub const MAX_CONTROLS: u32 = 2000;
+/// Controls of claims that are planted into a copy of the capture.
+pub const PLANTED: [&str; 6] = ["K1", "K2", "K3", "K6", "K7", "K8"];
 /// Most controls of one capture within TLS, on top of those.
 pub const MAX_SEALED: u32 = 100;
 /// Most examples of rules; of each rule one or more are planted in any case.
@@ -123,15 +125,7 @@ impl Tally {
         let asked: Vec<(&String, &OfRule)> = self
             .rules
             .iter()
-            .filter(|(id, of)| {
-                counts(&Finding {
-                    kind: of.kind,
-                    severity: of.severity,
-                    rule: Some((*id).clone()),
-                    confidence: Some(of.confidence),
-                    ..Finding::default()
-                })
-            })
+            .filter(|(id, of)| counts(&found_by(id, of.kind, of.severity, of.confidence)))
             .collect();
         if asked.is_empty() {
             return self.of_rules_left_out(counts);
@@ -149,13 +143,7 @@ impl Tally {
         }
         let built_in = Rules::embedded();
         let asked = built_in.examples().filter(|(id, kind, severity, confidence, _)| {
-            counts(&Finding {
-                kind: *kind,
-                severity: *severity,
-                rule: Some((*id).to_owned()),
-                confidence: Some(*confidence),
-                ..Finding::default()
-            })
+            counts(&found_by(id, *kind, *severity, *confidence))
         });
         let missed: BTreeSet<String> = asked.map(|(id, ..)| id.to_owned()).collect();
         let control = share(missed.len() as u64, 0, ControlKind::Rule)?;
@@ -213,6 +201,17 @@ fn share(planted: u64, found: u64, kind: ControlKind) -> Option<Control> {
         kind,
         ..Control::default()
     })
+}
+
+/// What a rule would find.
+fn found_by(rule: &str, kind: FindingKind, severity: Severity, confidence: Confidence) -> Finding {
+    Finding {
+        kind,
+        severity,
+        rule: Some(rule.to_owned()),
+        confidence: Some(confidence),
+        ..Finding::default()
+    }
 }
 
 /// The 95 % interval of a share (Wilson 1927).

@@ -200,9 +200,8 @@ fn controls_of(
 ) -> BTreeMap<String, Vec<Control>> {
     let mut by_claim: BTreeMap<String, Vec<Control>> = BTreeMap::new();
     // Without controls no flow has to be looked at.
-    let rests_on_them = |claim: &&claims::Claim| {
-        matches!(claim.control.as_str(), "K1" | "K2" | "K3" | "K6" | "K7" | "K8") && !planted.is_empty()
-    };
+    let rests_on_them =
+        |claim: &&claims::Claim| controls::PLANTED.contains(&claim.control.as_str()) && !planted.is_empty();
     for claim in catalogue.claims().iter().filter(rests_on_them) {
         let of_messenger = report.flows.iter().filter(|f| f.messenger.as_deref() == Some(&claim.messenger));
         let mut captures: BTreeSet<&str> = of_messenger.map(|f| f.capture.as_str()).collect();

@@ -39,6 +39,17 @@ fn captures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("captures")
 }
 
+/// A folder with one of them alone.
+fn one_capture(within: &Path) -> PathBuf {
+    let captured = within.join("captured");
+    std::fs::create_dir(&captured).unwrap();
+    for end in ["pcapng.gz", "run.json"] {
+        let name = format!("xmpp-profanity-starttls.{end}");
+        std::fs::copy(captures().join(&name), captured.join(&name)).unwrap();
+    }
+    captured
+}
+
 /// A study of the stored captures, bundled; the folder and the archive.
 fn bundled(more: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -245,12 +256,7 @@ fn a_changed_file_is_named_and_a_forged_verdict_differs() {
 #[test]
 fn a_forged_page_and_a_forged_country_differ() {
     let folder = tempfile::tempdir().unwrap();
-    let (report, captured) = (folder.path().join("report"), folder.path().join("captured"));
-    std::fs::create_dir(&captured).unwrap();
-    for end in ["pcapng.gz", "run.json"] {
-        let name = format!("xmpp-profanity-starttls.{end}");
-        std::fs::copy(captures().join(&name), captured.join(&name)).unwrap();
-    }
+    let (report, captured) = (folder.path().join("report"), one_capture(folder.path()));
     let bundle = folder.path().join("x.zip");
     let put =
         ["-q", "bundle", text(&report), "-o", text(&bundle), "--captures", text(&captured), "--with-secrets"];
@@ -366,12 +372,7 @@ fn criteria_of_ones_own_are_in_the_bundle_and_count_again() {
 #[test]
 fn rules_of_ones_own_are_in_the_bundle_and_count_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (report, captured) = (folder.path().join("report"), folder.path().join("captured"));
-    std::fs::create_dir(&captured).unwrap();
-    for end in ["pcapng.gz", "run.json"] {
-        let name = format!("xmpp-profanity-starttls.{end}");
-        std::fs::copy(captures().join(&name), captured.join(&name)).unwrap();
-    }
+    let (report, captured) = (folder.path().join("report"), one_capture(folder.path()));
     // Takes the header of a stream for an identifier: wrong, and it decides a claim, so that who does not know the rule finds another verdict.
     let own = folder.path().join("own.toml");
     let rule = "schema = 1\n[[rule]]\nid = \"header\"\nkind = \"identifier\"\nseverity = \"high\"\nconfidence = \"high\"\n\

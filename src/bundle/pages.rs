@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::model::Report;
 use crate::report::{self, Lang, ReportError, Wording};
 
+const PAGE: &str = "report.html";
+const TABLE: &str = "report.txt";
 /// Differences between two reports that are named; more only say that there are more.
 const MAX_NAMED: usize = 8;
 /// Characters of a value that a difference quotes.
@@ -23,8 +25,8 @@ pub(super) fn drawn(report: &Report) -> Result<BTreeMap<String, Vec<String>>, Re
         let page = report::html(report, &wording, &charts)?;
         let table = report::table(report, &wording, None, false);
         let mut add = |name: &str, text: String| files.entry(name.to_owned()).or_default().push(text);
-        add("report.html", page);
-        add("report.txt", table);
+        add(PAGE, page);
+        add(TABLE, table);
         for chart in charts {
             add(&chart.file_name, chart.svg);
         }
@@ -32,9 +34,10 @@ pub(super) fn drawn(report: &Report) -> Result<BTreeMap<String, Vec<String>>, Re
     Ok(files)
 }
 
-/// Names of the files that can come of a report.
+/// Names of the files that can come of a report; they are the same in each language.
 pub(crate) fn names(report: &Report) -> Result<Vec<String>, ReportError> {
-    Ok(drawn(report)?.into_keys().collect())
+    let charts = report::charts(report, &Wording::new(Lang::En))?;
+    Ok([PAGE, TABLE].map(str::to_owned).into_iter().chain(charts.into_iter().map(|c| c.file_name)).collect())
 }
 
 /// Whether the text under `pointer` is looked at.

@@ -14,6 +14,11 @@ pub(super) const MINISIG: &str = "manifest.json.minisig";
 /// Bare signature of 64 bytes, which `openssl pkeyutl -verify -rawin` checks.
 pub(super) const BARE: &str = "manifest.json.sig";
 
+/// What kind of key made the signature in one of these two files, in words.
+pub(super) fn kind_of(file: &str) -> &'static str {
+    if file == MINISIG { "a minisign key" } else { "an Ed25519 key in PEM" }
+}
+
 /// Key files are some hundred bytes.
 const MAX_KEY: u64 = 1 << 16;
 
@@ -123,14 +128,6 @@ impl PublicKey {
             .or_else(|_| minisign::PublicKey::from_base64(text.trim()))
             .map(|key| PublicKey::Minisign(Box::new(key)))
             .map_err(|e| wrong(path, format!("neither a minisign public key nor a PEM: {e}")))
-    }
-
-    /// What kind of key it is, in words.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            PublicKey::Minisign(_) => "a minisign key",
-            PublicKey::Pem(_) => "an Ed25519 key in PEM",
-        }
     }
 
     /// The file of a bundle in which a signature by this key stands.

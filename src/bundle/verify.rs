@@ -12,7 +12,7 @@ use zip::ZipArchive;
 use super::archive::{digest, seal};
 use super::manifest::{Entry, MANIFEST_SCHEMA, Manifest, Role};
 use super::pages;
-use super::sign::{BARE, MANIFEST, MINISIG};
+use super::sign::{BARE, MANIFEST, MINISIG, kind_of};
 use super::{BundleError, PublicKey};
 use crate::claims::{Catalogue, Criteria};
 use crate::destination::{FactTexts, ReferenceDb};
@@ -296,8 +296,7 @@ impl Found {
                 return "none";
             }
             let other = if name == MINISIG { BARE } else { MINISIG };
-            let (given, wanted) =
-                (key.kind(), if name == MINISIG { "an Ed25519 key in PEM" } else { "a minisign key" });
+            let (given, wanted) = (kind_of(name), kind_of(other));
             self.add(
                 name,
                 format!("the kinds differ: the bundle is signed by {wanted} ({other}), and the key that was given is {given}"),

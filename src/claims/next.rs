@@ -11,6 +11,7 @@ use super::Catalogue;
 use super::language::Claim;
 use super::predicate::Facts;
 use super::wording::Words;
+use crate::controls::PLANTED;
 use crate::model::{DoseClass, Input, Leakage, Next, Report, Run, Text, Vantage};
 
 /// Captures that a line names; with more it speaks of the folder.
@@ -54,9 +55,6 @@ pub(super) fn steps(
         _ => vec![line.record("next-record")],
     }
 }
-
-/// Controls that `--controls` plants.
-const PLANTED: [&str; 6] = ["K1", "K2", "K3", "K6", "K7", "K8"];
 
 /// How to learn what the silence of a claim that nothing contradicted is worth.
 pub(super) fn power(

@@ -213,9 +213,14 @@ impl FlowFacts {
         }
     }
 
+    /// What is read now was counted as the bytes that carried it.
+    fn counted_outside(&self) -> bool {
+        self.decrypted || self.counted
+    }
+
     /// How the flow is encrypted on the wire; what is found within the encryption changes nothing in that.
     pub(super) fn encrypted(&mut self, label: &'static str, frames: &[u64]) {
-        if self.decrypted || self.counted {
+        if self.counted_outside() {
             return;
         }
         let (known, evidence) = self.encryption.get_or_insert((label, Vec::new()));
@@ -261,7 +266,7 @@ impl FlowFacts {
             self.unread += bytes;
         }
         // The bytes on the wire were counted as those of the encryption.
-        if self.decrypted || self.counted {
+        if self.counted_outside() {
             return;
         }
         direction.pick(&mut self.sent).add(reading, bytes);
@@ -1488,7 +1493,7 @@ impl Flow {
 
     /// The next bytes of a direction, each once and in order, for those who ask how dense they are.
     fn measure(&mut self, direction: Direction, bytes: &[u8], sealed: bool, sink: &Sink<'_>) {
-        if !self.facts.decrypted && !self.facts.counted && !sink.shared.options.lean {
+        if !self.facts.counted_outside() && !sink.shared.options.lean {
             direction.pick(&mut self.facts.sent).density.feed(bytes, sealed);
         }
     }

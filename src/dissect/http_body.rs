@@ -20,10 +20,7 @@ const MAX_WINDOWS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
     Plain,
-    Gzip,
-    Deflate,
-    Brotli,
-    Zstd,
+    Packed(unpack::Coding),
     /// One that is not read here, or more than [`MAX_CODINGS`].
     Other,
 }
@@ -45,24 +42,11 @@ impl Coding {
         }
         let last = match known.pop() {
             None => return (Coding::Plain, Vec::new()),
-            Some(Some(unpack::Coding::Gzip)) => Coding::Gzip,
-            Some(Some(unpack::Coding::Zlib | unpack::Coding::Deflate)) => Coding::Deflate,
-            Some(Some(unpack::Coding::Brotli)) => Coding::Brotli,
-            Some(Some(unpack::Coding::Zstd)) => Coding::Zstd,
+            Some(Some(coding)) => Coding::Packed(coding),
             Some(None) => Coding::Other,
         };
         // What was written in a coding that is not known stays so.
         (last, known.into_iter().rev().map_while(|coding| coding).collect())
-    }
-
-    fn layer(self) -> Option<&'static str> {
-        match self {
-            Coding::Plain | Coding::Other => None,
-            Coding::Gzip => Some("gzip"),
-            Coding::Deflate => Some("deflate"),
-            Coding::Brotli => Some("br"),
-            Coding::Zstd => Some("zstd"),
-        }
     }
 }
 
@@ -140,7 +124,11 @@ impl Body {
         cx: &mut Cx<'_>,
     ) -> Body {
         let (coding, within) = Coding::of(codings);
-        let plain = matches!(coding, Coding::Plain | Coding::Other);
+        let packed = match coding {
+            Coding::Packed(packed) => Some(packed),
+            Coding::Plain | Coding::Other => None,
+        };
+        let plain = packed.is_none();
         let frame = match framing {
             Framing::Whole => None,
             Framing::Chunks => Some("chunked"),
@@ -148,7 +136,7 @@ impl Body {
             Framing::Frames => plain.then_some("http2-data"),
         };
         let layers: Vec<&'static str> =
-            frame.into_iter().chain(coding.layer()).chain(within.iter().map(|c| c.id())).collect();
+            frame.into_iter().chain(packed.iter().chain(&within).map(|c| c.id())).collect();
         let within = within.into_iter().map(Unpacker::new).collect();
         let content = if plain { Unwrapped::pieces(layers) } else { Unwrapped::from_beginning(layers) };
         let mut window = || {
@@ -169,10 +157,12 @@ impl Body {
             Coding::Plain => Engine::Plain,
             Coding::Other => Engine::Sealed,
             _ if all.exhausted => Engine::Sealed,
-            Coding::Gzip | Coding::Deflate => Engine::Header(Vec::new()),
-            Coding::Brotli => window()
+            Coding::Packed(unpack::Coding::Gzip | unpack::Coding::Zlib | unpack::Coding::Deflate) => {
+                Engine::Header(Vec::new())
+            }
+            Coding::Packed(unpack::Coding::Brotli) => window()
                 .map_or(Engine::Sealed, |held| Engine::Brotli { stream: Brotli::new(), _window: held }),
-            Coding::Zstd => window()
+            Coding::Packed(unpack::Coding::Zstd) => window()
                 .map_or(Engine::Sealed, |held| Engine::Zstd { stream: Box::new(Zstd::new()), _window: held }),
         };
         let in_pieces = coding == Coding::Plain && framing != Framing::Whole;
@@ -305,7 +295,7 @@ impl Body {
             if !ended {
                 return None;
             }
-            if self.coding != Coding::Gzip {
+            if self.coding != Coding::Packed(unpack::Coding::Gzip) {
                 self.finish(all, cx);
                 return None;
             }
@@ -351,7 +341,7 @@ fn through(unpackers: &mut [Unpacker], piece: &[u8], give: &mut dyn FnMut(&[u8])
 
 /// Size of the compression's own header and whether the engine reads it; `Ok(None)` when there is none.
 fn header_of(coding: Coding, data: &[u8]) -> Result<Option<(bool, usize)>, Short> {
-    if coding == Coding::Deflate {
+    if matches!(coding, Coding::Packed(unpack::Coding::Zlib | unpack::Coding::Deflate)) {
         // Deflate means zlib's format (RFC 9110 section 8.4.1.2); some servers leave that away.
         let first = Reader::new(data).u16("zlib header")?;
         return Ok(Some((first >> 8 & 0xf == 8 && first.is_multiple_of(31), 0)));

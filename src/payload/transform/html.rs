@@ -141,14 +141,12 @@ fn named(c: char) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::texts;
     use super::*;
 
     #[test]
     fn what_encoders_of_languages_write_is_searched() {
-        let written = |text: &str, depth| -> Vec<String> {
-            let all = (TRANSFORM.write)(text.as_bytes(), depth);
-            all.into_iter().map(|w| String::from_utf8(w.bytes).unwrap()).collect()
-        };
+        let written = |text: &str, depth| texts(&TRANSFORM, text, depth);
         let text = "Grüße an \"Max\" & Co's <x>";
         for (by, expected) in [
             ("Python html.escape", "Grüße an &quot;Max&quot; &amp; Co&#x27;s &lt;x&gt;"),

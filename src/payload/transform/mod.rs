@@ -252,8 +252,14 @@ pub(super) fn digit(value: u8) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// All ways in which a transform writes a text.
+    pub(super) fn texts(transform: &Transform, text: &str, depth: Depth) -> Vec<String> {
+        let all = (transform.write)(text.as_bytes(), depth);
+        all.into_iter().map(|w| String::from_utf8(w.bytes).unwrap()).collect()
+    }
 
     #[test]
     fn ids_are_unique_and_explained() {

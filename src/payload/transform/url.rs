@@ -148,14 +148,12 @@ fn percent(raw: &[u8], kept: &[bool; 256], plus_for_space: bool) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::texts;
     use super::*;
 
     #[test]
     fn around_another_encoder_every_way_is_searched_that_differs() {
-        let written = |text: &str, depth| -> Vec<String> {
-            let all = (TRANSFORM.write)(text.as_bytes(), depth);
-            all.into_iter().map(|w| String::from_utf8(w.bytes).unwrap()).collect()
-        };
+        let written = |text: &str, depth| texts(&TRANSFORM, text, depth);
         let json = r"Gr\u00fcn (drei)! um 8";
         for (by, expected) in [
             ("RFC 3986", "Gr%5cu00fcn%20%28drei%29%21%20um%208"),
