@@ -49,7 +49,8 @@ else
 fi
 
 step "examples in the documentation"
-cargo test --locked --doc --quiet
+# Collecting them takes the compiler as long as a check of the whole.
+if grep -rqE '^ *//[/!] ```' src; then cargo test --locked --doc --quiet; else echo "there are none"; fi
 
 step "lab"
 # The program that the tests were built with.

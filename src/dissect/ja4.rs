@@ -42,15 +42,15 @@ pub(super) fn fingerprint(offer: &Offer<'_>) -> (String, String) {
     };
     let mut ciphers = real(offer.ciphers);
     let mut extensions = real(offer.extensions);
-    let head = format!(
-        "{}{}{}{:02}{:02}{}",
-        offer.transport,
-        version(offer.version),
-        if offer.sni { 'd' } else { 'i' },
-        ciphers.len().min(99),
-        extensions.len().min(99),
-        alpn_ends(offer.alpn)
-    );
+    let mut head = String::with_capacity(10);
+    head.push(offer.transport);
+    head.push_str(version(offer.version));
+    head.push(if offer.sni { 'd' } else { 'i' });
+    for count in [ciphers.len(), extensions.len()] {
+        let count = count.min(99) as u8;
+        head.extend([char::from(b'0' + count / 10), char::from(b'0' + count % 10)]);
+    }
+    head.push_str(&alpn_ends(offer.alpn));
     ciphers.sort_unstable();
     extensions.retain(|e| !matches!(e, 0x0000 | 0x0010));
     extensions.sort_unstable();
@@ -64,8 +64,8 @@ pub(super) fn fingerprint(offer: &Offer<'_>) -> (String, String) {
     let short = |text: &str, empty: bool| {
         if empty { "000000000000".to_owned() } else { hex(Sha256::digest(text).get(..6).unwrap_or_default()) }
     };
-    let hashed = format!("{head}_{}_{}", short(&b, ciphers.is_empty()), short(&c, extensions.is_empty()));
-    (hashed, format!("{head}_{b}_{c}"))
+    let hashed = [&head, &*short(&b, ciphers.is_empty()), &*short(&c, extensions.is_empty())].join("_");
+    (hashed, [&head, &*b, &*c].join("_"))
 }
 
 /// Code points as four hex digits each, with commas between them. Written by hand: every hello needs dozens of them.

@@ -123,7 +123,7 @@ struct Canary {
 
 /// The fingerprints of all canaries and the length of the longest form; none if they are more than `most`. Canaries are taken some at a
 /// time, always the same ones together, so that what comes out does not depend on the number of threads.
-fn ready(canaries: &[Canary], keys: &Keys, most: usize) -> Option<(Prints, usize)> {
+fn ready(canaries: &[Canary], keys: &Keys, most: usize) -> Option<(Vec<Prints>, usize)> {
     const TOGETHER: usize = 16;
     let made = AtomicUsize::new(0);
     let parts: Vec<(Prints, usize)> = canaries
@@ -157,7 +157,7 @@ fn ready(canaries: &[Canary], keys: &Keys, most: usize) -> Option<(Prints, usize
         return None;
     }
     let longest = parts.iter().map(|(_, longest)| *longest).max().unwrap_or_default();
-    Some((Prints::joined(parts.into_iter().map(|(prints, _)| prints).collect()), longest))
+    Some((parts.into_iter().map(|(prints, _)| prints).collect(), longest))
 }
 
 /// All forms of a value.
@@ -278,10 +278,14 @@ impl CanarySet {
             kept.push(Canary { name: name.clone(), value: value.clone(), number, forms: OnceLock::new() });
         }
         let (mut prints, longest) = ready(&kept, &keys, most).ok_or(CanaryError::TooMany)?;
-        let forms = prints.len();
+        let forms = prints.iter().map(Prints::len).sum();
         let markers = if kept.is_empty() { Vec::new() } else { scan::markers() };
-        prints.short.extend(markers.iter().zip(0..).map(|(marker, at)| Print::of_marker(marker.bytes, at)));
-        let tables = Tables::new(prints);
+        let mut beginnings = Prints::default();
+        beginnings
+            .short
+            .extend(markers.iter().zip(0..).map(|(marker, at)| Print::of_marker(marker.bytes, at)));
+        prints.push(beginnings);
+        let tables = Tables::new(&prints);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
         // Line breaks come on top: one in 76 characters of folded text at most.
         let keep = if kept.is_empty() { 0 } else { longest + longest / 16 + 96 };

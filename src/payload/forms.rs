@@ -10,7 +10,9 @@ use std::hash::BuildHasher as _;
 
 use super::canary::MIN_VALUE;
 use super::spelling::{self, Spelling};
-use super::transform::{Case, DIGESTS, Depth, KeyOver, Keys, Place, Rest, TRANSFORMS, Transform};
+use super::transform::{
+    Case, Changing, DIGESTS, Depth, END, Escape, KeyOver, Keys, Place, Rest, TRANSFORMS, Transform,
+};
 
 /// Bytes of a value that are looked for where transforms are nested: its beginning identifies it.
 const NESTED_VALUE: usize = 48;
@@ -105,8 +107,8 @@ impl Form {
         self
     }
 
-    /// This form written by a transform.
-    fn written(&self, by: &Transform, depth: Depth) -> Vec<Form> {
+    /// This form written by a transform, put to `all`.
+    fn write(&self, by: &Transform, depth: Depth, all: &mut Vec<Form>) {
         let whole = (by.write)(&self.bytes, depth);
         // A part in which nothing has to be escaped is written as it is.
         let part = |length: usize| {
@@ -116,7 +118,6 @@ impl Form {
             written.chain(kept.then(|| bytes.to_vec())).collect::<Vec<_>>()
         };
         let parts: Vec<_> = self.cuts.iter().map(|(length, _)| part(*length)).collect();
-        let mut all = Vec::with_capacity(whole.len());
         for written in whole {
             // A cut form is a beginning of the whole one, or it cannot be searched with it.
             let cuts: Vec<(usize, usize)> = self
@@ -141,7 +142,6 @@ impl Form {
                 cased: self.cased,
             });
         }
-        all
     }
 }
 
@@ -215,8 +215,17 @@ impl Sink for Endings<'_> {
     }
 
     fn around(&mut self, forms: &[Form], by: &dyn Fn(&Transform) -> bool, depth: Depth, least: usize) {
-        for by in TRANSFORMS.iter().filter(|t| by(t)) {
-            for form in forms {
+        // The longest first: of a text without escapes the last bytes decide how all that is written around it ends.
+        let mut longest_first: Vec<&Form> = forms.iter().collect();
+        longest_first.sort_unstable_by_key(|form| std::cmp::Reverse(form.bytes.len()));
+        let mut seen: HashSet<&[u8], foldhash::fast::FixedState> = HashSet::default();
+        for form in longest_first {
+            let changing = Changing::of(&form.bytes, depth);
+            let last = form.bytes.get(form.bytes.len().saturating_sub(END)..).unwrap_or_default();
+            if changing.plain && !seen.insert(last) {
+                continue;
+            }
+            for by in changing.transforms().filter(|t| by(t)) {
                 by.endings(&form.bytes, depth, &mut |end, length| self.give(end, length, least));
             }
         }
@@ -275,6 +284,7 @@ fn both_cases(forms: Vec<Form>) -> Vec<Form> {
     let capital = |form: &Form| {
         let bytes = match form.chain.first() {
             Some(Label::Name("hex")) => form.bytes.to_ascii_uppercase(),
+            _ if form.case.escape == Escape::None => return None,
             _ => form.case.capitals(&form.bytes),
         };
         (bytes != form.bytes).then(|| Form { bytes, ..form.clone() })
@@ -284,8 +294,14 @@ fn both_cases(forms: Vec<Form>) -> Vec<Form> {
 }
 
 fn around(forms: &[Form], place: impl Fn(&Transform) -> bool, depth: Depth) -> Vec<Form> {
-    let by = TRANSFORMS.iter().filter(|t| place(t));
-    by.flat_map(|t| forms.iter().flat_map(move |f| f.written(t, depth))).collect()
+    let changing: Vec<Changing> = forms.iter().map(|form| Changing::of(&form.bytes, depth)).collect();
+    let mut all = Vec::with_capacity(forms.len());
+    for (at, by) in TRANSFORMS.iter().enumerate().filter(|(_, t)| place(t)) {
+        for (form, _) in forms.iter().zip(&changing).filter(|(_, changing)| changing.by(at)) {
+            form.write(by, depth, &mut all);
+        }
+    }
+    all
 }
 
 /// All forms of a value.

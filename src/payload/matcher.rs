@@ -2,13 +2,17 @@
 //!
 //! Takes the last bytes seen as one number (Rabin and Karp's window), asks a bit table whether any form ends there, and looks
 //! the form up only then. A step does not depend on the one before, so that the processor overlaps them; an automaton over
-//! a million forms would wait for memory at each byte. Line breaks are not seen ([`super::forms::unbroken`]): what is folded
-//! is found. Digits are also seen alone, which finds telephone numbers in any grouping.
+//! a million forms would wait for memory at each byte. Of forms that end in text, nearly all of them, the window is the least of
+//! three by its hash (Schleimer, Wilkerson and Aiken 2003, "Winnowing"): neighbouring places of the traffic choose the same one, so that
+//! the large table is asked half as often. Line breaks are not seen ([`super::forms::unbroken`]): what is folded is found. Digits are
+//! also seen alone, which finds telephone numbers in any grouping.
 
 /// Bytes of a form that its fingerprint holds.
 pub(super) const WINDOW: usize = 6;
 /// The same for forms that are shorter.
 pub(super) const SHORT: usize = 4;
+/// Bytes of text at a form's end among whose windows one is chosen.
+const STRETCH: usize = 8;
 /// Digits of a number's fingerprint.
 pub(super) const DIGITS: usize = 7;
 
@@ -37,7 +41,7 @@ const MARKER: u32 = u32::MAX;
 /// looked at in vain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Print {
-    /// The window; in the lower byte, how many bytes the check covers.
+    /// The fingerprint; in the lower byte, how many bytes the check covers.
     key: u64,
     check: u32,
     canary: u32,
@@ -60,6 +64,15 @@ fn hash(key: u64) -> u64 {
     key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+/// The fingerprint of a stretch of text: of its three windows the one with the least hash, and above it how many bytes stand behind.
+#[inline]
+fn chosen(stretch: u64) -> u64 {
+    let windows = [stretch & WINDOW_MASK, stretch >> 8 & WINDOW_MASK, stretch >> 16];
+    let [last, middle, first] = windows.map(hash);
+    let (least, key) = if middle < last { (middle, windows[1] | 1 << 48) } else { (last, windows[0]) };
+    if first < least { windows[2] | 2 << 48 } else { key }
+}
+
 /// The two bits of an entry in its word of the filter.
 #[inline]
 fn bits_of(hash: u64, shift: u32) -> (usize, u64) {
@@ -69,7 +82,9 @@ fn bits_of(hash: u64, shift: u32) -> (usize, u64) {
 }
 
 impl Table {
-    fn new(list: &[Print]) -> Table {
+    /// Of the fingerprints of several lists, in their order.
+    fn new(lists: &[&[Print]]) -> Table {
+        let list = parted(lists);
         // Sixteen bits an entry, two of them set: one in fifty bytes that could be of a form is looked up in vain. Four megabytes at most.
         let words = (list.len() / 4).next_power_of_two().clamp(1 << 6, 1 << 19);
         let filter_shift = 64 - words.trailing_zeros();
@@ -78,8 +93,8 @@ impl Table {
         let start_shift = 64 - buckets.trailing_zeros();
         let mut starts = vec![0_u32; buckets + 1];
         let bucket_of = |hash: u64| (hash >> start_shift) as usize;
-        for entry in list {
-            let hash = hash(entry.key >> 8);
+        for entry in &list {
+            let hash = hash(entry.window());
             let (word, bits) = bits_of(hash, filter_shift);
             if let Some(word) = filter.get_mut(word) {
                 *word |= bits;
@@ -96,7 +111,7 @@ impl Table {
         }
         let mut entries = vec![Print { key: 0, check: 0, canary: 0 }; list.len()];
         for entry in list.iter().rev() {
-            let Some(place) = starts.get_mut(bucket_of(hash(entry.key >> 8))) else { continue };
+            let Some(place) = starts.get_mut(bucket_of(hash(entry.window()))) else { continue };
             *place -= 1;
             if let Some(to) = entries.get_mut(*place as usize) {
                 *to = *entry;
@@ -109,69 +124,86 @@ impl Table {
         self.entries.is_empty()
     }
 
+    /// Whether the window may be one of the table's.
     #[inline]
-    fn may(&self, key: u64) -> bool {
-        let (word, bits) = bits_of(hash(key), self.filter_shift);
+    fn may(&self, window: u64) -> bool {
+        let (word, bits) = bits_of(hash(window), self.filter_shift);
         self.filter.get(word).is_some_and(|word| word & bits == bits)
     }
 
     /// What ends with this fingerprint.
     fn of(&self, key: u64) -> impl Iterator<Item = &Print> {
-        let bucket = (hash(key) >> self.start_shift) as usize;
+        let bucket = (hash(key & WINDOW_MASK) >> self.start_shift) as usize;
         let place = |at: usize| self.starts.get(at).map_or(0, |s| *s as usize);
         let entries = self.entries.get(place(bucket)..place(bucket + 1)).unwrap_or_default();
         entries.iter().filter(move |e| e.key >> 8 == key)
     }
 }
 
-/// The last four bytes of windows, a bit for each: asked before the tables, whose filters do not fit into the processor's own memory.
-#[derive(Clone, Debug)]
-struct Quads {
-    bits: Vec<u64>,
-    shift: u32,
+/// All fingerprints, those together whose hash begins alike: so what is made of them is filled part by part, each in the processor's own
+/// memory, instead of all over many megabytes.
+fn parted(lists: &[&[Print]]) -> Vec<Print> {
+    const PARTS: u32 = 8;
+    let part_of = |entry: &Print| (hash(entry.window()) >> (64 - PARTS)) as usize;
+    let mut places = [0_usize; 1 << PARTS];
+    for entry in lists.iter().flat_map(|list| *list) {
+        if let Some(count) = places.get_mut(part_of(entry)) {
+            *count += 1;
+        }
+    }
+    let mut sum = 0;
+    for place in &mut places {
+        sum += std::mem::replace(place, sum);
+    }
+    let mut all = vec![Print { key: 0, check: 0, canary: 0 }; sum];
+    for entry in lists.iter().flat_map(|list| *list) {
+        let Some(place) = places.get_mut(part_of(entry)) else { continue };
+        if let Some(to) = all.get_mut(*place) {
+            *to = *entry;
+        }
+        *place += 1;
+    }
+    all
 }
 
-impl Default for Quads {
-    fn default() -> Quads {
-        Quads::new(&[])
+/// A bit for each hash of the last four bytes: whether one of the few forms may end there that are no long text. Asked at each byte, and so
+/// small that it stays in the processor's own memory whatever is done between two packets.
+#[derive(Clone, Debug)]
+struct Ends(Vec<u64>);
+
+impl Default for Ends {
+    fn default() -> Ends {
+        Ends::new(&[])
     }
 }
 
-impl Quads {
-    fn new(lists: &[&[Print]]) -> Quads {
-        let entries: usize = lists.iter().map(|list| list.len()).sum();
-        // Two bits an entry; 256 KiB at most, half of which a million forms fill.
-        let words = (entries / 32).next_power_of_two().clamp(1 << 6, 1 << 15);
-        let shift = 64 - words.trailing_zeros() - 6;
-        let mut quads = Quads { bits: vec![0; words], shift };
+impl Ends {
+    const BITS: u32 = 18;
+    const WORDS: usize = 1 << (Ends::BITS - 6);
+
+    fn new(lists: &[&[Print]]) -> Ends {
+        let mut ends = vec![0; Ends::WORDS];
         for entry in lists.iter().flat_map(|list| *list) {
-            let (word, bit) = quads.place(entry.key >> 8);
-            if let Some(word) = quads.bits.get_mut(word) {
-                *word |= 1 << bit;
+            let place = Ends::place(entry.window());
+            if let Some(word) = ends.get_mut(place as usize >> 6) {
+                *word |= 1 << (place & 63);
             }
         }
-        quads
+        Ends(ends)
     }
 
     #[inline]
-    fn place(&self, key: u64) -> (usize, u64) {
-        let place = hash(key & SHORT_MASK) >> self.shift;
-        ((place >> 6) as usize, place & 63)
-    }
-
-    #[inline]
-    fn has(&self, key: u64) -> bool {
-        let (word, bit) = self.place(key);
-        self.bits.get(word).is_some_and(|word| word >> bit & 1 == 1)
+    fn place(bytes: u64) -> u32 {
+        (bytes as u32).wrapping_mul(0x9e37_79b1) >> (32 - Ends::BITS)
     }
 }
 
 /// In which table a form is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// Its window holds nothing but letters, digits and what encodings add to them.
+    /// Its last [`STRETCH`] bytes are nothing but letters, digits and what encodings add to them.
     Text,
-    /// Any other bytes.
+    /// Any other bytes, and less text.
     Binary,
     /// It is shorter than a window.
     Short,
@@ -180,23 +212,38 @@ pub(super) enum Kind {
 /// Most bytes that a check covers.
 const CHECKED: usize = 16;
 
+/// The last bytes of a text, [`CHECKED`] at most, as one number, whatever their case.
+fn number(end: &[u8]) -> u128 {
+    let last = end.get(end.len().saturating_sub(CHECKED)..).unwrap_or_default();
+    let mut bytes = [0_u8; CHECKED];
+    if let Some(to) = bytes.get_mut(CHECKED - last.len()..) {
+        to.copy_from_slice(last);
+    }
+    u128::from_be_bytes(bytes.map(|byte| byte.to_ascii_lowercase()))
+}
+
 /// The check of the last bytes of a text, [`CHECKED`] at most, whatever their case.
 fn check(covered: &[u8]) -> u32 {
-    let mut bytes = [0_u8; CHECKED];
-    for (to, byte) in bytes.iter_mut().zip(covered) {
-        *to = byte.to_ascii_lowercase();
-    }
-    let number = u128::from_le_bytes(bytes);
+    check_of(number(covered))
+}
+
+fn check_of(number: u128) -> u32 {
     let mixed = hash(number as u64).rotate_left(32) ^ (number >> 64) as u64;
     (hash(mixed) >> 32) as u32
 }
 
 impl Print {
+    /// The bytes of the fingerprint.
+    fn window(&self) -> u64 {
+        self.key >> 8 & WINDOW_MASK
+    }
+
     /// Of a text that ends so.
     pub(super) fn of(end: &[u8], canary: u32) -> Option<(Kind, Print)> {
-        let (kind, key) = fingerprint(end)?;
-        let covered = end.get(end.len().saturating_sub(CHECKED)..)?;
-        Some((kind, Print { key: key << 8 | covered.len() as u64, check: check(covered), canary }))
+        let number = number(end);
+        let (kind, key) = fingerprint_of(end, number as u64)?;
+        let covered = end.len().min(CHECKED) as u64;
+        Some((kind, Print { key: key << 8 | covered, check: check_of(number), canary }))
     }
 
     /// Of a container's beginning.
@@ -215,19 +262,25 @@ impl Print {
 
 /// The fingerprint of a text by its end.
 pub(super) fn fingerprint(end: &[u8]) -> Option<(Kind, u64)> {
-    let ending = |width: usize| end.get(end.len().checked_sub(width)?..);
-    let number = |last: &[u8]| last.iter().fold(0_u64, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
-    if let Some(window) = ending(WINDOW) {
-        let kind = if window.iter().all(|b| is_text(*b)) { Kind::Text } else { Kind::Binary };
-        return Some((kind, number(window)));
+    fingerprint_of(end, number(end) as u64)
+}
+
+/// The same, when the last bytes are this number.
+fn fingerprint_of(end: &[u8], number: u64) -> Option<(Kind, u64)> {
+    let stretch = end.len().checked_sub(STRETCH).and_then(|from| end.get(from..));
+    if stretch.is_some_and(|stretch| stretch.iter().all(|b| is_text(*b))) {
+        return Some((Kind::Text, chosen(number)));
     }
-    ending(SHORT).map(|window| (Kind::Short, number(window)))
+    if end.len() >= WINDOW {
+        return Some((Kind::Binary, number & WINDOW_MASK));
+    }
+    (end.len() >= SHORT).then_some((Kind::Short, number & SHORT_MASK))
 }
 
 /// All tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
-    quads: Quads,
+    ends: Ends,
     text: Table,
     binary: Table,
     short: Table,
@@ -271,21 +324,6 @@ impl Prints {
         self.seen = Vec::new();
     }
 
-    /// Those of all lists, in their order.
-    pub(super) fn joined(parts: Vec<Prints>) -> Prints {
-        let mut all = Prints::default();
-        let sum = |of: fn(&Prints) -> &Vec<Print>| parts.iter().map(|p| of(p).len()).sum();
-        all.text.reserve_exact(sum(|p| &p.text));
-        all.binary.reserve_exact(sum(|p| &p.binary));
-        for part in parts {
-            all.text.extend(part.text);
-            all.binary.extend(part.binary);
-            all.short.extend(part.short);
-            all.numbers.extend(part.numbers);
-        }
-        all
-    }
-
     /// Whether a text would be looked at, were it seen.
     #[cfg(test)]
     pub(super) fn holds(&self, (kind, key): (Kind, u64), text: &[u8]) -> bool {
@@ -305,12 +343,15 @@ impl Prints {
 }
 
 impl Tables {
-    pub(super) fn new(prints: Prints) -> Tables {
-        let Prints { text, binary, short, numbers, .. } = prints;
-        let quads = Quads::new(&[&text, &binary]);
-        // One after the other, so that no more than one list stands there twice.
-        let of = |list: Vec<Print>| Table::new(&list);
-        Tables { quads, text: of(text), binary: of(binary), short: of(short), numbers: of(numbers) }
+    pub(super) fn new(parts: &[Prints]) -> Tables {
+        let lists = |of: fn(&Prints) -> &Vec<Print>| -> Vec<&[Print]> {
+            parts.iter().map(|prints| of(prints).as_slice()).collect()
+        };
+        let [binary, short, numbers] = [lists(|p| &p.binary), lists(|p| &p.short), lists(|p| &p.numbers)];
+        let ends = Ends::new(&[binary.as_slice(), &short].concat());
+        let text = Table::new(&lists(|p| &p.text));
+        let [binary, short, numbers] = [binary, short, numbers].map(|lists| Table::new(&lists));
+        Tables { ends, text, binary, short, numbers }
     }
 }
 
@@ -361,14 +402,39 @@ const fn classes() -> [u16; 256] {
 /// Bytes that are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
 
-/// The window behind one byte of a block.
-#[derive(Clone, Copy, Debug, Default)]
+/// The windows behind the bytes of a block that are seen.
 struct Behind {
-    bytes: u64,
-    digits: u64,
-    /// Its place in the block.
-    at: u8,
-    text: bool,
+    bytes: [u64; BLOCK],
+    digits: [u64; BLOCK],
+    /// Their places in the block.
+    at: [u8; BLOCK],
+}
+
+impl Behind {
+    #[inline]
+    fn bytes_at(&self, n: usize) -> u64 {
+        self.bytes.get(n).copied().unwrap_or_default()
+    }
+
+    /// Those of the bits whose bytes pass.
+    #[inline]
+    fn kept(&self, mut bits: u64, may: impl Fn(u64) -> bool) -> u64 {
+        let mut kept = 0;
+        while let Some(n) = next(&mut bits) {
+            kept |= u64::from(may(self.bytes_at(n))) << n;
+        }
+        kept
+    }
+}
+
+/// The place of the lowest bit, which is taken off.
+#[inline]
+fn next(bits: &mut u64) -> Option<usize> {
+    let lowest = bits.trailing_zeros();
+    (*bits != 0).then(|| {
+        *bits &= *bits - 1;
+        lowest as usize
+    })
 }
 
 impl Tables {
@@ -387,8 +453,8 @@ impl Tables {
         }
     }
 
-    /// In two rounds for each block: where the last four bytes are the end of no form, which a table that stays in the processor's own memory
-    /// says, the large tables are not asked. Without a way out of the first round the processor asks ahead.
+    /// In two rounds for each block: the first, without a way out, says where the large tables are to be asked, so that the processor asks
+    /// ahead.
     #[inline(never)]
     fn blocks<const WITH_DIGITS: bool>(
         &self,
@@ -396,64 +462,65 @@ impl Tables {
         bytes: &[u8],
         on_stop: &mut dyn FnMut(usize, &Window, Stop),
     ) {
+        let Ok(ends) = <&[u64; Ends::WORDS]>::try_from(self.ends.0.as_slice()) else { return };
         let mut w = *window;
-        let mut seen = [Behind::default(); BLOCK];
+        let mut behind = Behind { bytes: [0; BLOCK], digits: [0; BLOCK], at: [0; BLOCK] };
         for (number, block) in bytes.chunks(BLOCK).enumerate() {
-            let (mut n, mut maybe, mut short, mut numbers) = (0_usize, 0_u64, 0_u64, 0_u64);
+            // One bit for each byte that is seen, the last one the highest.
+            let (mut n, mut texts, mut others, mut numbers) = (0_usize, 0_u64, 0_u64, 0_u64);
             for (&byte, at) in block.iter().zip(0_u8..) {
                 let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
                 if class >> 8 == 1 {
                     // A soft line break of quoted-printable ends with `=`.
                     if w.bytes & 0xff == u64::from(b'=') {
                         w.bytes >>= 8;
+                        w.text >>= 1;
                     }
                     w.count = 0;
                     continue;
                 }
                 w.bytes = w.bytes << 8 | u64::from(class & 0xff);
                 w.text = w.text << 1 | (class >> 11) as u8;
-                maybe |= u64::from(self.quads.has(w.bytes)) << n;
-                short |= u64::from(self.short.may(w.bytes & SHORT_MASK)) << n;
+                let place = Ends::place(w.bytes);
+                let end = ends.get(place as usize >> 6).map_or(0, |word| word >> (place & 63) & 1);
+                texts = texts >> 1 | u64::from(w.text == u8::MAX) << 63;
+                others = others >> 1 | end << 63;
                 if WITH_DIGITS {
+                    numbers >>= 1;
                     match class >> 8 & 7 {
                         2 => {
                             w.digits = w.digits << 4 | u64::from(byte & 15);
                             w.count += 1;
                             w.gap = 0;
                             let may = w.count >= DIGITS as u32 && self.numbers.may(w.digits & DIGITS_MASK);
-                            numbers |= u64::from(may) << n;
+                            numbers |= u64::from(may) << 63;
                         }
                         3 if w.gap < MAX_GAP => w.gap += 1,
                         _ => w.count = 0,
                     }
+                    if let Some(digits) = behind.digits.get_mut(n) {
+                        *digits = w.digits;
+                    }
                 }
-                if let Some(behind) = seen.get_mut(n) {
-                    *behind = Behind { bytes: w.bytes, digits: w.digits, at, text: w.text & 0x3f == 0x3f };
+                if let (Some(bytes), Some(place)) = (behind.bytes.get_mut(n), behind.at.get_mut(n)) {
+                    (*bytes, *place) = (w.bytes, at);
                 }
                 n += 1;
             }
-            let (mut long, mut rest) = (0_u64, maybe);
-            while rest != 0 {
-                let n = rest.trailing_zeros();
-                rest &= rest - 1;
-                let behind = seen.get(n as usize).copied().unwrap_or_default();
-                let table = if behind.text { &self.text } else { &self.binary };
-                long |= u64::from(table.may(behind.bytes & WINDOW_MASK)) << n;
-            }
-            let mut stops = long | short | numbers;
-            while stops != 0 {
-                let n = stops.trailing_zeros();
-                stops &= stops - 1;
-                let behind = seen.get(n as usize).copied().unwrap_or_default();
+            let Some(unused) = BLOCK.checked_sub(n).filter(|unused| *unused < BLOCK) else { continue };
+            let text = behind.kept(texts >> unused, |bytes| self.text.may(chosen(bytes) & WINDOW_MASK));
+            let binary = behind.kept(others >> unused, |bytes| self.binary.may(bytes & WINDOW_MASK));
+            let short = behind.kept(others >> unused, |bytes| self.short.may(bytes & SHORT_MASK));
+            let numbers = numbers >> unused;
+            let mut stops = text | binary | short | numbers;
+            while let Some(n) = next(&mut stops) {
                 let set = |mask: u64| mask >> n & 1 == 1;
-                let stop = Stop {
-                    text: behind.text && set(long),
-                    binary: !behind.text && set(long),
-                    short: set(short),
-                    number: set(numbers),
-                };
-                let there = Window { bytes: behind.bytes, digits: behind.digits, ..w };
-                on_stop(number * BLOCK + usize::from(behind.at) + 1, &there, stop);
+                let stop =
+                    Stop { text: set(text), binary: set(binary), short: set(short), number: set(numbers) };
+                let digits = behind.digits.get(n).copied().unwrap_or_default();
+                let there = Window { bytes: behind.bytes_at(n), digits, ..w };
+                let at = behind.at.get(n).copied().unwrap_or_default();
+                on_stop(number * BLOCK + usize::from(at) + 1, &there, stop);
             }
         }
         *window = w;
@@ -482,7 +549,7 @@ impl Tables {
                 }
             }
         };
-        look(stop.text, &self.text, Kind::Text, window.bytes & WINDOW_MASK);
+        look(stop.text, &self.text, Kind::Text, chosen(window.bytes));
         look(stop.binary, &self.binary, Kind::Binary, window.bytes & WINDOW_MASK);
         look(stop.short, &self.short, Kind::Short, window.bytes & SHORT_MASK);
         if stop.number {

@@ -57,6 +57,10 @@ pub(super) fn cut(all: &[u8]) -> usize {
     let most = (CHUNK.len() + SIZE + HEAD - 1).min(all.len());
     let begins = |n: &usize| {
         let end = all.get(all.len() - n..).unwrap_or_default();
+        // All begin with this letter; asked after every segment.
+        if !matches!(end.first(), Some(b'E' | b'e')) {
+            return false;
+        }
         let chunk = end.strip_prefix(CHUNK).map(|rest| rest.get(SIZE..).unwrap_or_default());
         BEGINNINGS.iter().any(|m| m.starts_with(end))
             || chunk.is_some_and(|rest| STRUCTURES.iter().any(|s| s.starts_with(rest)))

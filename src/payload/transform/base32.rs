@@ -1,7 +1,7 @@
 //! Base32 (RFC 4648 section 6), in the five alignments to the groups of five bytes, and the user names of Caritas' online
 //! counselling: `enc.` before base32 whose padding is written as `.` (CLAIMS ca.n3).
 
-use super::{Case, Depth, END, Place, Transform, Written, endings_of_bits};
+use super::{Case, Depth, END, NOTHING, Place, Transform, Written, endings_of_bits};
 
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -18,12 +18,13 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         all
     },
+    keeps: NOTHING,
     ends: Some(|bytes, depth, each| {
         if depth == Depth::Digest {
             return (TRANSFORM.write)(bytes, depth).iter().for_each(|w| each(&w.bytes, w.bytes.len()));
         }
         let outer = depth.is_text();
-        endings_of_bits(bytes, 5, &[ALPHABET], each);
+        endings_of_bits::<5, 32>(bytes, &[ALPHABET], each);
         let length = 8 * bytes.len() / 5;
         // A longer one ends as base32 alone does.
         if !outer && length < END {

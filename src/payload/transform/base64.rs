@@ -1,7 +1,7 @@
 //! Base64 (RFC 4648 sections 4 and 5), both alphabets, in the three alignments to the groups of three bytes.
 
 use super::super::base64::{STANDARD, URL_SAFE, encode};
-use super::{Case, Place, Transform, Written, endings_of_bits};
+use super::{Case, NOTHING, Place, Transform, Written, endings_of_bits};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &["base64", "base64url"],
@@ -18,7 +18,8 @@ pub(super) static TRANSFORM: Transform = Transform {
         })
         .collect()
     },
-    ends: Some(|bytes, _, each| endings_of_bits(bytes, 6, &[STANDARD, URL_SAFE], each)),
+    keeps: NOTHING,
+    ends: Some(|bytes, _, each| endings_of_bits::<6, 64>(bytes, &[STANDARD, URL_SAFE], each)),
 };
 
 /// The characters that `bytes` alone decide when `shift` bytes precede them in their group of three.

@@ -1,6 +1,6 @@
 //! Hexadecimal: two digits a byte, of either case, without separators (RFC 4648 section 8).
 
-use super::{Case, END, Place, Transform, Written, digit};
+use super::{Case, END, NOTHING, Place, Transform, Written, digit};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &["hex"],
@@ -13,6 +13,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         vec![Written { id: "hex", bytes: text, case: Case::FREE }]
     },
+    keeps: NOTHING,
     ends: Some(|bytes, _, each| {
         let last = bytes.get(bytes.len().saturating_sub(END / 2)..).unwrap_or_default();
         let mut text = [0; END];

@@ -37,6 +37,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         let case = Case::escaped(Escape::Entity);
         all.into_iter().map(|text| Written { id: "html", bytes: text.into_bytes(), case }).collect()
     },
+    keeps: |byte, _| byte.is_ascii() && !b"&<>\"'".contains(&byte),
     ends: None,
 };
 

@@ -20,6 +20,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         let case = Case::escaped(Escape::Unicode);
         all.into_iter().map(|t| Written { id: "json", bytes: t.into_bytes(), case }).collect()
     },
+    keeps: |byte, depth| depth != Depth::Text && matches!(byte, b' '..=b'~') && !b"\"\\/".contains(&byte),
     ends: Some(|bytes, depth, each| {
         // Controls, letters beyond ASCII, and what no text is: the long way.
         if !depth.is_text() || !bytes.iter().all(|b| (b' '..=b'~').contains(b)) {

@@ -4,6 +4,8 @@
 //! stand around which ([`Place`]), and which letters may be small or capital ([`Case`]). Knows no canaries; [`super::forms`]
 //! makes chains of them.
 
+use std::sync::LazyLock;
+
 mod base32;
 mod base64;
 mod digest;
@@ -50,8 +52,52 @@ pub(super) struct Transform {
     pub(super) place: Place,
     /// All texts an encoder may make of the bytes, as far as the depth says; an empty answer means that nothing has to be escaped.
     pub(super) write: fn(bytes: &[u8], depth: Depth) -> Vec<Written>,
+    /// Whether a byte is written as it is, at depths of text: a text of nothing else is not written at all.
+    pub(super) keeps: fn(byte: u8, depth: Depth) -> bool,
     /// The same texts by their ends alone, where that is quicker; see [`Transform::endings`].
     pub(super) ends: Option<Ends>,
+}
+
+/// Of a transform that changes every text.
+const NOTHING: fn(u8, Depth) -> bool = |_, _| false;
+
+/// Of each byte the transforms that change it, one bit for each, by the [`Depth::TEXTS`].
+static CHANGED_BY: LazyLock<[[u32; 256]; Depth::TEXTS.len()]> = LazyLock::new(|| {
+    Depth::TEXTS.map(|depth| {
+        let changes = |byte: u8| {
+            TRANSFORMS.iter().rev().fold(0, |bits, t| bits << 1 | u32::from(!(t.keeps)(byte, depth)))
+        };
+        std::array::from_fn(|byte| changes(byte as u8))
+    })
+});
+
+/// The [`TRANSFORMS`] that may change a text.
+#[derive(Clone, Copy)]
+pub(super) struct Changing {
+    bits: u32,
+    /// No byte of the text is changed by more of them than a letter is.
+    pub(super) plain: bool,
+}
+
+impl Changing {
+    /// In one pass over the text.
+    pub(super) fn of(bytes: &[u8], depth: Depth) -> Changing {
+        let Some(by) = Depth::TEXTS.iter().position(|d| *d == depth).and_then(|at| CHANGED_BY.get(at)) else {
+            return Changing { bits: u32::MAX, plain: false };
+        };
+        let bits_of = |byte: u8| by.get(usize::from(byte)).copied().unwrap_or_default();
+        let bits = bytes.iter().fold(0, |bits, byte| bits | bits_of(*byte));
+        Changing { bits, plain: bits == bits_of(b'a') }
+    }
+
+    /// Whether the transform at this place may.
+    pub(super) fn by(self, place: usize) -> bool {
+        self.bits >> place & 1 == 1
+    }
+
+    pub(super) fn transforms(self) -> impl Iterator<Item = &'static Transform> {
+        TRANSFORMS.iter().enumerate().filter(move |(place, _)| self.by(*place)).map(|(_, t)| *t)
+    }
 }
 
 /// Gives the last [`END`] bytes or more of each text that `write` makes (all of a shorter one) with the text's length. An ending may
@@ -71,31 +117,35 @@ impl Transform {
     }
 }
 
-/// The endings of bytes written in characters of `width` bits, in all alignments to the groups of the encoding: they differ in how many
+/// The endings of bytes written in characters of `WIDTH` bits, in all alignments to the groups of the encoding: they differ in how many
 /// of the last bits are left to the character that others decide too.
-fn endings_of_bits(bytes: &[u8], width: usize, alphabets: &[&[u8]], each: &mut dyn FnMut(&[u8], usize)) {
+fn endings_of_bits<const WIDTH: usize, const SIZE: usize>(
+    bytes: &[u8],
+    alphabets: &[&[u8; SIZE]],
+    each: &mut dyn FnMut(&[u8], usize),
+) {
     let last = bytes.get(bytes.len().saturating_sub(END)..).unwrap_or_default();
     let value = last.iter().fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
     // Five bytes are eight characters of base32, three are four of base64.
-    for shift in 0..if width == 5 { 5_usize } else { 3 } {
-        let first = (8 * shift).div_ceil(width);
+    for shift in 0..if WIDTH == 5 { 5_usize } else { 3 } {
+        let first = (8 * shift).div_ceil(WIDTH);
         let bits = 8 * (shift + bytes.len());
-        let length = (bits / width).saturating_sub(first);
-        let mut rest = value >> (bits % width);
+        let length = (bits / WIDTH).saturating_sub(first);
+        let rest = value >> (bits % WIDTH);
+        // Two halves of characters, each in one word.
+        let halves = [(rest >> (WIDTH * END / 2)) as u64, rest as u64];
         let mut places = [0_u8; END];
-        for place in places.iter_mut().rev() {
-            *place = rest as u8 & ((1 << width) - 1);
-            rest >>= width;
-        }
-        let places = places.get(END - length.min(END)..).unwrap_or_default();
-        // The alphabets of base64 differ in their last two characters.
-        let alike = places.iter().all(|place| *place < 62);
-        for alphabet in alphabets.get(..if alike { 1 } else { alphabets.len() }).unwrap_or_default() {
-            let mut text = [0; END];
-            for (to, place) in text.iter_mut().zip(places) {
-                *to = alphabet.get(usize::from(*place)).copied().unwrap_or_default();
+        for (half, places) in halves.iter().zip(places.chunks_exact_mut(END / 2)) {
+            for (place, at) in places.iter_mut().zip((0..END / 2).rev()) {
+                *place = (half >> (WIDTH * at)) as u8 & ((1 << WIDTH) - 1);
             }
-            each(text.get(..places.len()).unwrap_or_default(), length);
+        }
+        let from = END - length.min(END);
+        // The alphabets of base64 differ in their last two characters.
+        let alike = places.iter().skip(from).all(|place| *place < 62);
+        for alphabet in alphabets.get(..if alike { 1 } else { alphabets.len() }).unwrap_or_default() {
+            let text = places.map(|place| alphabet.get(usize::from(place)).copied().unwrap_or_default());
+            each(text.get(from..).unwrap_or_default(), length);
         }
     }
 }
@@ -119,9 +169,12 @@ pub(super) enum Depth {
 }
 
 impl Depth {
+    /// Those of texts of another encoder.
+    const TEXTS: [Depth; 3] = [Depth::Text, Depth::Deep, Depth::Third];
+
     /// The bytes are the text of another encoder.
     pub(super) fn is_text(self) -> bool {
-        matches!(self, Depth::Text | Depth::Deep | Depth::Third)
+        Depth::TEXTS.contains(&self)
     }
 }
 
@@ -311,6 +364,29 @@ pub(super) mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_text_of_bytes_that_are_kept_is_not_written() {
+        let ascii = |byte: &u8| byte.is_ascii();
+        for (t, depth) in TRANSFORMS.iter().flat_map(|t| Depth::TEXTS.map(|depth| (t, depth))) {
+            let kept: Vec<u8> = (0..=255).filter(|byte| (t.keeps)(*byte, depth)).collect();
+            assert!(kept.iter().all(ascii), "{:?}: bytes of which text is made alone", t.ids);
+            for text in [kept.clone(), kept.repeat(3), kept.iter().copied().step_by(7).collect()] {
+                let written = (t.write)(&text, depth).len();
+                assert!(written == 0 || text.is_empty(), "{:?}, {depth:?}", t.ids);
+            }
+        }
+        let changing = |text: &[u8], depth| -> Vec<&str> {
+            Changing::of(text, depth).transforms().map(|t| t.ids[0]).collect()
+        };
+        assert!(
+            !changing(b"abc", Depth::Third).contains(&"json") && Changing::of(b"abc", Depth::Third).plain
+        );
+        assert!(
+            changing(b"a\"c", Depth::Third).contains(&"json") && !Changing::of(b"a\"c", Depth::Third).plain
+        );
+        assert!(changing(b"abc", Depth::Value).contains(&"json"), "other depths are not judged");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Telephone numbers as integers in fields of protocol buffers (encoding guide, "Message structure"): varint, or eight bytes in
 //! either order, as contact discoveries send them. Text stands in such fields as it is, and is found so.
 
-use super::{Case, Place, Transform, Written};
+use super::{Case, NOTHING, Place, Transform, Written};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &["varint", "u64le", "u64be"],
@@ -21,6 +21,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         all
     },
+    keeps: NOTHING,
     ends: None,
 };
 

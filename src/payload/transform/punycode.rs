@@ -1,6 +1,6 @@
 //! Internationalised names as they stand in DNS: `xn--` and punycode (RFC 3492, RFC 5890 section 2.3.2.1).
 
-use super::{Case, Place, Transform, Written};
+use super::{Case, NOTHING, Place, Transform, Written};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &["punycode"],
@@ -19,6 +19,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         let whole = user.map_or_else(|| name.clone(), |user| format!("{user}@{name}"));
         vec![Written { id: "punycode", bytes: whole.into_bytes(), case: Case::FREE }]
     },
+    keeps: NOTHING,
     ends: None,
 };
 

@@ -27,5 +27,6 @@ pub(super) static TRANSFORM: Transform = Transform {
         all.retain(|b| b != bytes);
         all.into_iter().map(own).collect()
     },
+    keeps: |byte, _| matches!(byte, b' '..=b'<' | b'>'..=b'~'),
     ends: None,
 };

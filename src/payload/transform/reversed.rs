@@ -1,6 +1,6 @@
 //! The characters in reverse order.
 
-use super::{Case, Place, Transform, Written};
+use super::{Case, NOTHING, Place, Transform, Written};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &["reversed"],
@@ -14,5 +14,6 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         vec![Written { id: "reversed", bytes: turned.into_bytes(), case: Case::LETTERS }]
     },
+    keeps: NOTHING,
     ends: None,
 };

@@ -1,6 +1,6 @@
 //! Letters moved in the alphabet (ROT1 to ROT25), and printable characters moved by 47 (ROT47).
 
-use super::{Case, Place, Transform, Written};
+use super::{Case, NOTHING, Place, Transform, Written};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &[
@@ -29,6 +29,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         all
     },
+    keeps: NOTHING,
     ends: None,
 };
 

@@ -1,6 +1,6 @@
 //! UTF-16 in both byte orders (RFC 2781), without the byte order mark.
 
-use super::{Case, Place, Transform, Written};
+use super::{Case, NOTHING, Place, Transform, Written};
 
 pub(super) static TRANSFORM: Transform = Transform {
     ids: &["utf-16le", "utf-16be"],
@@ -14,5 +14,6 @@ pub(super) static TRANSFORM: Transform = Transform {
             own("utf-16be", text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
         ]
     },
+    keeps: NOTHING,
     ends: None,
 };
