@@ -2,7 +2,7 @@
 //!
 //! Takes a capture, what was read of it, and a number; plants that many canaries, each written in one of the forms that are searched,
 //! at a place of its own: over flows in clear that the capture has, or as a flow more, in one piece or with a border within. Some more
-//! stand within sessions of TLS 1.3 whose secrets are given to the search. Examples of the rules for readable bytes stand in flows of their own,
+//! stand within sessions of TLS 1.3 and 1.2 whose secrets are given to the search. Examples of the rules for readable bytes stand in flows of their own,
 //! and the device connects to ends of which the reference data know the place ([`FarEnd`]). Runs the whole analysis on the copy; gives a
 //! [`Tally`], and what was read of the copy. The same capture and number give the same controls. Copies the first
 //! [`MAX_COPY`] bytes of frames; nothing is written anywhere. Tests places, borders and bounds of this very capture; the encoders
@@ -23,7 +23,7 @@ use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Nonce, Payload};
 
 use crate::capture::{self, Batch, CaptureError, LinkType};
-use crate::dissect::{CaptureAnalysis, Options, Secrets, StepTimes, analyse_bytes, expand_label};
+use crate::dissect::{CaptureAnalysis, Options, Secrets, StepTimes, analyse_bytes, expand_label, key_block};
 use crate::model::{Confidence, Control, ControlKind, Finding, FindingKind, Severity};
 use crate::payload::{CanarySet, Rules, written};
 
@@ -453,8 +453,8 @@ fn copy(
         flows += 1;
     }
     let mut key_log = String::new();
-    for plant in planted.sealed {
-        let session = Session::new(seeded);
+    for (n, plant) in planted.sealed.iter().enumerate() {
+        let session = Session { old: n % 3 == 2, ..Session::new(seeded) };
         key_log.push_str(&session.key_log());
         out.session(flows, last, &session, &plant.bytes, seeded.below(3));
         flows += 1;
@@ -488,24 +488,42 @@ fn dns_answer(id: u16, name: &str, address: [u8; 4]) -> Vec<u8> {
     out
 }
 
-/// A session of TLS 1.3 whose client sends; only its traffic secret is known.
+/// A session of TLS 1.3 or 1.2 whose client sends; only its secret is known.
 struct Session {
     random: [u8; 32],
     secret: [u8; 32],
+    /// It is of TLS 1.2.
+    old: bool,
 }
 
 impl Session {
     fn new(seeded: &mut Seeded) -> Session {
         let mut bytes = || std::array::from_fn(|_| seeded.below(256) as u8);
-        Session { random: bytes(), secret: bytes() }
+        Session { random: bytes(), secret: bytes(), old: false }
+    }
+
+    /// The random of the server.
+    fn answer(&self) -> [u8; 32] {
+        self.secret.map(|byte| !byte)
+    }
+
+    /// The master secret of a session of TLS 1.2.
+    fn master(&self) -> Vec<u8> {
+        [&self.secret[..], &self.random[..16]].concat()
     }
 
     /// Its line of a key log (`SSLKEYLOGFILE`).
     fn key_log(&self) -> String {
-        format!("CLIENT_TRAFFIC_SECRET_0 {} {}\n", capture::hex(&self.random), capture::hex(&self.secret))
+        let (label, secret) = if self.old {
+            ("CLIENT_RANDOM", self.master())
+        } else {
+            ("CLIENT_TRAFFIC_SECRET_0", self.secret.to_vec())
+        };
+        format!("{label} {} {}\n", capture::hex(&self.random), capture::hex(&secret))
     }
 
-    /// A hello of the client or the server that agrees on `TLS_AES_128_GCM_SHA256` (RFC 8446 sections 4.1.2 and 4.1.3).
+    /// A hello of the client or the server that agrees on `TLS_AES_128_GCM_SHA256` (RFC 8446 sections 4.1.2 and 4.1.3), in TLS 1.2 on
+    /// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` (RFC 5289).
     fn hello(&self, of_client: bool) -> Vec<u8> {
         self.hello_for(of_client, None)
     }
@@ -513,7 +531,7 @@ impl Session {
     /// The same; a client asks for a server by its name (RFC 6066 section 3).
     fn hello_for(&self, of_client: bool, name: Option<&str>) -> Vec<u8> {
         let mut body = vec![3, 3];
-        body.extend(if of_client { self.random } else { self.secret.map(|byte| !byte) });
+        body.extend(if of_client { self.random } else { self.answer() });
         body.push(0);
         // Suites and compression, then the extension supported_versions.
         let mut extensions: Vec<u8> = Vec::new();
@@ -526,10 +544,11 @@ impl Session {
             extensions.extend(size.to_be_bytes());
             extensions.extend(name.as_bytes());
         }
-        let (suites, versions): (&[u8], &[u8]) = if of_client {
-            (&[0, 2, 0x13, 1, 1, 0], &[0, 43, 0, 3, 2, 3, 4])
-        } else {
-            (&[0x13, 1, 0], &[0, 43, 0, 2, 3, 4])
+        let (suites, versions): (&[u8], &[u8]) = match (self.old, of_client) {
+            (false, true) => (&[0, 2, 0x13, 1, 1, 0], &[0, 43, 0, 3, 2, 3, 4]),
+            (false, false) => (&[0x13, 1, 0], &[0, 43, 0, 2, 3, 4]),
+            (true, true) => (&[0, 2, 0xc0, 0x2f, 1, 0], &[]),
+            (true, false) => (&[0xc0, 0x2f, 0], &[]),
         };
         extensions.extend_from_slice(versions);
         body.extend_from_slice(suites);
@@ -543,8 +562,39 @@ impl Session {
         record
     }
 
+    /// What the client of a session of TLS 1.2 sends before its data: it changes to the keys, and says that it has finished (RFC 5246
+    /// sections 7.1 and 7.4.9); what that says is not verified.
+    fn finished(&self) -> Vec<u8> {
+        if !self.old {
+            return Vec::new();
+        }
+        let verify = [&[20, 0, 0, 12][..], &self.secret[..12]].concat();
+        let sealed = self.old_record(22, 0, &verify).unwrap_or_default();
+        [&[20, 3, 3, 0, 1, 1][..], &sealed].concat()
+    }
+
+    /// A record of TLS 1.2 (RFC 5288 section 3).
+    fn old_record(&self, kind: u8, number: u8, content: &[u8]) -> Option<Vec<u8>> {
+        let block = key_block(&self.master(), &self.random, &self.answer())?;
+        let (key, salt) = (block.get(..16)?, block.get(32..36)?);
+        let number = u64::from(number).to_be_bytes();
+        let nonce = [salt, &number].concat();
+        let header = |size: usize| {
+            let size = (size as u16).to_be_bytes();
+            [kind, 3, 3, size[0], size[1]]
+        };
+        let aad = [&number[..], &header(content.len())].concat();
+        let nonce = Nonce::<Aes128Gcm>::try_from(&nonce[..]).ok()?;
+        let sealed =
+            Aes128Gcm::new_from_slice(key).ok()?.encrypt(&nonce, Payload { msg: content, aad: &aad }).ok()?;
+        Some([&header(number.len() + sealed.len())[..], &number, &sealed].concat())
+    }
+
     /// A record of application data (RFC 8446 section 5.2); nothing where a cipher refuses, so that the control fails.
     fn record(&self, number: u8, content: &[u8]) -> Vec<u8> {
+        if self.old {
+            return self.old_record(23, number + 1, content).unwrap_or_default();
+        }
         let sealed = || {
             let key: [u8; 16] = expand_label(&self.secret, "key")?;
             let mut nonce: [u8; 12] = expand_label(&self.secret, "iv")?;
@@ -644,6 +694,7 @@ impl Pcapng {
             0 => [session.record(0, head.as_bytes()), session.record(1, a), session.record(2, b)].concat(),
             _ => [session.record(0, head.as_bytes()), session.record(1, &text)].concat(),
         };
+        let up = [session.finished(), up].concat();
         let hello = session.hello(true);
         self.segment(client, time, 443, 999, 2, b"");
         self.answer(client, time, 4999, 0x12, b"");
@@ -833,11 +884,11 @@ mod tests {
     #[test]
     fn what_is_sealed_is_found_with_its_secret_only() {
         let mut seeded = Seeded(4711);
-        let plants: Vec<Plant> = (0..9).map(|n| plant("sealed", n, &mut seeded)).collect();
+        let plants: Vec<Plant> = (0..18).map(|n| plant("sealed", n, &mut seeded)).collect();
         let list: Vec<(String, String)> = plants.iter().map(|p| (p.name.clone(), p.value.clone())).collect();
         let (mut made, mut log) = (Pcapng::default(), String::new());
         for (n, plant) in plants.iter().enumerate() {
-            let session = Session::new(&mut seeded);
+            let session = Session { old: n >= 9, ..Session::new(&mut seeded) };
             log.push_str(&session.key_log());
             made.session(n, 0, &session, &plant.bytes, n % 3);
         }
@@ -847,13 +898,15 @@ mod tests {
             let canaries = Arc::new(CanarySet::new(&list).unwrap());
             let options = Options { canaries, secrets: Arc::new(secrets), ..Options::default() };
             let read = analyse_bytes("a", &made.bytes, &options).unwrap();
-            assert!(read.flows.iter().all(|f| f.encryption == "tls1.3"), "{:?}", read.flows);
+            let of = |version: &str| read.flows.iter().filter(|f| f.encryption == version).count();
+            assert_eq!((of("tls1.3"), of("tls1.2")), (9, 9), "{:?}", read.flows);
             let found = read.findings.iter().filter(|f| f.kind == FindingKind::Canary && f.decrypted);
             found.map(|f| f.flow).collect::<BTreeSet<u64>>().len()
         };
-        assert_eq!((found(&log), found("")), (9, 0));
-        let one = log.lines().nth(4).unwrap();
-        assert_eq!(found(one), 1);
+        assert_eq!((found(&log), found("")), (18, 0));
+        for n in [4, 13] {
+            assert_eq!(found(log.lines().nth(n).unwrap()), 1);
+        }
     }
 
     #[test]

@@ -496,6 +496,14 @@ fn prf(hash: Hash, secret: &[u8], label: &[u8], seed: &[u8], out: &mut [u8]) -> 
     }
 }
 
+/// The keys of a session of TLS 1.2 under a suite with AES-128-GCM and SHA-256 (RFC 5246 section 6.3, RFC 5288 section 3): those of client and server,
+/// then their salts.
+pub(crate) fn key_block(master: &[u8], client_random: &[u8], server_random: &[u8]) -> Option<[u8; 40]> {
+    let mut block = [0; 40];
+    prf(Hash::Sha256, master, b"key expansion", &[server_random, client_random].concat(), &mut block)?;
+    Some(block)
+}
+
 /// That of TLS 1.0 and 1.1: both halves of the secret (RFC 2246 section 5).
 fn old_prf(secret: &[u8], label: &[u8], seed: &[u8], out: &mut [u8]) -> Option<()> {
     let seed = [label, seed].concat();

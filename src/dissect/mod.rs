@@ -64,6 +64,7 @@ mod whatsapp;
 mod wireguard;
 mod xmpp;
 
+pub(crate) use cipher::key_block;
 pub(crate) use crypto::expand_label;
 pub use ech::EchConfigs;
 pub use engine::{CaptureAnalysis, Options, analyse, analyse_bytes, analyse_file};

@@ -477,6 +477,8 @@ mod tests {
             "🙂 ja",
             "\u{1}\u{2}abc\t",
             "%41%42=41",
+            "Встреча завтра у Александровского сада",
+            "Wirx treffen uns um acht in der alten Bäckerei, und bring Geld mit",
             "1234",
         ]
         .map(str::to_owned)

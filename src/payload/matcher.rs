@@ -358,9 +358,10 @@ impl Tables {
 /// The last bytes and digits seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
-    bytes: u64,
+    /// More than any fingerprint holds: a line break takes every `=` before it away.
+    bytes: u128,
     /// One bit for each of the last bytes: it was text.
-    text: u8,
+    text: u16,
     digits: u64,
     count: u32,
     gap: u32,
@@ -472,18 +473,18 @@ impl Tables {
                 let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
                 if class >> 8 == 1 {
                     // A soft line break of quoted-printable ends with `=`.
-                    if w.bytes & 0xff == u64::from(b'=') {
+                    if w.bytes as u8 == b'=' {
                         w.bytes >>= 8;
                         w.text >>= 1;
                     }
                     w.count = 0;
                     continue;
                 }
-                w.bytes = w.bytes << 8 | u64::from(class & 0xff);
-                w.text = w.text << 1 | (class >> 11) as u8;
-                let place = Ends::place(w.bytes);
+                w.bytes = w.bytes << 8 | u128::from(class & 0xff);
+                w.text = w.text << 1 | class >> 11;
+                let place = Ends::place(w.bytes as u64);
                 let end = ends.get(place as usize >> 6).map_or(0, |word| word >> (place & 63) & 1);
-                texts = texts >> 1 | u64::from(w.text == u8::MAX) << 63;
+                texts = texts >> 1 | u64::from(w.text as u8 == u8::MAX) << 63;
                 others = others >> 1 | end << 63;
                 if WITH_DIGITS {
                     numbers >>= 1;
@@ -503,7 +504,7 @@ impl Tables {
                     }
                 }
                 if let (Some(bytes), Some(place)) = (behind.bytes.get_mut(n), behind.at.get_mut(n)) {
-                    (*bytes, *place) = (w.bytes, at);
+                    (*bytes, *place) = (w.bytes as u64, at);
                 }
                 n += 1;
             }
@@ -518,7 +519,7 @@ impl Tables {
                 let stop =
                     Stop { text: set(text), binary: set(binary), short: set(short), number: set(numbers) };
                 let digits = behind.digits.get(n).copied().unwrap_or_default();
-                let there = Window { bytes: behind.bytes_at(n), digits, ..w };
+                let there = Window { bytes: behind.bytes_at(n).into(), digits, ..w };
                 let at = behind.at.get(n).copied().unwrap_or_default();
                 on_stop(number * BLOCK + usize::from(at) + 1, &there, stop);
             }
@@ -529,6 +530,7 @@ impl Tables {
     /// What may end where the window stopped; numbers last.
     pub(super) fn candidates(&self, window: &Window, stop: Stop, view: &View<'_>, into: &mut Vec<Meant>) {
         into.clear();
+        let bytes = window.bytes as u64;
         let mut look = |wanted: bool, table: &Table, kind: Kind, key: u64| {
             let mut seen: Option<Vec<u8>> = None;
             for entry in wanted.then(|| table.of(key)).into_iter().flatten() {
@@ -549,9 +551,9 @@ impl Tables {
                 }
             }
         };
-        look(stop.text, &self.text, Kind::Text, chosen(window.bytes));
-        look(stop.binary, &self.binary, Kind::Binary, window.bytes & WINDOW_MASK);
-        look(stop.short, &self.short, Kind::Short, window.bytes & SHORT_MASK);
+        look(stop.text, &self.text, Kind::Text, chosen(bytes));
+        look(stop.binary, &self.binary, Kind::Binary, bytes & WINDOW_MASK);
+        look(stop.short, &self.short, Kind::Short, bytes & SHORT_MASK);
         if stop.number {
             into.extend(self.numbers.of(window.digits & DIGITS_MASK).map(|e| Meant::Number(e.canary)));
         }

@@ -88,6 +88,19 @@ fn several_canaries_in_one_place() {
     assert_eq!(seen, [("mail", 3, 19, none()), ("domain", 8, 19, none()), ("number", 24, 40, "url".into())]);
 }
 
+/// A line break takes every `=` before it away: what stands before still counts.
+#[test]
+fn a_value_over_a_line_break_behind_equal_signs_is_found() {
+    let set = set(&[("a", "abcdefghx"), ("b", "klmn opqr")]);
+    for text in ["abcdefgh==\r\nx", "abcdefgh=\nx", "a=\r\nbcdefghx", "klmn opq=\r\nr", "klmn o==\r\npqr"] {
+        for length in 1..=text.len() {
+            let hits = feed(&set, text.as_bytes(), &vec![length; text.len().div_ceil(length)]);
+            assert_eq!(hits.len(), 1, "{text:?} by {length}");
+            assert_eq!(hits[0].encoding, ["folded"]);
+        }
+    }
+}
+
 #[test]
 fn gaps_and_resets_end_a_match() {
     let one = set(&[("c", "geheimnis")]);

@@ -566,23 +566,22 @@ impl Scan<'_> {
             let at = rules.trailing_zeros() as usize;
             rules &= rules - 1;
             let Some(rule) = self.rules.list.get(at).filter(|r| length >= r.readable) else { continue };
-            let Some(regex) = rule.regex() else { continue };
+            let Some(expression) = rule.expression() else { continue };
             let mut from = piece.start;
-            while let Some(whole) = regex.find_at(text, from) {
-                from = whole.end().max(whole.start() + 1);
-                if !self.settled.contains(&whole.start()) || whole.len() > rule.longest {
+            while let Some(whole) = expression.find_at(text, from) {
+                from = whole.end.max(whole.start + 1);
+                if !self.settled.contains(&whole.start) || whole.len() > rule.longest {
                     continue;
                 }
-                let value = regex.captures_at(text, whole.start()).and_then(|c| c.name("value"));
-                let range = value.map_or(whole.range(), |v| v.range());
+                let range = expression.value_of(text, &whole);
                 if !self.stands_alone(&range) {
                     continue;
                 }
                 let bytes = self.all.get(range.clone()).unwrap_or_default();
                 let before = self.all.get(range.start.saturating_sub(BEFORE)..range.start);
                 let Some(value) = rule.check.of(bytes, before.unwrap_or_default()) else { continue };
-                if whole.end() > self.settled.end {
-                    self.crossing = self.crossing.min(whole.start());
+                if whole.end > self.settled.end {
+                    self.crossing = self.crossing.min(whole.start);
                 }
                 self.found.push((at, range, value));
             }

@@ -2,6 +2,7 @@
 //!
 //! Takes TOML; gives [`Rules`], or a fault with line and remedy. Knows nothing of streams: [`super::Search`] applies the rules.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -144,7 +145,7 @@ pub(super) struct Rule {
     anchors: Vec<String>,
     digits: Option<usize>,
     pattern: String,
-    compiled: OnceLock<Option<Regex>>,
+    compiled: OnceLock<Option<Expression>>,
     pub(super) check: Check,
     pub(super) longest: usize,
     pub(super) readable: usize,
@@ -156,8 +157,8 @@ pub(super) struct Rule {
 
 impl Rule {
     /// The expression, compiled when it is needed first; none where the rule has none.
-    pub(super) fn regex(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| compile(&self.pattern).ok()).as_ref()
+    pub(super) fn expression(&self) -> Option<&Expression> {
+        self.compiled.get_or_init(|| Expression::new(&self.pattern)).as_ref()
     }
 
     /// Its examples of what it finds.
@@ -175,6 +176,34 @@ impl Rule {
             (Shown::Number, _) => mask_number(value),
             (Shown::Length, _) => mask_hidden(value),
         }
+    }
+}
+
+/// What a rule looks for behind an anchor.
+#[derive(Debug)]
+pub(super) struct Expression {
+    regex: Regex,
+    /// The value is all that it matches: nobody needs to ask where in the match it stands, which takes as long as the match.
+    all_value: bool,
+}
+
+impl Expression {
+    fn new(pattern: &str) -> Option<Expression> {
+        let inner = pattern.strip_prefix("(?P<value>").and_then(|rest| rest.strip_suffix(')'));
+        // The two parentheses belong together where what stands between them is an expression too.
+        let all_value = inner.is_some_and(|inner| compile(inner).is_ok());
+        Some(Expression { regex: compile(pattern).ok()?, all_value })
+    }
+
+    /// The next match at or behind a place.
+    pub(super) fn find_at(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
+        self.regex.find_at(text, from).map(|found| found.range())
+    }
+
+    /// Where the value stands in a match; all of it where the expression names none.
+    pub(super) fn value_of(&self, text: &[u8], found: &Range<usize>) -> Range<usize> {
+        let value = || self.regex.captures_at(text, found.start).and_then(|c| c.name("value"));
+        if self.all_value { None } else { value() }.map_or(found.clone(), |value| value.range())
     }
 }
 

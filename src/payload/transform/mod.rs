@@ -75,7 +75,7 @@ static CHANGED_BY: LazyLock<[[u32; 256]; Depth::TEXTS.len()]> = LazyLock::new(||
 #[derive(Clone, Copy)]
 pub(super) struct Changing {
     bits: u32,
-    /// No byte of the text is changed by more of them than a letter is.
+    /// Nothing is changed but by those that change every text, and in one way each: how what they write ends, the text's end decides.
     pub(super) plain: bool,
 }
 
@@ -87,7 +87,8 @@ impl Changing {
         };
         let bits_of = |byte: u8| by.get(usize::from(byte)).copied().unwrap_or_default();
         let bits = bytes.iter().fold(0, |bits, byte| bits | bits_of(*byte));
-        Changing { bits, plain: bits == bits_of(b'a') }
+        // At the depth of every way the ways differ in what they keep.
+        Changing { bits, plain: depth != Depth::Text && bits == bits_of(b'a') }
     }
 
     /// Whether the transform at this place may.
