@@ -221,8 +221,8 @@ impl Sink for Endings<'_> {
         let mut seen: HashSet<&[u8], foldhash::fast::FixedState> = HashSet::default();
         for form in longest_first {
             let changing = Changing::of(&form.bytes, depth);
-            let last = form.bytes.get(form.bytes.len().saturating_sub(END)..).unwrap_or_default();
-            if changing.plain && !seen.insert(last) {
+            let ending = form.bytes.get(form.bytes.len().saturating_sub(END)..).unwrap_or_default();
+            if changing.plain && !seen.insert(ending) {
                 continue;
             }
             for by in changing.transforms().filter(|t| by(t)) {

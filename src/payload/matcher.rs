@@ -68,9 +68,9 @@ fn hash(key: u64) -> u64 {
 #[inline]
 fn chosen(stretch: u64) -> u64 {
     let windows = [stretch & WINDOW_MASK, stretch >> 8 & WINDOW_MASK, stretch >> 16];
-    let [last, middle, first] = windows.map(hash);
-    let (least, key) = if middle < last { (middle, windows[1] | 1 << 48) } else { (last, windows[0]) };
-    if first < least { windows[2] | 2 << 48 } else { key }
+    let [behind, middle, before] = windows.map(hash);
+    let (least, key) = if middle < behind { (middle, windows[1] | 1 << 48) } else { (behind, windows[0]) };
+    if before < least { windows[2] | 2 << 48 } else { key }
 }
 
 /// The two bits of an entry in its word of the filter.
