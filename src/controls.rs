@@ -584,9 +584,7 @@ impl Session {
             [kind, 3, 3, size[0], size[1]]
         };
         let aad = [&number[..], &header(content.len())].concat();
-        let nonce = Nonce::<Aes128Gcm>::try_from(&nonce[..]).ok()?;
-        let sealed =
-            Aes128Gcm::new_from_slice(key).ok()?.encrypt(&nonce, Payload { msg: content, aad: &aad }).ok()?;
+        let sealed = seal(key, &nonce, content, &aad)?;
         Some([&header(number.len() + sealed.len())[..], &number, &sealed].concat())
     }
 
@@ -602,13 +600,17 @@ impl Session {
             let size = (content.len() as u16 + 17).to_be_bytes();
             let header = [23, 3, 3, size[0], size[1]];
             let plain = [content, &[23]].concat();
-            let nonce = Nonce::<Aes128Gcm>::try_from(&nonce[..]).ok()?;
-            let cipher = Aes128Gcm::new_from_slice(&key).ok()?;
-            let sealed = cipher.encrypt(&nonce, Payload { msg: &plain, aad: &header }).ok()?;
+            let sealed = seal(&key, &nonce, &plain, &header)?;
             Some([&header[..], &sealed].concat())
         };
         sealed().unwrap_or_default()
     }
+}
+
+/// Content under AES-128-GCM, with its tag.
+fn seal(key: &[u8], nonce: &[u8], content: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
+    let nonce = Nonce::<Aes128Gcm>::try_from(nonce).ok()?;
+    Aes128Gcm::new_from_slice(key).ok()?.encrypt(&nonce, Payload { msg: content, aad }).ok()
 }
 
 /// A capture in memory (pcapng, IETF draft "PCAP Now Generic", sections 4.1 to 4.3).

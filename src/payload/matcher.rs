@@ -39,7 +39,7 @@ const MARKER: u32 = u32::MAX;
 
 /// A fingerprint, and whose it is. Of the bytes before it there is a check, so that in text, where windows repeat, hardly a canary is
 /// looked at in vain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Print {
     /// The fingerprint; in the lower byte, how many bytes the check covers.
     key: u64,
@@ -48,7 +48,7 @@ pub(super) struct Print {
 }
 
 /// Fingerprints with what they stand for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Table {
     filter: Vec<u64>,
     filter_shift: u32,
@@ -84,39 +84,22 @@ fn bits_of(hash: u64, shift: u32) -> (usize, u64) {
 impl Table {
     /// Of the fingerprints of several lists, in their order.
     fn new(lists: &[&[Print]]) -> Table {
-        let list = parted(lists);
+        // First those together whose hash begins alike: so filter and buckets are filled part by part, each in the processor's own memory,
+        // instead of all over many megabytes.
+        let (_, list) = by_hash(lists, 64 - 8);
         // Sixteen bits an entry, two of them set: one in fifty bytes that could be of a form is looked up in vain. Four megabytes at most.
         let words = (list.len() / 4).next_power_of_two().clamp(1 << 6, 1 << 19);
         let filter_shift = 64 - words.trailing_zeros();
         let mut filter = vec![0_u64; words];
-        let buckets = list.len().next_power_of_two().clamp(2, 1 << 22);
-        let start_shift = 64 - buckets.trailing_zeros();
-        let mut starts = vec![0_u32; buckets + 1];
-        let bucket_of = |hash: u64| (hash >> start_shift) as usize;
         for entry in &list {
-            let hash = hash(entry.window());
-            let (word, bits) = bits_of(hash, filter_shift);
+            let (word, bits) = bits_of(hash(entry.window()), filter_shift);
             if let Some(word) = filter.get_mut(word) {
                 *word |= bits;
             }
-            if let Some(count) = starts.get_mut(bucket_of(hash)) {
-                *count += 1;
-            }
         }
-        // Where each bucket ends; as it is filled from its end, in the end where it begins.
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut entries = vec![Print { key: 0, check: 0, canary: 0 }; list.len()];
-        for entry in list.iter().rev() {
-            let Some(place) = starts.get_mut(bucket_of(hash(entry.window()))) else { continue };
-            *place -= 1;
-            if let Some(to) = entries.get_mut(*place as usize) {
-                *to = *entry;
-            }
-        }
+        let buckets = list.len().next_power_of_two().clamp(2, 1 << 22);
+        let start_shift = 64 - buckets.trailing_zeros();
+        let (starts, entries) = by_hash(&[&list], start_shift);
         Table { filter, filter_shift, starts, start_shift, entries }
     }
 
@@ -140,42 +123,37 @@ impl Table {
     }
 }
 
-/// All fingerprints, those together whose hash begins alike: so what is made of them is filled part by part, each in the processor's own
-/// memory, instead of all over many megabytes.
-fn parted(lists: &[&[Print]]) -> Vec<Print> {
-    const PARTS: u32 = 8;
-    let part_of = |entry: &Print| (hash(entry.window()) >> (64 - PARTS)) as usize;
-    let mut places = [0_usize; 1 << PARTS];
+/// The fingerprints of the lists by the bits of their hashes above `shift`, those with the same bits in the order of the lists; and where those
+/// of each begin.
+fn by_hash(lists: &[&[Print]], shift: u32) -> (Vec<u32>, Vec<Print>) {
+    let bucket_of = |entry: &Print| (hash(entry.window()) >> shift) as usize;
+    let mut starts = vec![0_u32; (1 << (64 - shift)) + 1];
     for entry in lists.iter().flat_map(|list| *list) {
-        if let Some(count) = places.get_mut(part_of(entry)) {
+        if let Some(count) = starts.get_mut(bucket_of(entry)) {
             *count += 1;
         }
     }
+    // Where each bucket ends; as it is filled from its end, in the end where it begins.
     let mut sum = 0;
-    for place in &mut places {
-        sum += std::mem::replace(place, sum);
+    for start in &mut starts {
+        sum += *start;
+        *start = sum;
     }
-    let mut all = vec![Print { key: 0, check: 0, canary: 0 }; sum];
-    for entry in lists.iter().flat_map(|list| *list) {
-        let Some(place) = places.get_mut(part_of(entry)) else { continue };
-        if let Some(to) = all.get_mut(*place) {
+    let mut entries = vec![Print::default(); sum as usize];
+    for entry in lists.iter().rev().flat_map(|list| list.iter().rev()) {
+        let Some(place) = starts.get_mut(bucket_of(entry)) else { continue };
+        *place -= 1;
+        if let Some(to) = entries.get_mut(*place as usize) {
             *to = *entry;
         }
-        *place += 1;
     }
-    all
+    (starts, entries)
 }
 
 /// A bit for each hash of the last four bytes: whether one of the few forms may end there that are no long text. Asked at each byte, and so
 /// small that it stays in the processor's own memory whatever is done between two packets.
 #[derive(Clone, Debug)]
 struct Ends(Vec<u64>);
-
-impl Default for Ends {
-    fn default() -> Ends {
-        Ends::new(&[])
-    }
-}
 
 impl Ends {
     const BITS: u32 = 18;
@@ -248,8 +226,7 @@ impl Print {
 
     /// Of a container's beginning.
     pub(super) fn of_marker(bytes: [u8; SHORT], place: u32) -> Print {
-        let key = bytes.iter().fold(0, |n, b| n << 8 | u64::from(b.to_ascii_lowercase()));
-        Print { key: key << 8, check: place, canary: MARKER }
+        Print { key: (number(&bytes) as u64) << 8, check: place, canary: MARKER }
     }
 
     /// Of a number's last digits.
@@ -278,7 +255,7 @@ fn fingerprint_of(end: &[u8], number: u64) -> Option<(Kind, u64)> {
 }
 
 /// All tables.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Tables {
     ends: Ends,
     text: Table,
@@ -303,7 +280,7 @@ impl Prints {
     pub(super) fn add(&mut self, kind: Kind, print: Print) {
         const SLOTS: usize = 1 << 13;
         if self.seen.is_empty() {
-            self.seen = vec![Print { key: 0, check: 0, canary: 0 }; SLOTS];
+            self.seen = vec![Print::default(); SLOTS];
         }
         let slot = hash(print.key ^ u64::from(print.check) << 32) >> (64 - SLOTS.trailing_zeros());
         if let Some(seen) = self.seen.get_mut(slot as usize) {

@@ -202,8 +202,11 @@ impl Expression {
 
     /// Where the value stands in a match; all of it where the expression names none.
     pub(super) fn value_of(&self, text: &[u8], found: &Range<usize>) -> Range<usize> {
-        let value = || self.regex.captures_at(text, found.start).and_then(|c| c.name("value"));
-        if self.all_value { None } else { value() }.map_or(found.clone(), |value| value.range())
+        if self.all_value {
+            return found.clone();
+        }
+        let value = self.regex.captures_at(text, found.start).and_then(|c| c.name("value"));
+        value.map_or(found.clone(), |value| value.range())
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) static TRANSFORM: Transform = Transform {
         }
         all
     },
-    keeps: |byte, depth| depth != Depth::Text && (byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
+    keeps: |byte, depth| depth != Depth::Text && KEPT.get(RFC_3986).is_some_and(|kept| is_kept(kept, byte)),
     ends: Some(|bytes, depth, each| {
         for (kept, plus) in ways(bytes, depth) {
             let width = |byte: u8| if is_kept(kept, byte) || (plus && byte == b' ') { 1 } else { 3 };
