@@ -39,5 +39,6 @@ impl std::error::Error for Faults {}
 
 /// Line of a byte, from 1.
 pub(crate) fn line_at(text: &[u8], at: usize) -> usize {
-    text.get(..at).unwrap_or_default().split(|byte| *byte == b'\n').count()
+    // Asked for every entry of a file: counted so that many bytes go at once.
+    text.get(..at).unwrap_or_default().iter().fold(1, |lines, byte| lines + usize::from(*byte == b'\n'))
 }

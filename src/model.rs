@@ -566,7 +566,7 @@ pub struct Flow {
     pub clear_messages: u64,
     /// TLS details when a hello was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<FlowTls>,
+    pub tls: Option<Box<FlowTls>>,
     /// Messenger signatures that fired on this flow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<SignatureHit>,

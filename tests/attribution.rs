@@ -186,7 +186,7 @@ fn a_wire_signature_weighs_most_unless_it_is_weak() {
 fn the_cover_name_of_ech_attributes_nothing() {
     for (ech, messenger) in [("outer", None), ("unknown", Some("signal")), ("absent", Some("signal"))] {
         let mut flow = flow("104.18.10.47:443", "sni=cdn2.signal.org");
-        flow.tls = Some(FlowTls { ech: Some(ech.into()), ..FlowTls::default() });
+        flow.tls = Some(Box::new(FlowTls { ech: Some(ech.into()), ..FlowTls::default() }));
         assert_eq!(attributed(flow).0.as_deref(), messenger, "{ech}");
     }
 }
@@ -303,10 +303,10 @@ fn dns_over_https_is_told_by_the_resolver() {
             given.transport = "udp".into();
         }
         given.app_protocols = protocols.split_whitespace().map(str::to_owned).collect();
-        given.tls = Some(FlowTls {
+        given.tls = Some(Box::new(FlowTls {
             alpn: alpn.split_whitespace().map(str::to_owned).collect(),
             ..FlowTls::default()
-        });
+        }));
         let mut flows = [given];
         attribute(&mut flows, db());
         attribute(&mut flows, db());

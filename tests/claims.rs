@@ -676,7 +676,7 @@ fn certificates_that_are_not_there_are_not_called_opaque() {
             frame: 3,
             expired: false,
         }];
-        f.tls = tls;
+        f.tls = tls.map(Box::new);
         let report = report(vec![f]);
         let all = judge(&embedded(), &report);
         ["certificates-valid", "owned-by-meta"].map(|name| one(&all, &format!("whatsapp.{name}")))
@@ -933,7 +933,7 @@ fn rich() -> Report {
     f.clear_bytes = 40;
     f.clear_messages = 2;
     f.bytes_up = 600;
-    f.tls = Some(FlowTls {
+    f.tls = Some(Box::new(FlowTls {
         issuer: Some("O=Example CA".into()),
         version: Some("tls1.2".into()),
         cipher: Some("0xc02f".into()),
@@ -942,7 +942,7 @@ fn rich() -> Report {
         certificate_faults: vec!["expired".into()],
         certificate: Some(17),
         ..FlowTls::default()
-    });
+    }));
     f.signatures = vec![SignatureHit {
         messenger: "signal".into(),
         signature: "whatsapp.noise-hello".into(),
@@ -1507,12 +1507,12 @@ fn data_behind_a_foreign_certificate_contradict() {
     let told = |issuer: &str, protocols: &[&str]| {
         let mut f = flow("signal", 1, "tls1.3");
         f.app_protocols = protocols.iter().map(|p| (*p).to_owned()).collect();
-        f.tls = Some(FlowTls {
+        f.tls = Some(Box::new(FlowTls {
             issuer: Some(issuer.into()),
             subject: Some("CN=chat.signal.org".into()),
             certificate: Some(14),
             ..FlowTls::default()
-        });
+        }));
         said(&one(&judge(&embedded(), &report(vec![f])), "signal.rejects-interception"))
     };
     assert_eq!(told("CN=metaleak test CA", &["tls", "http"]), "contradicted");
@@ -1817,11 +1817,12 @@ fn flows_that_only_the_run_attributes_decide_nothing() {
                 frame: 3,
                 expired: false,
             }];
-            f.tls = encryption.starts_with("tls").then(|| FlowTls {
+            let tls = || FlowTls {
                 version: Some(encryption.into()),
                 cipher: Some("0x000a".into()),
                 ..FlowTls::default()
-            });
+            };
+            f.tls = encryption.starts_with("tls").then(|| Box::new(tls()));
             flows.push(f);
         }
         let findings = KINDS.into_iter().filter_map(|kind| {
@@ -2025,8 +2026,11 @@ fn the_catalogue_decides_what_frames_show() {
     covered.clear_bytes = 300;
     covered.names =
         vec![FlowName { name: "chat.example".into(), source: "xmpp-to".into(), frame: 4, expired: false }];
-    covered.tls =
-        Some(FlowTls { version: Some("tls1.3".into()), cipher: Some("0x1302".into()), ..FlowTls::default() });
+    covered.tls = Some(Box::new(FlowTls {
+        version: Some("tls1.3".into()),
+        cipher: Some("0x1302".into()),
+        ..FlowTls::default()
+    }));
     let end = destination("conversations", &covered);
     let starttls = Report { destinations: vec![end], ..report(vec![covered]) };
     assert_eq!(

@@ -290,7 +290,9 @@ fn judge(files: &[PathBuf], args: &Judging, lean: bool, loud: Loudness) -> Resul
             .map_err(|e| Failure::Unreadable(e.to_string())),
         None => ReferenceDb::embedded().map(Known::Embedded).map_err(|e| Failure::Environment(e.to_string())),
     };
-    let (catalogue, db) = inputs::on_threads(&args.common, || rayon::join(read, open))?;
+    // Everything that is read before the captures, side by side; the built-in rules are kept for the first who asks.
+    let prepare = || rayon::join(read, || rayon::join(open, Rules::embedded));
+    let (catalogue, (db, _)) = inputs::on_threads(&args.common, prepare)?;
     let catalogue = catalogue.map_err(|e| Failure::Usage(e.to_string()))?;
     let criteria = match &args.criteria {
         Some(path) => Criteria::load(path, &catalogue),

@@ -430,7 +430,7 @@ mod tests {
 
     #[test]
     fn names_are_seen_where_they_are_true() {
-        let tls = |ech: &str| Some(FlowTls { ech: Some(ech.into()), ..FlowTls::default() });
+        let tls = |ech: &str| Some(Box::new(FlowTls { ech: Some(ech.into()), ..FlowTls::default() }));
         let udp = || "udp".to_owned();
         let flows = [
             Flow { tls: tls("outer"), ..flow(1, None, 1, "ech-outer") },

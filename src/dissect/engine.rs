@@ -798,6 +798,7 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
         let f = f.into_facts();
         let (word, evidence) = f.encryption_word();
         let (word, evidence) = (word.to_owned(), evidence.to_vec());
+        let clear_bytes = f.clear_bytes();
         let density = if options.lean { Vec::new() } else { density(&f) };
         let mut names: Vec<FlowName> = f
             .names
@@ -852,10 +853,10 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
             last_frame: f.last_frame,
             encryption: word,
             encryption_frames: evidence,
-            clear_bytes: f.read[0],
+            clear_bytes,
             unread_bytes: f.unread,
             clear_messages: f.clear_messages,
-            tls: f.tls.map(|t| *t),
+            tls: f.tls,
             signatures: f.signatures,
             call: f.call.map(|mut call| {
                 call.times = (f.first_time, f.last_time);
@@ -880,17 +881,19 @@ fn flows(name: &str, finished: Vec<Finished>, dns: &[DnsName], options: &Options
 /// How dense each direction with payload is; figures are rounded, so that no digit of a sum's order is in them.
 fn density(facts: &super::flow::FlowFacts) -> Vec<FlowDensity> {
     let rounded = |value: f64, parts: f64| (value * parts).round() / parts;
+    let none = Default::default();
+    let density = facts.density.as_deref().unwrap_or(&none);
     [Direction::Up, Direction::Down]
         .into_iter()
-        .zip(facts.sent.iter())
-        .filter_map(|(direction, sent)| {
+        .zip(facts.sent.iter().zip(density))
+        .filter_map(|(direction, (sent, density))| {
             Some(FlowDensity {
                 direction,
-                class: crate::payload::density::class(sent.read, facts.encryption.is_some(), &sent.density)?,
-                bytes: sent.read.iter().sum(),
-                looked_at: sent.density.looked_at(),
-                entropy_bits: sent.density.entropy_bits().map(|bits| rounded(bits, 1000.0)),
-                chi_square: sent.density.chi_square().map(|chi| rounded(chi, 10.0)),
+                class: crate::payload::density::class(*sent, facts.encryption.is_some(), density)?,
+                bytes: sent.iter().sum(),
+                looked_at: density.looked_at(),
+                entropy_bits: density.entropy_bits().map(|bits| rounded(bits, 1000.0)),
+                chi_square: density.chi_square().map(|chi| rounded(chi, 10.0)),
             })
         })
         .collect()

@@ -89,12 +89,12 @@ pub struct FlowFacts {
     pub ja4: Option<String>,
     /// Label and frames of the handshake.
     pub encryption: Option<(&'static str, Vec<u64>)>,
-    /// Payload bytes by [`Reading`]: clear, handshake, encrypted, opaque.
-    pub read: [u64; 4],
     /// Payload bytes of which nobody read anything, on the wire or behind an encryption that was opened, and those that the capture lacks.
     pub unread: u64,
-    /// Each direction by itself.
-    pub(super) sent: Box<[Sent; 2]>,
+    /// Payload bytes of each direction by [`Reading`].
+    pub(super) sent: [Sent; 2],
+    /// How dense they are, where that is measured.
+    pub(super) density: Option<Box<[Density; 2]>>,
     /// The first frames with clear content.
     pub clear_frames: Vec<u64>,
     /// HTTP messages with content that could be read without keys.
@@ -133,20 +133,8 @@ pub struct FlowFacts {
     told: Option<Box<Told>>,
 }
 
-/// What one direction sent: payload bytes by [`Reading`], and how dense they are.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sent {
-    pub(super) read: [u64; 4],
-    pub(super) density: Density,
-}
-
-impl Sent {
-    fn add(&mut self, reading: Reading, bytes: u64) {
-        if let Some(sum) = self.read.get_mut(reading as usize) {
-            *sum += bytes;
-        }
-    }
-}
+/// Payload bytes by [`Reading`]: clear, handshake, encrypted, opaque.
+pub(super) type Sent = [u64; 4];
 
 /// What was told of a flow, so that rules tell nothing twice.
 #[derive(Clone, Debug, Default)]
@@ -269,8 +257,7 @@ impl FlowFacts {
         if self.counted_outside() {
             return;
         }
-        direction.pick(&mut self.sent).add(reading, bytes);
-        let [clear, handshake, encrypted, opaque] = &mut self.read;
+        let [clear, handshake, encrypted, opaque] = direction.pick(&mut self.sent);
         *match reading {
             Reading::Clear => clear,
             Reading::Handshake => handshake,
@@ -281,7 +268,17 @@ impl FlowFacts {
 
     /// No more bytes come: what is kept of them shrinks to figures.
     fn measured(&mut self) {
-        self.sent.iter_mut().for_each(|sent| sent.density.settle());
+        self.density.iter_mut().flat_map(|both| both.iter_mut()).for_each(Density::settle);
+    }
+
+    /// Payload bytes that anyone could read.
+    pub(super) fn clear_bytes(&self) -> u64 {
+        self.sent.iter().map(|[clear, ..]| clear).sum()
+    }
+
+    /// Whether anything was sent that is more than headers.
+    fn has_payload(&self) -> bool {
+        self.sent.iter().flatten().any(|bytes| *bytes > 0)
     }
 
     /// CONTRACT's `encryption` word and the frames that show it.
@@ -289,8 +286,8 @@ impl FlowFacts {
     pub fn encryption_word(&self) -> (&'static str, &[u64]) {
         match &self.encryption {
             Some((label, frames)) => (label, frames),
-            None if self.read[0] > 0 => ("none", &self.clear_frames),
-            None if self.read.iter().sum::<u64>() > 0 => ("opaque", &[]),
+            None if self.clear_bytes() > 0 => ("none", &self.clear_frames),
+            None if self.has_payload() => ("opaque", &[]),
             None => ("empty", &[]),
         }
     }
@@ -729,7 +726,8 @@ struct Stream {
 /// Search state of one direction.
 #[derive(Default)]
 struct Search {
-    scanner: Scanner,
+    /// For canaries, once there are bytes to search for them.
+    scanner: Option<Box<Scanner>>,
     rules: RuleSearch,
     /// The bytes at hand are opened by the dissector.
     unpacked: bool,
@@ -922,9 +920,9 @@ impl Shard {
             ja4: None,
             encryption: None,
             clear_messages: 0,
-            read: [0; 4],
             unread: 0,
-            sent: Box::default(),
+            sent: [[0; 4]; 2],
+            density: None,
             clear_frames: Vec::new(),
             signatures: Vec::new(),
             call: None,
@@ -1189,7 +1187,7 @@ impl Flow {
     /// A connection that was reset goes on: it is read anew from here.
     fn resume(&mut self, direction: Direction, sink: &mut Sink<'_>) {
         self.closed = false;
-        self.resumed |= self.facts.read.iter().any(|bytes| *bytes > 0);
+        self.resumed |= self.facts.has_payload();
         self.app = App::Probing;
         // The other side may have sent before it saw the reset.
         if self.reset_by == Some(direction) {
@@ -1494,7 +1492,7 @@ impl Flow {
     /// The next bytes of a direction, each once and in order, for those who ask how dense they are.
     fn measure(&mut self, direction: Direction, bytes: &[u8], sealed: bool, sink: &Sink<'_>) {
         if !self.facts.counted_outside() && !sink.shared.options.lean {
-            direction.pick(&mut self.facts.sent).density.feed(bytes, sealed);
+            direction.pick(self.facts.density.get_or_insert_default()).feed(bytes, sealed);
         }
     }
 
@@ -1654,10 +1652,9 @@ impl Flow {
         let mut all = Vec::new();
         let (base, frames_of) = (place.base(), |start: u64, end: u64| place.of_stream(start, end));
         let opened = !search.unpacked;
-        search.scanner.share(&sink.out.room);
-        search
-            .scanner
-            .feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));
+        let scanner = search.scanner.get_or_insert_default();
+        scanner.share(&sink.out.room);
+        scanner.feed(canaries, base, data, opened, &mut |a, b| frames_of(a, b).all, &mut |f| all.push(f));
         self.tell_found(direction, place, data.len() as u64, all, sink);
     }
 
@@ -1669,8 +1666,9 @@ impl Flow {
         place: Place<'_>,
         sink: &mut Sink<'_>,
     ) {
+        let Some(scanner) = &mut search.scanner else { return };
         let mut all = Vec::new();
-        search.scanner.finish(&sink.shared.options.canaries, &mut |f| all.push(f));
+        scanner.finish(&sink.shared.options.canaries, &mut |f| all.push(f));
         self.tell_found(direction, place, 0, all, sink);
     }
 

@@ -118,12 +118,12 @@ mod tests {
         Flow {
             flow: number,
             client: format!("{client}:1000"),
-            tls: Some(FlowTls {
+            tls: Some(Box::new(FlowTls {
                 client_hello: Some(number * 10),
                 session_offered: offered.map(str::to_owned),
                 sessions_given: given.iter().map(|s| (*s).to_owned()).collect(),
                 ..FlowTls::default()
-            }),
+            })),
             ..Flow::default()
         }
     }
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn ech_is_real_only_behind_its_configuration() {
         let hello = |sni: &str, id: u8, suite: &str, enc: u64| Flow {
-            tls: Some(FlowTls {
+            tls: Some(Box::new(FlowTls {
                 sni: Some(sni.into()),
                 ech: Some("unknown".into()),
                 ech_config_id: Some(id),
@@ -154,7 +154,7 @@ mod tests {
                 client_hello: Some(10),
                 certificate_faults: vec!["name-mismatch".into()],
                 ..FlowTls::default()
-            }),
+            })),
             ..Flow::default()
         };
         let list = ech::tests::list("cover.example", 7, 0x20, &[(1, 1)]);

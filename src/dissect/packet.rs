@@ -42,11 +42,19 @@ impl IpProto {
 }
 
 /// One side of a flow; IPv4 addresses are stored IPv4-mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
     addr: [u8; 16],
     /// Port, 0 for protocols without.
     pub port: u16,
+}
+
+/// The address as one number: every packet's flow is looked up by it, and an array is hashed as so many bytes of unknown length.
+impl std::hash::Hash for Endpoint {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_le_bytes(self.addr));
+        state.write_u16(self.port);
+    }
 }
 
 impl Endpoint {

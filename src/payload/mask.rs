@@ -7,6 +7,9 @@
 //! harmless name is not masked.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 
 /// Longest text given out when masking is off, in characters.
 const SHOWN: usize = 512;
@@ -293,11 +296,19 @@ fn is_masked_name(name: &str) -> bool {
     is_secret_name(name) || words(name).any(|word| ["auth", "key"].contains(&word))
 }
 
+/// What the name of a password has in it.
+const PASSWORD_PARTS: [&str; 5] = ["passw", "passphrase", "passcode", "kennwort", "pwd"];
+
+/// All parts in one pass: every header of every message is asked for.
+fn has_part(name: &str, parts: &LazyLock<Option<AhoCorasick>>) -> bool {
+    parts.as_ref().is_some_and(|parts| parts.is_match(name))
+}
+
 /// Whether a (lower-case) name is one of a password.
 #[must_use]
 pub fn is_password_name(name: &str) -> bool {
-    const PARTS: [&str; 5] = ["passw", "passphrase", "passcode", "kennwort", "pwd"];
-    PARTS.iter().any(|part| name.contains(part)) || words(name).any(|word| ["pass", "pw"].contains(&word))
+    static PARTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(PASSWORD_PARTS).ok());
+    has_part(name, &PARTS) || words(name).any(|word| ["pass", "pw"].contains(&word))
 }
 
 /// Whether a header or parameter of this (lower-case) name carries a secret.
@@ -322,10 +333,11 @@ pub fn is_secret_name(name: &str) -> bool {
         "otp",
     ];
     const WHOLE: [&str; 6] = ["auth", "code", "key", "sid", "sig", "x-registration-id"];
-    is_password_name(name)
+    static ALL: LazyLock<Option<AhoCorasick>> =
+        LazyLock::new(|| AhoCorasick::new(PARTS.iter().chain(&PASSWORD_PARTS)).ok());
+    has_part(name, &ALL)
         || WHOLE.contains(&name)
-        || PARTS.iter().any(|part| name.contains(part))
-        || words(name).any(|word| ["jwt", "pin"].contains(&word))
+        || words(name).any(|word| ["jwt", "pin", "pass", "pw"].contains(&word))
 }
 
 /// `value` with controls, bidirectional overrides and other invisible characters escaped, at most 512 characters.

@@ -6,6 +6,7 @@
 //! byte ranges into frames. Sees nothing inside encryption, and calls nothing encrypted.
 
 pub mod base64;
+mod blocks;
 pub mod canary;
 pub mod canary_file;
 pub mod cleartext;

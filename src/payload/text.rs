@@ -1,11 +1,12 @@
 //! Readable text: how much of a stream's beginning a person could read.
 //!
 //! Takes the bytes of one direction in order, looks at the first [`BUDGET`] (or [`GIVE_UP`]) and ignores the rest; gives a
-//! [`Readability`], the first readable [`Run`] and an entropy estimate (METRICS E16). Text is UTF-8 in any script.
+//! [`Readability`] and the first readable [`Run`] (METRICS E16). Text is UTF-8 in any script.
 //! Says nothing of encryption: [`Readability::Binary`] may be ciphertext, compression, media or a binary protocol,
 //! and base64 of ciphertext is text here. UTF-16 and legacy code pages count as binary.
 
 use super::RawFinding;
+use super::blocks::{self, BLOCK};
 use crate::model::{FindingKind, Severity};
 
 /// Bytes of each direction that are looked at.
@@ -53,13 +54,11 @@ pub struct Run {
     pub characters: u64,
 }
 
-/// Measures one direction of a flow; [`Default`] is the beginning. Holds under 700 bytes.
+/// Measures one direction of a flow; [`Default`] is the beginning. Holds about a hundred bytes.
 #[derive(Clone, Debug, Default)]
 pub struct TextMeter {
     seen: u32,
     readable: u32,
-    /// Occurrences of each byte value; [`BUDGET`] fits.
-    counts: Option<Box<[u16; 256]>>,
     /// Stream offset of the next byte.
     next: u64,
     pending: Pending,
@@ -116,25 +115,6 @@ impl TextMeter {
         self.first.or_else(|| self.is_run().then_some(self.run))
     }
 
-    /// Entropy of the byte values looked at, bits a byte, with the Miller-Madow correction for small samples
-    /// (Miller 1955): plus (values seen - 1) / (2 n ln 2), at most 8. `None` without bytes.
-    pub fn entropy_bits(&self) -> Option<f64> {
-        let counts = self.counts.as_deref()?;
-        let n = f64::from(self.seen);
-        let used = counts.iter().filter(|&&c| c > 0).count() as f64;
-        let plain: f64 =
-            counts.iter().filter(|&&c| c > 0).map(|&c| -f64::from(c) / n * (f64::from(c) / n).log2()).sum();
-        Some((plain + (used - 1.0) / (2.0 * n * std::f64::consts::LN_2)).min(8.0))
-    }
-
-    /// Chi-square statistic of the byte values against equal frequencies (255 degrees of freedom; about 255 for
-    /// random bytes). `None` under 1,280 bytes, where the expected count falls below five.
-    pub fn chi_square(&self) -> Option<f64> {
-        let counts = self.counts.as_deref().filter(|_| self.seen >= 5 * 256)?;
-        let expected = f64::from(self.seen) / 256.0;
-        Some(counts.iter().map(|&c| (f64::from(c) - expected).powi(2) / expected).sum())
-    }
-
     /// What the stream looks like so far.
     pub fn verdict(&self) -> Readability {
         let share = self.readable_share();
@@ -174,16 +154,30 @@ impl TextMeter {
     }
 
     fn look_at(&mut self, offset: u64, bytes: &[u8]) {
-        let counts = self.counts.get_or_insert_with(|| Box::new([0; 256]));
-        for &byte in bytes {
-            if let Some(count) = counts.get_mut(usize::from(byte)) {
-                *count = count.saturating_add(1);
-            }
-        }
         self.seen += bytes.len() as u32;
         let mut done = 0;
-        while let Some(&byte) = bytes.get(done) {
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
             let at = offset.saturating_add(done as u64);
+            let block = rest.first_chunk().filter(|_| self.is_between());
+            if block.is_some_and(|block| self.block(at, block)) {
+                done += BLOCK;
+            } else {
+                // Where text stands, the next byte is most likely no better a place to begin a block.
+                done += self.one_by_one(at, rest, if block.is_some() { BLOCK } else { 1 });
+            }
+        }
+    }
+
+    /// Neither a run nor a character goes on here.
+    fn is_between(&self) -> bool {
+        self.run.characters == 0 && self.pending.want == 0
+    }
+
+    /// Looks at `least` bytes, the first of them at `at`, and at more until nothing goes on; gives how many.
+    fn one_by_one(&mut self, at: u64, bytes: &[u8], least: usize) -> usize {
+        let mut done = 0;
+        while let Some(&byte) = bytes.get(done).filter(|_| done < least || !self.is_between()) {
+            let at = at.saturating_add(done as u64);
             let rest = bytes.get(done..).unwrap_or_default();
             let printable = rest.iter().take_while(|b| matches!(b, b' '..=b'~')).count();
             if printable > 0 && self.pending.want == 0 {
@@ -194,6 +188,46 @@ impl TextMeter {
                 done += 1;
             }
         }
+        done
+    }
+
+    /// Looks at 64 bytes at once, the first of them at `at`, where nothing goes on before them: what most of a binary stream is, and byte
+    /// by byte takes six times as long. `false`, with nothing changed, where a run may be long enough to count.
+    fn block(&mut self, at: u64, block: &[u8; BLOCK]) -> bool {
+        let ones = |from: usize, to: usize| u64::MAX.checked_shl(from as u32).unwrap_or(0) & low_bits(to);
+        let mut readable = blocks::text(block);
+        let leads = blocks::leads(block);
+        let follow = blocks::continuations(block);
+        // The last characters may go on behind the block; all others have at least one byte more.
+        let mut whole = BLOCK;
+        let mut characters = leads & (follow >> 1 | ones(BLOCK - 3, BLOCK));
+        while characters != 0 {
+            let first = characters.trailing_zeros() as usize;
+            characters &= characters - 1;
+            let length = length(block.get(first).copied().unwrap_or_default());
+            let end = (first + length).min(BLOCK);
+            let body = ones(first + 1, end);
+            if follow & body != body {
+                continue;
+            }
+            if first + length > BLOCK {
+                whole = first;
+                break;
+            }
+            let character = block.get(first..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+            if character.and_then(|text| text.chars().next()).is_some_and(is_readable) {
+                readable |= ones(first, end);
+            }
+        }
+        if longest_reaches(readable, MIN_RUN) {
+            return false;
+        }
+        // What goes on at the end of the block is looked at again, as it may go on behind it.
+        let open = BLOCK - (!readable & low_bits(whole)).leading_zeros() as usize;
+        self.readable += (readable & low_bits(open)).count_ones();
+        let rest = block.get(open..).unwrap_or_default();
+        self.one_by_one(at.saturating_add(open as u64), rest, rest.len());
+        true
     }
 
     /// Printable ASCII, the first of it at `at`, as [`TextMeter::character`] would take it one by one.
@@ -233,21 +267,14 @@ impl TextMeter {
             self.pending = Pending::default();
             self.end_run();
         }
-        let want = match byte {
-            0..0x80 => {
-                self.character(Some(char::from(byte)), at, 1);
-                return;
+        match byte {
+            0..0x80 => self.character(Some(char::from(byte)), at, 1),
+            0xc2..0xf5 => {
+                self.pending.want = length(byte) as u8;
+                self.pending.push(byte);
             }
-            0xc2..0xe0 => 2,
-            0xe0..0xf0 => 3,
-            0xf0..0xf5 => 4,
-            _ => {
-                self.end_run();
-                return;
-            }
-        };
-        self.pending.want = want;
-        self.pending.push(byte);
+            _ => self.end_run(),
+        }
     }
 
     /// A whole character whose last of `length` bytes is at `at`; `None` when the bytes are no character.
@@ -295,6 +322,32 @@ impl Pending {
     fn character(self) -> Option<char> {
         std::str::from_utf8(self.bytes.get(..usize::from(self.have))?).ok()?.chars().next()
     }
+}
+
+/// Bytes of the character that begins with a byte from 0xc2 to 0xf4 (RFC 3629 section 3).
+fn length(lead: u8) -> usize {
+    match lead {
+        ..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0.. => 4,
+    }
+}
+
+/// The lowest `n` bits, 64 at most.
+fn low_bits(n: usize) -> u64 {
+    1_u64.checked_shl(n as u32).map_or(u64::MAX, |next| next - 1)
+}
+
+/// Whether so many bits, 1 to 64, stand side by side.
+fn longest_reaches(bits: u64, wanted: u64) -> bool {
+    // A one stays where as many ones follow as were asked for so far.
+    let (mut runs, mut have) = (bits, 1);
+    while have < wanted && runs != 0 {
+        let more = have.min(wanted - have);
+        runs &= runs >> more;
+        have += more;
+    }
+    runs != 0
 }
 
 /// Printable, or a tab or line end; no controls, no private use, no noncharacters, no replacement character.

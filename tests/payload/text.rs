@@ -1,4 +1,4 @@
-//! Readable text: scripts, borders, ciphertext, entropy.
+//! Readable text: scripts, borders, ciphertext.
 
 use metaleak::payload::text::{BUDGET, GIVE_UP};
 use metaleak::payload::{Readability, TextMeter};
@@ -65,29 +65,6 @@ fn ciphertext_is_hardly_ever_taken_for_text() {
 }
 
 #[test]
-fn entropy_is_corrected_for_small_samples() {
-    let entropy = |bytes: &[u8]| meter(bytes).entropy_bits().unwrap();
-    assert!(meter(b"").entropy_bits().is_none());
-    assert!((entropy(&[7; 500]) - 0.0).abs() < 1e-9);
-    let all: Vec<u8> = (0..=255).cycle().take(16 << 10).collect();
-    assert!((entropy(&all) - 8.0).abs() < 1e-9);
-    // 256 random bytes show 7.2 bits or so; the correction brings back about 0.45 of the missing 0.8.
-    let few = Noise(5).bytes(256);
-    let plain = |bytes: &[u8]| {
-        let mut counts = [0_f64; 256];
-        for &b in bytes {
-            counts[b as usize] += 1.0;
-        }
-        counts.iter().filter(|c| **c > 0.0).map(|c| -c / 256.0 * (c / 256.0).log2()).sum::<f64>()
-    };
-    assert!(entropy(&few) > plain(&few) + 0.4 && entropy(&few) <= 8.0);
-    let chi = meter(&Noise(9).bytes(16 << 10)).chi_square().unwrap();
-    assert!((150.0..400.0).contains(&chi), "{chi}");
-    assert!(meter(&[b'a'; 2000]).chi_square().unwrap() > 100_000.0);
-    assert!(meter(b"short").chi_square().is_none());
-}
-
-#[test]
 fn a_gap_ends_a_run_and_the_budget_bounds_the_work() {
     let mut torn = TextMeter::default();
     torn.feed(0, b"twenty characters ok");
@@ -137,4 +114,69 @@ proptest! {
             prop_assert!((whole.readable_share() - share).abs() < 1e-9, "{} {}", whole.readable_share(), share);
         }
     }
+}
+
+/// Bytes of binary streams in which characters of all lengths stand, whole, cut, overlong and not to be read, and runs about as long as
+/// those that count.
+fn torn(noise: &mut Noise) -> Vec<u8> {
+    const PIECES: [&[u8]; 20] = [
+        "ü".as_bytes(),
+        "я".as_bytes(),
+        "语".as_bytes(),
+        "🐎".as_bytes(),
+        "\u{85}".as_bytes(),
+        "\u{e000}".as_bytes(),
+        "\u{fffd}".as_bytes(),
+        "\u{fdd0}".as_bytes(),
+        "\u{1fffe}".as_bytes(),
+        b"\xc0\x80",
+        b"\xe0\x80\x80",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xf0\x9f\x90",
+        b"\xe2\x82",
+        b"\xc3",
+        b"\xff",
+        b"\t\r\n",
+        b"\x7f",
+        b"\0",
+    ];
+    let length = noise.next() as usize % 256;
+    let mut all = noise.bytes(length);
+    for _ in 0..noise.next() % 256 {
+        match noise.next() % 8 {
+            0 => all.extend(noise.bytes(20)),
+            1 => {
+                let length = 18 + noise.next() as usize % 12;
+                all.extend(noise.bytes(length).iter().map(|b| b' ' + b % 95));
+            }
+            _ => all.extend_from_slice(PIECES[noise.next() as usize % PIECES.len()]),
+        }
+    }
+    all
+}
+
+#[test]
+fn blocks_and_single_bytes_are_read_alike() {
+    let mut noise = Noise(17);
+    let mut runs = 0;
+    for _ in 0..1000 {
+        let bytes = torn(&mut noise);
+        // In pieces of one byte no block is ever full.
+        let said = |size: usize| {
+            let mut meter = TextMeter::default();
+            let mut at = 0;
+            for piece in bytes.chunks(size) {
+                meter.feed(at, piece);
+                at += piece.len() as u64;
+            }
+            (meter.verdict(), meter.readable_share().to_bits(), meter.run(), meter.finding(false))
+        };
+        let single = said(1);
+        runs += usize::from(single.2.is_some());
+        for size in [63, 64, 65, 130, 1400, 1 << 20] {
+            assert_eq!(said(size), single, "by {size}: {bytes:02x?}");
+        }
+    }
+    assert!(runs > 30, "{runs} with a run");
 }

@@ -17,6 +17,7 @@ use std::ops::Range;
 pub use rules::{RuleError, RuleFileError, Rules};
 
 use super::RawFinding;
+use super::blocks;
 use super::mask::Masking;
 use crate::model::{Direction, FindingKind, Severity};
 use checks::BEFORE;
@@ -362,25 +363,6 @@ fn all_text(block: &[u8; BLOCK]) -> bool {
     block.iter().fold(0, |others, b| others | other(*b)) == 0
 }
 
-/// Which of 64 bytes are text, the first as the lowest bit. Eight at a time in one number (Warren, Hacker's Delight, section
-/// 6-1): a look-up for each costs three times as much, as branches on ciphertext cannot be foretold.
-fn text_mask(block: &[u8; 64]) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * ONES;
-    // Sums of at most 0x7f and at most 0x80 in each byte: none carries into the next.
-    let text = |word: u64| {
-        let low = word & !HIGH;
-        let not_control = low + (0x80 - 0x20) * ONES;
-        let delete = low + ONES;
-        let is = |c: u8| !((low ^ (u64::from(c) * ONES)) + 0x7f * ONES);
-        ((not_control & !delete) | is(b'\t') | is(b'\n') | is(b'\r')) & !word & HIGH
-    };
-    // The highest bit of each byte, side by side.
-    let packed = |bits: u64| (bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    let (words, _) = block.as_chunks();
-    words.iter().rev().fold(0, |mask, word| (mask << 8) | packed(text(u64::from_le_bytes(*word))))
-}
-
 /// Where the first [`STEP`] bytes of text in a row begin, at or behind `from`.
 fn first_text(all: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
@@ -395,7 +377,7 @@ fn first_text(all: &[u8], from: usize) -> Option<usize> {
             padded = last;
             &padded
         };
-        let mask = text_mask(block);
+        let mask = blocks::text(block);
         let two = mask & (mask >> 1);
         let six = two & (two >> 2) & (two >> 4);
         if six != 0 {
@@ -499,7 +481,7 @@ impl Scan<'_> {
 
     /// Runs of digits as anchors.
     fn digits(&mut self, run: Range<usize>, length: usize) {
-        let least = self.rules.of_digits.iter().map(|(n, _)| *n).min().unwrap_or_default().max(1);
+        let least = self.rules.of_digits.iter().map(|(least, ..)| *least).min().unwrap_or_default().max(1);
         let mut piece = None;
         let mut at = run.start;
         // As with text: so many digits in a row hold every so-manieth place.
@@ -515,9 +497,9 @@ impl Scan<'_> {
             while end < run.end && self.all.get(end).is_some_and(u8::is_ascii_digit) {
                 end += 1;
             }
-            for (n, rules) in &self.rules.of_digits {
-                // A longer run is no number of any rule; it is left out as a whole.
-                if end - start >= *n && end - start <= rules::MAX_LONGEST {
+            for (least, most, rules) in &self.rules.of_digits {
+                // A run is one number, or none of the rule's: it is left out as a whole.
+                if (*least..=*most).contains(&(end - start)) {
                     self.anchor(&mut piece, run.clone(), length, start, rules & self.which);
                 }
             }

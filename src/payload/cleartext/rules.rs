@@ -118,6 +118,7 @@ struct RuleFields {
     #[serde(default)]
     anchors: Vec<Spanned<String>>,
     digits: Option<Spanned<usize>>,
+    digits_at_most: Option<Spanned<usize>>,
     regex: Option<Spanned<String>>,
     check: Option<Check>,
     longest: Option<Spanned<usize>>,
@@ -143,7 +144,7 @@ pub(super) struct Rule {
     pub(super) confidence: Confidence,
     pub(super) text: Text,
     anchors: Vec<String>,
-    digits: Option<usize>,
+    digits: Option<(usize, usize)>,
     pattern: String,
     compiled: OnceLock<Option<Expression>>,
     pub(super) check: Check,
@@ -228,8 +229,8 @@ pub struct Rules {
     pub(super) anchors: Option<AhoCorasick>,
     /// For each anchor the rules that it belongs to, as bits.
     pub(super) of_anchor: Vec<u128>,
-    /// Rules that look at long runs of digits, and from how many on.
-    pub(super) of_digits: Vec<(usize, u128)>,
+    /// Rules that look at long runs of digits, and of how many at least and at most.
+    pub(super) of_digits: Vec<(usize, usize, u128)>,
     /// Longest match of all rules.
     pub(super) longest: usize,
     /// The rule for positions in pictures.
@@ -306,7 +307,7 @@ impl Rules {
                     None => words.push((anchor, bit)),
                 }
             }
-            of_digits.extend(rule.digits.map(|n| (n, bit)));
+            of_digits.extend(rule.digits.map(|(least, most)| (least, most, bit)));
             if rule.check == Check::Exif {
                 exif.get_or_insert(at);
             }
@@ -528,6 +529,13 @@ fn rule(text: &str, fields: Spanned<RuleFields>, thorough: bool) -> Result<Rule,
     if digits.is_some_and(|n| n < 8) {
         return Err(fault(digits_line, "digits: 8 or more; shorter runs are in every text".into()));
     }
+    let most_line = f.digits_at_most.as_ref().map_or(start, |d| at(d.span()));
+    let most = f.digits_at_most.map(Spanned::into_inner);
+    if most.is_some_and(|most| digits.is_none_or(|least| most < least)) {
+        return Err(fault(most_line, "digits_at_most: beside digits, and no fewer than those".into()));
+    }
+    // A longer run is no number of any rule.
+    let digits = digits.map(|least| (least, most.unwrap_or(MAX_LONGEST)));
     let regex_line = f.regex.as_ref().map_or(start, |r| at(r.span()));
     let pattern = f.regex.map(Spanned::into_inner).unwrap_or_default();
     if check == Check::Exif {
@@ -652,6 +660,8 @@ no = ["this is ticket-12345 of today"]
             ("anchors", "anchor", 8, "unknown field"),
             ("regex =", "longest = 9999\nregex =", 9, "longest: 4 to 512"),
             ("regex =", "digits = 3\nregex =", 9, "8 or more"),
+            ("regex =", "digits = 15\ndigits_at_most = 9\nregex =", 10, "no fewer than those"),
+            ("regex =", "digits_at_most = 15\nregex =", 9, "beside digits"),
             ("regex =", "check = \"magic\"\nregex =", 9, "unknown variant"),
         ] {
             let error = of(&GOOD.replacen(from, to, 1)).unwrap_err();
