@@ -6,6 +6,7 @@
 //! a few instructions for eight of them. In readable ones all anchors are sought in one pass, and an expression runs on a line that holds an
 //! anchor of its rule. Time is linear in the bytes for any input.
 
+mod anchors;
 mod checks;
 mod exif;
 mod numbering;
@@ -467,10 +468,9 @@ impl Scan<'_> {
         let first = self.found.len();
         if let Some(anchors) = &self.rules.anchors {
             let mut piece: Option<Piece> = None;
-            for hit in anchors.find_overlapping_iter(text) {
-                let rules = self.rules.of_anchor.get(hit.pattern().as_usize()).copied().unwrap_or_default();
-                self.anchor(&mut piece, run.clone(), length, run.start + hit.start(), rules & self.which);
-            }
+            anchors.find(text, &mut |at, rules| {
+                self.anchor(&mut piece, run.clone(), length, run.start + at, rules & self.which);
+            });
             self.search(piece, length);
         }
         if !self.rules.of_digits.is_empty() {

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::anchors::Anchors;
 use super::checks::Check;
 use crate::model::{Confidence, FindingKind, ReferenceSource, RuleText, Severity, Text};
 use crate::payload::mask::{Masking, escape, mask, mask_email, mask_hidden, mask_number};
@@ -226,9 +226,7 @@ fn compile(pattern: &str) -> Result<Regex, regex::Error> {
 pub struct Rules {
     pub(super) list: Vec<Rule>,
     /// Finds the anchors of all rules in one pass.
-    pub(super) anchors: Option<AhoCorasick>,
-    /// For each anchor the rules that it belongs to, as bits.
-    pub(super) of_anchor: Vec<u128>,
+    pub(super) anchors: Option<Anchors>,
     /// Rules that look at long runs of digits, and of how many at least and at most.
     pub(super) of_digits: Vec<(usize, usize, u128)>,
     /// Longest match of all rules.
@@ -312,16 +310,10 @@ impl Rules {
                 exif.get_or_insert(at);
             }
         }
-        let anchors = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(words.iter().map(|(word, _)| word))
-            .map_err(|e| format!("the anchors cannot be searched at once: {e}"))?;
+        let anchors = if words.is_empty() { None } else { Some(Anchors::new(words)?) };
         Ok(Rules {
             longest: list.iter().map(|r| r.longest).max().unwrap_or_default(),
-            anchors: (!words.is_empty()).then_some(anchors),
-            of_anchor: words.into_iter().map(|(_, rules)| rules).collect(),
+            anchors,
             list,
             of_digits,
             exif,
