@@ -454,6 +454,8 @@ struct Piece {
     end: usize,
     /// Anchors before this place are of this piece.
     until: usize,
+    /// The line goes on behind its end.
+    cut: bool,
     rules: u128,
 }
 
@@ -536,7 +538,8 @@ impl Scan<'_> {
         let end = ahead.iter().position(|b| ends_line(*b)).unwrap_or(ahead.len());
         let head = self.all.get(start..).is_some_and(is_disposition);
         let end = at + if head { part_end(ahead, end) } else { end };
-        *piece = Some(Piece { start, end, until: end.min(at + BATCH), rules });
+        let cut = end == most && most < run.end;
+        *piece = Some(Piece { start, end, until: end.min(at + BATCH), cut, rules });
     }
 
     /// Runs the expressions of a piece.
@@ -551,11 +554,15 @@ impl Scan<'_> {
             let Some(expression) = rule.expression() else { continue };
             let mut from = piece.start;
             while let Some(whole) = expression.find_at(text, from) {
-                from = whole.end.max(whole.start + 1);
-                if !self.settled.contains(&whole.start) || whole.len() > rule.longest {
+                let range = expression.value_of(text, &whole);
+                // What ends one value may begin the next.
+                from = range.end.max(whole.start + 1);
+                // No `$` stands where a piece is cut. What reaches to there has its anchor in the next piece, as a piece goes on by the
+                // longest match.
+                let reaches_the_cut = piece.cut && whole.end == piece.end;
+                if !self.settled.contains(&whole.start) || whole.len() > rule.longest || reaches_the_cut {
                     continue;
                 }
-                let range = expression.value_of(text, &whole);
                 if !self.stands_alone(&range) {
                     continue;
                 }
@@ -745,6 +752,30 @@ mod tests {
         assert_eq!(ids(b"mail to alice@example.org, please"), ["email"]);
         assert!(ids(b"\0\0alice@example.org\0\0").is_empty(), "17 bytes in a row");
         assert!(ids("\u{439}a@b.de\u{439}".as_bytes()).is_empty());
+    }
+
+    #[test]
+    fn what_is_found_in_a_long_line_does_not_depend_on_what_stands_far_before() {
+        // Somewhere among these lengths a stretch that is searched at once ends at each place of the number.
+        for before in (0..40).chain(480..540).chain(990..1060).chain(1490..1560) {
+            let filled = "x".repeat(before);
+            for lead in ["", "1234567890123456 ", "111111111111111 "] {
+                let fraction = format!("{lead}{filled} 490154203237518.5 of something");
+                assert!(ids(fraction.as_bytes()).is_empty(), "{before} behind {lead:?}");
+                let number = format!("{lead}{filled} 490154203237518 of something");
+                assert_eq!(ids(number.as_bytes()), ["imei-bare"], "{before} behind {lead:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_with_one_character_between_them_are_all_found() {
+        let numbers = ["490154203237518", "356938035643809", "352099001761481"];
+        for between in [" ", "  ", ",", ";"] {
+            let line = format!("ids {} end", numbers.join(between));
+            let values: Vec<String> = found(line.as_bytes(), 1400).into_iter().map(|(.., v)| v).collect();
+            assert_eq!(values, numbers, "{line}");
+        }
     }
 
     #[test]

@@ -523,8 +523,9 @@ fn rule(text: &str, fields: Spanned<RuleFields>, thorough: bool) -> Result<Rule,
     }
     let most_line = f.digits_at_most.as_ref().map_or(start, |d| at(d.span()));
     let most = f.digits_at_most.map(Spanned::into_inner);
-    if most.is_some_and(|most| digits.is_none_or(|least| most < least)) {
-        return Err(fault(most_line, "digits_at_most: beside digits, and no fewer than those".into()));
+    if most.is_some_and(|most| digits.is_none_or(|least| !(least..=MAX_LONGEST).contains(&most))) {
+        let what = format!("digits_at_most: beside digits, no fewer than those, and {MAX_LONGEST} at most");
+        return Err(fault(most_line, what));
     }
     // A longer run is no number of any rule.
     let digits = digits.map(|least| (least, most.unwrap_or(MAX_LONGEST)));
@@ -653,6 +654,7 @@ no = ["this is ticket-12345 of today"]
             ("regex =", "longest = 9999\nregex =", 9, "longest: 4 to 512"),
             ("regex =", "digits = 3\nregex =", 9, "8 or more"),
             ("regex =", "digits = 15\ndigits_at_most = 9\nregex =", 10, "no fewer than those"),
+            ("regex =", "digits = 15\ndigits_at_most = 513\nregex =", 10, "512 at most"),
             ("regex =", "digits_at_most = 15\nregex =", 9, "beside digits"),
             ("regex =", "check = \"magic\"\nregex =", 9, "unknown variant"),
         ] {
