@@ -1,7 +1,7 @@
 //! Time and memory on one large capture, beside the programs that people compare with.
 //!
 //! Needs a release build, `../shared`, python3, and for each comparison its program; run by hand with
-//! `METALEAK_PERF=1 cargo test --release --test performance -- --ignored --nocapture` (`make bench` prints such figures without judging them). Times are medians of five rounds in which the
+//! `METALEAK_PERF=1 cargo test --release --test performance -- --ignored --nocapture` (`make bench` prints such figures without judging them). Times are medians of nine rounds in which the
 //! programs alternate in changing order, so that a busy moment of the machine meets all of them.
 
 #![allow(
@@ -25,7 +25,7 @@ use common::{BINARY, shared};
 const SIZE: u64 = 256;
 /// Most anonymous memory that reading it may take, KiB.
 const MEMORY: u64 = 200 * 1024;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 
 /// One run: how long it took and how much anonymous memory it held at most.
 #[derive(Clone, Copy, Debug)]
