@@ -1817,12 +1817,13 @@ fn flows_that_only_the_run_attributes_decide_nothing() {
                 frame: 3,
                 expired: false,
             }];
-            let tls = || FlowTls {
-                version: Some(encryption.into()),
-                cipher: Some("0x000a".into()),
-                ..FlowTls::default()
-            };
-            f.tls = encryption.starts_with("tls").then(|| Box::new(tls()));
+            f.tls = encryption.starts_with("tls").then(|| {
+                Box::new(FlowTls {
+                    version: Some(encryption.into()),
+                    cipher: Some("0x000a".into()),
+                    ..FlowTls::default()
+                })
+            });
             flows.push(f);
         }
         let findings = KINDS.into_iter().filter_map(|kind| {

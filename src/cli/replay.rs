@@ -290,9 +290,15 @@ fn judge(files: &[PathBuf], args: &Judging, lean: bool, loud: Loudness) -> Resul
             .map_err(|e| Failure::Unreadable(e.to_string())),
         None => ReferenceDb::embedded().map(Known::Embedded).map_err(|e| Failure::Environment(e.to_string())),
     };
-    // Everything that is read before the captures, side by side; the built-in rules are kept for the first who asks.
-    let prepare = || rayon::join(read, || rayon::join(open, Rules::embedded));
-    let (catalogue, (db, _)) = inputs::on_threads(&args.common, prepare)?;
+    let rules = || {
+        if args.rules.is_empty() {
+            Ok(Rules::embedded())
+        } else {
+            Rules::with_files(&args.rules).map(std::sync::Arc::new)
+        }
+    };
+    let prepare = || rayon::join(read, || rayon::join(open, rules));
+    let (catalogue, (db, rules)) = inputs::on_threads(&args.common, prepare)?;
     let catalogue = catalogue.map_err(|e| Failure::Usage(e.to_string()))?;
     let criteria = match &args.criteria {
         Some(path) => Criteria::load(path, &catalogue),
@@ -317,13 +323,9 @@ fn judge(files: &[PathBuf], args: &Judging, lean: bool, loud: Loudness) -> Resul
         inputs::names(&files).into_iter().zip(files).map(|(name, path)| Capture { path, name }).collect();
     captures.sort_by(|a, b| a.name.cmp(&b.name));
     let planted = inputs::planted(&args.common)?;
-    let rules = if args.rules.is_empty() {
-        None
-    } else {
-        Some(Rules::with_files(&args.rules).map_err(|e| Failure::Usage(e.to_string()))?)
-    };
+    let rules = rules.map_err(|e| Failure::Usage(e.to_string()))?;
     let settings = Settings {
-        rules: rules.map(std::sync::Arc::new),
+        rules: Some(rules),
         canaries: planted.canaries.clone(),
         keys: planted.keys.clone(),
         // A canary that is refused is a mistake of the command line, not of a capture.

@@ -1,6 +1,6 @@
-//! 64 bytes at once: which of them are text, begin a character of UTF-8, or go on with one.
+//! 64 bytes at once: which of them are text, begin a character of UTF-8, or go on with one; and how long such a character is.
 //!
-//! Each answer is a number whose lowest bit is the first byte's. Eight bytes at a time in one number (Warren, Hacker's Delight,
+//! Each answer for 64 is a number whose lowest bit is the first byte's. Eight bytes at a time in one number (Warren, Hacker's Delight,
 //! section 6-1): a look-up for each costs three times as much, as branches on ciphertext cannot be foretold.
 
 /// Bytes that are asked at once.
@@ -29,6 +29,16 @@ pub(super) fn leads(block: &[u8; BLOCK]) -> u64 {
         let beyond = low + (0x80 - 0x75) * ONES;
         word & least & !beyond
     })
+}
+
+/// Bytes of the character beyond ASCII that begins with this one (RFC 3629 section 4); none where no character does.
+pub(super) fn character_length(lead: u8) -> Option<usize> {
+    match lead {
+        0xc2..0xe0 => Some(2),
+        0xe0..0xf0 => Some(3),
+        0xf0..0xf5 => Some(4),
+        _ => None,
+    }
 }
 
 /// Bytes after the first of characters beyond ASCII: 0x80 to 0xbf.

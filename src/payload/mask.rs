@@ -298,6 +298,8 @@ fn is_masked_name(name: &str) -> bool {
 
 /// What the name of a password has in it.
 const PASSWORD_PARTS: [&str; 5] = ["passw", "passphrase", "passcode", "kennwort", "pwd"];
+/// The same of whole words.
+const PASSWORD_WORDS: [&str; 2] = ["pass", "pw"];
 
 /// All parts in one pass: every header of every message is asked for.
 fn has_part(name: &str, parts: &LazyLock<Option<AhoCorasick>>) -> bool {
@@ -308,7 +310,7 @@ fn has_part(name: &str, parts: &LazyLock<Option<AhoCorasick>>) -> bool {
 #[must_use]
 pub fn is_password_name(name: &str) -> bool {
     static PARTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(PASSWORD_PARTS).ok());
-    has_part(name, &PARTS) || words(name).any(|word| ["pass", "pw"].contains(&word))
+    has_part(name, &PARTS) || words(name).any(|word| PASSWORD_WORDS.contains(&word))
 }
 
 /// Whether a header or parameter of this (lower-case) name carries a secret.
@@ -337,7 +339,7 @@ pub fn is_secret_name(name: &str) -> bool {
         LazyLock::new(|| AhoCorasick::new(PARTS.iter().chain(&PASSWORD_PARTS)).ok());
     has_part(name, &ALL)
         || WHOLE.contains(&name)
-        || words(name).any(|word| ["jwt", "pin", "pass", "pw"].contains(&word))
+        || words(name).any(|word| ["jwt", "pin"].contains(&word) || PASSWORD_WORDS.contains(&word))
 }
 
 /// `value` with controls, bidirectional overrides and other invisible characters escaped, at most 512 characters.

@@ -194,7 +194,7 @@ impl TextMeter {
     /// Looks at 64 bytes at once, the first of them at `at`, where nothing goes on before them: what most of a binary stream is, and byte
     /// by byte takes six times as long. `false`, with nothing changed, where a run may be long enough to count.
     fn block(&mut self, at: u64, block: &[u8; BLOCK]) -> bool {
-        let ones = |from: usize, to: usize| u64::MAX.checked_shl(from as u32).unwrap_or(0) & low_bits(to);
+        let ones = |from: usize, to: usize| low_bits(to) & !low_bits(from);
         let mut readable = blocks::text(block);
         let leads = blocks::leads(block);
         let follow = blocks::continuations(block);
@@ -204,7 +204,9 @@ impl TextMeter {
         while characters != 0 {
             let first = characters.trailing_zeros() as usize;
             characters &= characters - 1;
-            let length = length(block.get(first).copied().unwrap_or_default());
+            let Some(length) = block.get(first).and_then(|lead| blocks::character_length(*lead)) else {
+                continue;
+            };
             let end = (first + length).min(BLOCK);
             let body = ones(first + 1, end);
             if follow & body != body {
@@ -267,13 +269,13 @@ impl TextMeter {
             self.pending = Pending::default();
             self.end_run();
         }
-        match byte {
-            0..0x80 => self.character(Some(char::from(byte)), at, 1),
-            0xc2..0xf5 => {
-                self.pending.want = length(byte) as u8;
-                self.pending.push(byte);
-            }
-            _ => self.end_run(),
+        if byte.is_ascii() {
+            self.character(Some(char::from(byte)), at, 1);
+        } else if let Some(length) = blocks::character_length(byte) {
+            self.pending.want = length as u8;
+            self.pending.push(byte);
+        } else {
+            self.end_run();
         }
     }
 
@@ -321,15 +323,6 @@ impl Pending {
     /// The standard library refuses overlong forms, surrogates and what lies beyond U+10FFFF.
     fn character(self) -> Option<char> {
         std::str::from_utf8(self.bytes.get(..usize::from(self.have))?).ok()?.chars().next()
-    }
-}
-
-/// Bytes of the character that begins with a byte from 0xc2 to 0xf4 (RFC 3629 section 3).
-fn length(lead: u8) -> usize {
-    match lead {
-        ..0xe0 => 2,
-        0xe0..0xf0 => 3,
-        0xf0.. => 4,
     }
 }
 

@@ -373,7 +373,7 @@ fn first_text(all: &[u8], from: usize) -> Option<usize> {
         let block = if let Some(block) = rest.first_chunk() {
             block
         } else {
-            let mut last = [0; 64];
+            let mut last = [0; blocks::BLOCK];
             last.get_mut(..rest.len())?.copy_from_slice(rest);
             padded = last;
             &padded
@@ -384,10 +384,10 @@ fn first_text(all: &[u8], from: usize) -> Option<usize> {
         if six != 0 {
             return Some(at + six.trailing_zeros() as usize);
         }
-        if rest.len() <= 64 {
+        if rest.len() <= blocks::BLOCK {
             return None;
         }
-        at += 64 - (STEP - 1);
+        at += blocks::BLOCK - (STEP - 1);
     }
 }
 
@@ -409,12 +409,7 @@ fn text_end(all: &[u8], from: usize) -> usize {
 
 /// Length of the UTF-8 character beyond ASCII that begins here; of one that the end cuts, what is there.
 fn wide(rest: &[u8]) -> Option<usize> {
-    let length = match rest.first()? {
-        0xc2..=0xdf => 2,
-        0xe0..=0xef => 3,
-        0xf0..=0xf4 => 4,
-        _ => return None,
-    };
+    let length = blocks::character_length(*rest.first()?)?;
     let body = rest.get(1..length.min(rest.len()))?;
     body.iter().all(|b| (0x80..0xc0).contains(b)).then_some(1 + body.len())
 }
@@ -483,7 +478,8 @@ impl Scan<'_> {
 
     /// Runs of digits as anchors.
     fn digits(&mut self, run: Range<usize>, length: usize) {
-        let least = self.rules.of_digits.iter().map(|(least, ..)| *least).min().unwrap_or_default().max(1);
+        let least =
+            self.rules.of_digits.iter().map(|(lengths, _)| *lengths.start()).min().unwrap_or_default().max(1);
         let mut piece = None;
         let mut at = run.start;
         // As with text: so many digits in a row hold every so-manieth place.
@@ -499,9 +495,9 @@ impl Scan<'_> {
             while end < run.end && self.all.get(end).is_some_and(u8::is_ascii_digit) {
                 end += 1;
             }
-            for (least, most, rules) in &self.rules.of_digits {
+            for (lengths, rules) in &self.rules.of_digits {
                 // A run is one number, or none of the rule's: it is left out as a whole.
-                if (*least..=*most).contains(&(end - start)) {
+                if lengths.contains(&(end - start)) {
                     self.anchor(&mut piece, run.clone(), length, start, rules & self.which);
                 }
             }

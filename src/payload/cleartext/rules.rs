@@ -2,7 +2,7 @@
 //!
 //! Takes TOML; gives [`Rules`], or a fault with line and remedy. Knows nothing of streams: [`super::Search`] applies the rules.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -144,7 +144,7 @@ pub(super) struct Rule {
     pub(super) confidence: Confidence,
     pub(super) text: Text,
     anchors: Vec<String>,
-    digits: Option<(usize, usize)>,
+    digits: Option<RangeInclusive<usize>>,
     pattern: String,
     compiled: OnceLock<Option<Expression>>,
     pub(super) check: Check,
@@ -227,8 +227,8 @@ pub struct Rules {
     pub(super) list: Vec<Rule>,
     /// Finds the anchors of all rules in one pass.
     pub(super) anchors: Option<Anchors>,
-    /// Rules that look at long runs of digits, and of how many at least and at most.
-    pub(super) of_digits: Vec<(usize, usize, u128)>,
+    /// Rules that look at long runs of digits, and how long those are.
+    pub(super) of_digits: Vec<(RangeInclusive<usize>, u128)>,
     /// Longest match of all rules.
     pub(super) longest: usize,
     /// The rule for positions in pictures.
@@ -305,7 +305,7 @@ impl Rules {
                     None => words.push((anchor, bit)),
                 }
             }
-            of_digits.extend(rule.digits.map(|(least, most)| (least, most, bit)));
+            of_digits.extend(rule.digits.clone().map(|lengths| (lengths, bit)));
             if rule.check == Check::Exif {
                 exif.get_or_insert(at);
             }
@@ -528,7 +528,7 @@ fn rule(text: &str, fields: Spanned<RuleFields>, thorough: bool) -> Result<Rule,
         return Err(fault(most_line, what));
     }
     // A longer run is no number of any rule.
-    let digits = digits.map(|least| (least, most.unwrap_or(MAX_LONGEST)));
+    let digits = digits.map(|least| least..=most.unwrap_or(MAX_LONGEST));
     let regex_line = f.regex.as_ref().map_or(start, |r| at(r.span()));
     let pattern = f.regex.map(Spanned::into_inner).unwrap_or_default();
     if check == Check::Exif {
